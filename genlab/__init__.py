@@ -1,0 +1,8 @@
+"""genlab: which family and which setting is best for this data, and can I trust the number?
+
+Importing the package loads nothing heavy; every sub-module is imported by the command that needs it.
+"""
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,50 @@
+"""What a user may see without a traceback: one clear line, and an exit code that says whose turn it is."""
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+__all__ = ["ConfigError", "DataError", "GenlabError", "NonFiniteError", "Unsupported", "nearest"]
+
+
+class GenlabError(Exception):
+    """An error whose message is for the user; the command line prints it and exits with ``exit_code``."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(GenlabError):
+    """Something the user typed or wrote is wrong: names the key, the value and what is allowed."""
+
+    exit_code = 2
+
+
+class DataError(GenlabError):
+    """A data file is missing, damaged or not what its name says: names the path and the repair."""
+
+    exit_code = 2
+
+
+class Unsupported(GenlabError, NotImplementedError):
+    """The model family cannot do what was asked for; says which can."""
+
+    exit_code = 2
+
+
+class NonFiniteError(GenlabError):
+    """A loss or a gradient is NaN or infinite; training stopped before anything of it was saved."""
+
+    exit_code = 3
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'latent'?"`` for a near miss of one of the known words, else ``""``.
+
+    Example:
+        >>> nearest("latnet", ["latent", "hidden"])
+        "; did you mean 'latent'?"
+        >>> nearest("zzz", ["latent", "hidden"])
+        ''
+    """
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {match[0]!r}?" if match else ""

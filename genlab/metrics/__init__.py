@@ -1,0 +1,1 @@
+"""Metrics: pure tensors in, floats out; no Lightning, no models."""

@@ -1,0 +1,1 @@
+"""One family a file: the mathematics and nothing else."""

@@ -1,0 +1,1 @@
+"""Layers only: no family and no loss."""

@@ -1,0 +1,1 @@
+"""The only place that knows Lightning's Trainer: one module trains every family."""

@@ -1,0 +1,54 @@
+"""Every test: one thread, no network, its own caches, the same random state."""
+
+import os
+import socket
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["WANDB_MODE"] = "offline"
+os.environ["WANDB_SILENT"] = "true"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Slow tests run only when asked for (``-m slow`` or ``-m ""``); GPU tests only on a GPU."""
+    if not config.option.markexpr and not config.getoption("--all"):
+        skip = pytest.mark.skip(reason="slow: `make test-all` runs it")
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(skip)
+    if any("gpu" in item.keywords for item in items):
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in items:
+                if "gpu" in item.keywords:
+                    item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="run the slow tests, too")
+
+
+@pytest.fixture(autouse=True)
+def _same_start(tmp_path, monkeypatch):
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    """Nothing leaves the machine: only loopback and sockets of files may be connected to."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        local = not isinstance(address, tuple) or address[0] in ("127.0.0.1", "::1", "localhost")
+        if not local:
+            raise OSError(f"a test tried to reach {address[0]}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
