@@ -1,6 +1,6 @@
 """genlab: which family and which setting is best for this data, and can I trust the number?
 
-Importing the package loads nothing heavy; every sub-module is imported by the command that needs it.
+Importing the package loads nothing heavy: a command imports what it needs.
 """
 
 __all__ = ["__version__"]

@@ -1,4 +1,4 @@
-"""What a user may see without a traceback: one clear line, and an exit code that says whose turn it is."""
+"""What a user may see without a traceback: one clear line and an exit code."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ __all__ = ["ConfigError", "DataError", "GenlabError", "NonFiniteError", "Unsuppo
 
 
 class GenlabError(Exception):
-    """An error whose message is for the user; the command line prints it and exits with ``exit_code``."""
+    """An error whose message is for the user: it is printed, and ``exit_code`` is the exit code."""
 
     exit_code: ClassVar[int] = 1
 

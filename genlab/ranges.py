@@ -20,7 +20,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Range:
-    """The values from ``low`` to ``high``; ``open_low`` and ``open_high`` leave the end points out."""
+    """The values from ``low`` to ``high``; an open end leaves its end point out."""
 
     low: float | None = None
     high: float | None = None

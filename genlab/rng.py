@@ -1,8 +1,8 @@
 """Separate random streams for separate purposes, keyed by what they are for.
 
 Order, augmentation, noise, previews and evaluation each draw from a stream of their own, keyed by
-(seed, purpose, position). So neither the number of workers nor a preview or a validation changes the
-training result, and a resumed run needs no saved generator state: position says it all.
+(seed, purpose, position). So neither the number of workers nor a preview or a validation changes
+the training result, and a resumed run needs no saved generator state: position says it all.
 """
 
 import hashlib

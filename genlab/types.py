@@ -57,7 +57,7 @@ class Loss(NamedTuple):
 
     Args:
         total: The scalar to differentiate, a mean over the batch.
-        parts: Detached scalars worth logging, by their name in the field (``rate``, ``distortion``).
+        parts: Detached scalars worth logging, by the field's names (``rate``, ``distortion``).
     """
 
     total: Tensor
