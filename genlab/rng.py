@@ -6,10 +6,12 @@ the training result, and a resumed run needs no saved generator state: position 
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
-__all__ = ["key", "stream"]
+__all__ = ["isolated", "key", "stream"]
 
 
 def key(seed: int, purpose: str, *position: int) -> int:
@@ -30,3 +32,17 @@ def stream(
 ) -> torch.Generator:
     """A generator of its own for one purpose at one position."""
     return torch.Generator(device=device).manual_seed(key(seed, purpose, *position))
+
+
+@contextmanager
+def isolated(seed: int, purpose: str, *position: int) -> Iterator[None]:
+    """Global randomness inside is a function of the key; outside it is as if nothing happened."""
+    cpu = torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
+    torch.manual_seed(key(seed, purpose, *position))
+    try:
+        yield
+    finally:
+        torch.set_rng_state(cpu)
+        if cuda is not None:
+            torch.cuda.set_rng_state(cuda)

@@ -1,0 +1,57 @@
+"""Callbacks that act each so many images, at the end of the chunk that reaches them."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+
+from genlab.training.cadence import images_of
+from genlab.training.module import GenerativeModule
+
+__all__ = ["Every"]
+
+
+class Every(pl.Callback):
+    """Calls `act` whenever another interval of images has been seen, and once at the end.
+
+    Args:
+        every: Images seen, or ``"N epochs"``.
+    """
+
+    def __init__(self, every: int | str):
+        self.every = every
+        self.interval = 0
+        self.done = 0
+
+    def act(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        """What to do; runs on every process, in evaluation's own random state."""
+        raise NotImplementedError
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, GenerativeModule)
+        epoch = trainer.datamodule.n_train  # type: ignore[attr-defined]
+        self.interval = images_of(self.every, epoch, f"callbacks.{type(self).__name__}.every")
+        self.done = module.images_seen // self.interval
+        self.last = module.images_seen
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        assert isinstance(module, GenerativeModule)
+        if module.images_seen // self.interval > self.done:
+            self.run(trainer, module)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, GenerativeModule)
+        if module.images_seen > self.last:
+            self.run(trainer, module)
+
+    def run(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        """Acts, and takes note of it."""
+        self.done, self.last = module.images_seen // self.interval, module.images_seen
+        with module.pause():
+            self.act(trainer, module)

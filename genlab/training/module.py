@@ -1,0 +1,349 @@
+"""The one Lightning module that trains every family."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from genlab.errors import ConfigError, NonFiniteError
+from genlab.models.base import GenerativeModel
+from genlab.rng import isolated, key, stream
+from genlab.training.ema import EMA
+from genlab.training.schedules import Schedule
+from genlab.types import Batch, Loss
+
+__all__ = ["GenerativeModule", "OptimizerFactory"]
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+class GenerativeModule(pl.LightningModule):
+    """Trains any `GenerativeModel`: an optimizer for each player, stepped in the players' order.
+
+    Lightning's own cost is paid once for each call of `training_step`, and logging once for each
+    of its log calls; both are more than a whole step of a small model. So a training step takes a
+    *chunk* of batches and makes an optimizer step with each. Neither the size of a chunk nor
+    previews, validation or an interruption change the result: before each step the random state
+    is set to a function of the seed and the images seen.
+
+    Args:
+        model: The model.
+        optimizer: Makes an optimizer of parameters; a mapping gives each player its own.
+        schedule: The factor on the learning rates.
+        seed: Key of all random streams.
+        max_images: Images seen at which training stops; None where only time stops it.
+        ema: The moving average of the weights, which is then what is evaluated.
+        clip: The largest norm of a player's gradient.
+        accumulate: Batches whose gradients are averaged for one optimizer step.
+        log_every: Images between two lines of the history.
+
+    Raises:
+        ConfigError: The schedule must know the end of the run, and there is none.
+        NonFiniteError: A loss is NaN or infinite.
+    """
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        optimizer: OptimizerFactory | Mapping[str, OptimizerFactory],
+        schedule: Schedule,
+        *,
+        seed: int,
+        max_images: int | None,
+        ema: EMA | None = None,
+        clip: float | None = None,
+        accumulate: int = 1,
+        log_every: int = 5000,
+    ):
+        super().__init__()
+        if schedule.needs_end and max_images is None:
+            raise ConfigError(
+                f"scheduler {type(schedule).__name__} must know the run's length: "
+                "give trainer.max_images or trainer.epochs, or take scheduler=constant"
+            )
+        self.automatic_optimization = False
+        self.model = model
+        self.make_optimizer = optimizer
+        self.schedule = schedule
+        self.seed = seed
+        self.max_images = max_images
+        self.ema = ema
+        self.clip = clip
+        self.accumulate = accumulate
+        self.log_every = log_every
+        self.images_seen = 0
+        self.seconds = 0.0
+        """Wall time spent in training steps and all that goes with them, over all resumptions."""
+        self.latest: dict[str, float] = {}
+        """The last line of the history, for the progress bar."""
+        self.window: dict[str, Tensor] = {}
+        self.window_steps = 0
+        self.window_start = (0, 0.0)
+        self.window_pause = 0.0
+        self.validation: dict[str, list[Tensor]] = {}
+
+    @property
+    def eval_model(self) -> GenerativeModel:
+        """What is sampled and evaluated: the average of the weights where there is one."""
+        return self.ema.model if self.ema is not None else self.model
+
+    # ------------------------------------------------------------------------------------------
+    # Training
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        optimizers = []
+        for player in self.model.players:
+            make = self.make_optimizer
+            if isinstance(make, Mapping):
+                if player not in make:
+                    raise ConfigError(f"optimizer: one for the {player} is missing")
+                make = make[player]
+            parameters = [p for p in self.model.player(player).parameters() if p.requires_grad]
+            if not parameters:
+                raise ConfigError(f"freeze: the {player} has no parameter left to train")
+            optimizers.append(make(parameters))
+            for group in optimizers[-1].param_groups:
+                group.setdefault("initial_lr", group["lr"])
+        return optimizers
+
+    def on_train_start(self) -> None:
+        # Not earlier: only now do the parameters lie on the device they are trained on.
+        if self.ema is not None:
+            self.ema.to(self.device, self.model)
+        # The parameters never change hands, so they are looked up once.
+        self.owned = {
+            player: [p for p in self.model.player(player).parameters() if p.requires_grad]
+            for player in self.model.players
+        }
+        self.started = time.monotonic() - self.seconds
+
+    def training_step(self, chunk: Batch, index: int) -> None:
+        for batches in grouped(unstacked(chunk), self.accumulate):
+            if self.max_images is not None and self.images_seen >= self.max_images:
+                break
+            self.step(batches)
+        self.seconds = time.monotonic() - self.started
+        loss = self.window["loss"]
+        if not torch.isfinite(loss):
+            raise NonFiniteError(self.not_finite())
+
+    def step(self, batches: list[Batch]) -> None:
+        """One optimizer step of each player, with the mean gradient of the batches."""
+        images = sum(len(batch.x) for batch in batches) * self.trainer.world_size
+        torch.manual_seed(key(self.seed, "noise", self.images_seen, self.global_rank))
+        factor = self.schedule.factor(self.images_seen / (self.max_images or math.inf))
+        self.model.images_seen = self.images_seen
+        optimizers = self.optimizers()
+        several = isinstance(optimizers, list)
+        for player, optimizer in zip(
+            self.model.players, optimizers if several else [optimizers], strict=True
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+            if several:
+                self.take_turn(player)
+            for batch in batches:
+                loss = self.model.loss(batch, player)
+                self.manual_backward(loss.total / len(batches) if len(batches) > 1 else loss.total)
+                self.collect(loss, player if several else None)
+            optimizer.step()
+            optimizer.zero_grad()
+            self.model.after_step(player)
+            if torch.is_autocast_enabled(self.device.type):
+                # Autocast keeps half-precision copies of the weights until its context ends,
+                # which is the end of the chunk: the next step must not see the old weights.
+                torch.clear_autocast_cache()
+        self.window_steps += 1
+        self.images_seen += images
+        if self.ema is not None:
+            self.ema.update(images, self.images_seen)
+
+    def take_turn(self, player: str) -> None:
+        """Lets gradients reach this player's parameters only."""
+        mine = {id(parameter) for parameter in self.owned[player]}
+        for other in self.owned.values():
+            for parameter in other:
+                parameter.requires_grad_(id(parameter) in mine)
+
+    def collect(self, loss: Loss, player: str | None) -> None:
+        """Adds a loss and its parts to the sums that the next log line averages."""
+        prefix = f"{player}/" if player else ""
+        total = loss.total.detach()
+        self.window["loss"] = self.window["loss"] + total if "loss" in self.window else total
+        for name, value in loss.parts.items():
+            name = prefix + name
+            if name != "loss":
+                self.window[name] = self.window[name] + value if name in self.window else value
+        if player:
+            name = f"{player}/loss"
+            self.window[name] = self.window[name] + total if name in self.window else total
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # Here and not before `optimizer.step()`: under a gradient scaler, the gradients are
+        # scaled until now, and clipping them there would clip to a 65536th.
+        if self.clip is not None:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            norm = nn.utils.clip_grad_norm_(parameters, self.clip)
+            self.window["grad_norm"] = self.window.get("grad_norm", norm.new_zeros(())) + norm
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        done = self.max_images is not None and self.images_seen >= self.max_images
+        if done or self.images_seen - self.window_start[0] >= self.log_every:
+            self.log_window()
+        if done:
+            self.trainer.should_stop = True
+
+    def log_window(self) -> None:
+        """Writes the means since the last line into the history: one transfer for all of them."""
+        if not self.window_steps:
+            return
+        images, seconds = self.window_start
+        elapsed = max(self.seconds - seconds - self.window_pause, 1e-9)
+        values = torch.stack([value.float() for value in self.window.values()]).tolist()
+        steps = self.window_steps * self.accumulate
+        self.latest = {f"train/{k}": v / steps for k, v in zip(self.window, values, strict=True)}
+        optimizers = self.optimizers()
+        first = optimizers[0] if isinstance(optimizers, list) else optimizers
+        self.history(
+            self.latest
+            | {
+                "lr": first.param_groups[0]["lr"],
+                "images_per_second": (self.images_seen - images) / elapsed,
+            }
+        )
+        self.window, self.window_steps, self.window_pause = {}, 0, 0.0
+        self.window_start = (self.images_seen, self.seconds)
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Time inside does not count against the throughput: previews, validation, metrics."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.window_pause += time.monotonic() - start
+            self.seconds = time.monotonic() - self.started
+
+    def history(self, metrics: Mapping[str, float]) -> None:
+        """One line in every logger, at the images seen so far."""
+        if self.trainer.is_global_zero:
+            for logger in self.trainer.loggers:
+                logger.log_metrics(dict(metrics), step=self.images_seen)
+
+    def not_finite(self) -> str:
+        """Which loss is not finite, where, and the knobs that usually cure it."""
+        parts = [name for name, value in self.window.items() if not torch.isfinite(value)]
+        return (
+            f"the loss is not finite after {self.images_seen} images ({', '.join(parts)}); "
+            "nothing of it was saved. Usual cures: a smaller optimizer.lr, trainer.clip=1"
+        )
+
+    # ------------------------------------------------------------------------------------------
+    # Validation and test
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        self.measure(batch, index, "val")
+
+    def test_step(self, batch: Batch, index: int) -> None:
+        self.measure(batch, index, "test")
+
+    def measure(self, batch: Batch, index: int, split: str) -> None:
+        """Adds a batch to the split's sums: likelihood where there is one, else the loss."""
+        model = self.eval_model
+        labels = batch if model.conditional else Batch(batch.x)
+        with isolated(self.seed, split, index), model.evaluating():
+            if model.can("log_prob"):
+                generator = stream(self.seed, split, index, device=self.device)
+                values = -model.log_prob(labels, generator=generator)
+                self.add("nll", values)
+            elif len(model.players) == 1:
+                loss = model.loss(batch)
+                self.add("loss", loss.total.expand(len(batch.x)))
+            if index == 0:
+                for name, value in model.diagnostics(labels).items():
+                    self.add(name, torch.tensor([value]))
+
+    def add(self, name: str, values: Tensor) -> None:
+        """Adds values to a mean over images, in float64."""
+        values = values.detach().double()
+        self.validation.setdefault(name, []).append(
+            torch.stack([values.sum(), values.new_tensor(float(len(values)))]).cpu()
+        )
+
+    def on_validation_start(self) -> None:
+        self.validation_start = time.monotonic()
+
+    def on_validation_end(self) -> None:
+        self.window_pause += time.monotonic() - self.validation_start
+
+    def on_validation_epoch_end(self) -> None:
+        self.finish_measuring("val")
+
+    def on_test_epoch_end(self) -> None:
+        self.finish_measuring("test")
+
+    def finish_measuring(self, split: str) -> None:
+        """Logs the split's means under ``val/`` or ``test/``; likelihoods in nats and bits/dim."""
+        metrics = {}
+        for name, sums in self.validation.items():
+            total = self.all_gather(torch.stack(sums).sum(0).to(self.device))
+            total = total.reshape(-1, 2).sum(0)
+            metrics[f"{split}/{name}"] = float(total[0] / total[1])
+        self.validation = {}
+        if f"{split}/nll" in metrics:
+            nats = metrics[f"{split}/nll"]
+            metrics[f"{split}/loss"] = nats
+            metrics[f"{split}/bpd"] = nats / (self.model.spec.dims * math.log(2))
+        self.log_dict({k: torch.tensor(v) for k, v in metrics.items()}, logger=False)
+        if split == "val" and not self.trainer.sanity_checking:
+            self.schedule.observe(metrics)
+            self.history(metrics)
+
+    # ------------------------------------------------------------------------------------------
+    # Checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["genlab"] = {
+            "images_seen": self.images_seen,
+            "seconds": self.seconds,
+            "schedule": self.schedule.state_dict(),
+            "ema": self.ema.state_dict() if self.ema is not None else None,
+            "window": dict(self.window),
+            "window_steps": self.window_steps,
+            "window_start": list(self.window_start),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint["genlab"]
+        self.images_seen = state["images_seen"]
+        self.seconds = state["seconds"]
+        self.schedule.load_state_dict(state["schedule"])
+        self.window, self.window_steps = dict(state["window"]), state["window_steps"]
+        images, seconds = state["window_start"]
+        self.window_start = (images, seconds)
+        if self.ema is not None and state["ema"] is not None:
+            self.ema.load_state_dict(state["ema"])
+
+
+def unstacked(chunk: Batch) -> Iterator[Batch]:
+    """The batches of a chunk ``(K, B, C, H, W)``."""
+    for k in range(len(chunk.x)):
+        yield Batch(chunk.x[k], None if chunk.y is None else chunk.y[k])
+
+
+def grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+    """Lists of ``size`` batches; what is left over at the end is a shorter list."""
+    group = []
+    for batch in batches:
+        group.append(batch)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group

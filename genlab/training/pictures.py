@@ -1,0 +1,110 @@
+"""Sample grids and reconstructions along the way, of the same latents and images each time."""
+
+from collections.abc import Callable
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from genlab.data.transforms import to_bytes
+from genlab.models.base import GenerativeModel
+from genlab.ranges import PositiveInt
+from genlab.rng import isolated, stream
+from genlab.training.every import Every
+from genlab.training.loggers import grid, log_image
+from genlab.training.module import GenerativeModule
+from genlab.types import Batch
+
+__all__ = ["Pictures", "draw_images", "labels_for", "pairs"]
+
+
+class Pictures(Every):
+    """Logs a grid of samples, and one of images above their reconstructions where there are any.
+
+    Args:
+        every: Images seen, or ``"N epochs"``, between two grids.
+        n: Samples in a grid.
+    """
+
+    def __init__(self, every: int | str = "1 epoch", n: PositiveInt = 64):
+        super().__init__(every)
+        self.n = n
+
+    def act(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        model, step = module.eval_model, module.images_seen
+        with isolated(module.seed, "pictures"):
+            samples = draw_images(model, self.n, seed=module.seed)
+            log_image(trainer.loggers, "samples", grid(samples), step)
+            if model.can("reconstruct"):
+                val = trainer.datamodule.val  # type: ignore[attr-defined]
+                log_image(
+                    trainer.loggers,
+                    "reconstructions",
+                    pairs(model, Batch(val.x[:32], val.y[:32] if val.y is not None else None)),
+                    step,
+                )
+
+
+@torch.no_grad()
+def draw_images(
+    model: GenerativeModel,
+    n: int,
+    *,
+    seed: int,
+    y: Tensor | None = None,
+    temperature: float = 1.0,
+    purpose: str = "samples",
+    batch: int = 500,
+    progress: Callable[[int], None] | None = None,
+) -> Tensor:
+    """Draws images in batches, from a random stream of their own.
+
+    A conditional model without labels draws the classes in turn.
+
+    Args:
+        model: What to draw from.
+        n: How many images.
+        seed: Key of the stream.
+        y: Labels ``(n,)``.
+        temperature: See `GenerativeModel.sample`.
+        purpose: Name of the stream.
+        batch: Images at a time.
+        progress: Called with the number of images of each finished batch.
+
+    Returns:
+        uint8 of shape ``(n, C, H, W)``, from 0 to 255 whatever the model's levels, on the CPU.
+    """
+    labels = labels_for(model, n) if y is None else y
+    generator = stream(seed, purpose, device=model.device)
+    drawn = []
+    for start in range(0, n, batch):
+        size = min(batch, n - start)
+        part = labels[start : start + size].to(model.device) if labels is not None else None
+        images = model.sample(size, part, generator=generator, temperature=temperature)
+        drawn.append(to_bytes(images, model.spec.levels).cpu())
+        if progress is not None:
+            progress(size)
+    return torch.cat(drawn)
+
+
+def labels_for(model: GenerativeModel, n: int) -> Tensor | None:
+    """The classes in turn for a conditional model, None for any other."""
+    return torch.arange(n) % model.num_classes if model.conditional else None
+
+
+@torch.no_grad()
+def pairs(model: GenerativeModel, batch: Batch, columns: int = 8) -> "torch.Tensor":
+    """A grid whose odd rows are images and whose even rows are their reconstructions."""
+    batch = Batch(
+        batch.x.to(model.device),
+        batch.y.to(model.device) if model.conditional and batch.y is not None else None,
+    )
+    with model.evaluating():
+        again = model.reconstruct(batch)
+    levels = model.spec.levels
+    above = to_bytes(batch.x, levels).cpu().split(columns)
+    below = to_bytes(again, levels).cpu().split(columns)
+    rows = [row for pair in zip(above, below, strict=True) for row in pair]
+    return grid(torch.cat(rows), columns=columns)
