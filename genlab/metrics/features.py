@@ -1,0 +1,156 @@
+"""What a distance between sets of images looks at: the features of an extractor.
+
+Every number of this package is computed on features, and the extractor's hash is the number's
+identity: two numbers compare only where their extractors' hashes are equal.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from genlab.errors import DataError
+
+__all__ = [
+    "Extractor",
+    "Features",
+    "check_images",
+    "extract",
+    "file_sha256",
+    "full_precision",
+    "to_rgb",
+]
+
+
+class Features(NamedTuple):
+    """What an extractor sees in n images.
+
+    Args:
+        features: float32 of shape ``(n, d)``.
+        logits: float32 of shape ``(n, classes)``, or None where the extractor has no classes.
+    """
+
+    features: Tensor
+    logits: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, index: Tensor) -> "Features":
+        """The rows of the given indices."""
+        logits = None if self.logits is None else self.logits[index]
+        return Features(self.features[index], logits)
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """Turns images into features; `extract` calls it, in batches and at full precision."""
+
+    name: str
+    """What the keys end in: ``digits`` makes ``fd_digits``."""
+
+    id: str
+    """sha256 of the weights, or of the description where there are none."""
+
+    preprocessing: str
+    """What happens to an image before the network, in one line; part of the cache key."""
+
+    dim: int
+    """Number of features d."""
+
+    classes: int
+    """Number of logits, 0 for none."""
+
+    def to(self, device: torch.device | str) -> "Extractor":
+        """Moves the weights."""
+        ...
+
+    def __call__(self, images: Tensor) -> Features:
+        """Features of uint8 images ``(n, C, H, W)`` with values 0..255, on their device."""
+        ...
+
+
+def check_images(images: Tensor, name: str = "images") -> None:
+    """Refuses what are not uint8 images of shape ``(n, C, H, W)``.
+
+    Raises:
+        DataError: Wrong dtype, number of dimensions or channels, or no images at all.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise DataError(
+            f"{name}: expected uint8 of shape (n, channels, height, width) with values 0..255, "
+            f"got {str(images.dtype).removeprefix('torch.')} of shape {tuple(images.shape)}"
+        )
+    if len(images) == 0:
+        raise DataError(f"{name}: there are no images (n=0)")
+    if images.shape[1] not in (1, 3):
+        raise DataError(f"{name}: {images.shape[1]} channels; allowed are 1 (gray) and 3 (RGB)")
+
+
+def to_rgb(images: Tensor) -> Tensor:
+    """Repeats the channel of gray images three times, and leaves RGB alone."""
+    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """No TF32, no autocast, no benchmark-chosen kernels: the same features on every call.
+
+    TF32 keeps 10 bits of the mantissa, which moves a Fréchet distance in its third digit.
+    """
+    matmul = torch.backends.cuda.matmul.allow_tf32
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.backends.cuda.matmul.allow_tf32 = False
+        with (
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False),
+            torch.autocast(kind, enabled=False),
+            torch.inference_mode(),
+        ):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = matmul
+
+
+def extract(
+    extractor: Extractor,
+    images: Tensor,
+    *,
+    batch: int = 500,
+    device: torch.device | str = "cpu",
+    advance: Callable[[int], object] | None = None,
+) -> Features:
+    """Features of many images, gathered on the CPU.
+
+    Args:
+        extractor: Where the features come from.
+        images: uint8 of shape ``(n, C, H, W)``, values 0..255.
+        batch: Images a forward pass.
+        device: Where the extractor is.
+        advance: Called with the number of images done after each batch.
+
+    Raises:
+        DataError: The images are not what they should be.
+    """
+    check_images(images)
+    features, logits = [], []
+    with full_precision():
+        for part in images.split(batch):
+            seen = extractor(part.to(device))
+            features.append(seen.features.float().cpu())
+            if seen.logits is not None:
+                logits.append(seen.logits.float().cpu())
+            if advance is not None:
+                advance(len(part))
+    with torch.inference_mode(False):
+        return Features(torch.cat(features), torch.cat(logits) if logits else None)
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
