@@ -37,9 +37,7 @@ def frechet_distance(samples: Moments, reference: Moments) -> float:
         9.0
     """
     if samples.dim != reference.dim:
-        raise DataError(
-            f"features of {samples.dim} and of {reference.dim} dimensions do not compare"
-        )
+        raise DataError(f"features of {samples.dim} and {reference.dim} dimensions do not compare")
     shift = (samples.mean - reference.mean).square().sum()
     distance = shift + samples.trace + reference.trace - 2 * _cross(samples, reference)
     return max(float(distance), 0.0)
