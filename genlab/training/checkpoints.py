@@ -84,18 +84,23 @@ class Checkpoints(pl.Callback):
         self.metric: str | None = None
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if trainer.sanity_checking or self.directory is None:
-            return
         assert isinstance(module, GenerativeModule)
+        if trainer.sanity_checking or self.directory is None or module.interrupted:
+            return
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
         self.metric = self.metric or self.choose(metrics)
         value = metrics.get(self.metric) if self.metric else None
         better = value is not None and math.isfinite(value) and self.improves(value)
         if better and value is not None:
             self.best, self.best_images = value, module.images_seen
-        trainer.save_checkpoint(self.directory / "last.ckpt")
+        self.save(trainer)
         if better or not (self.directory / "best.ckpt").exists():
             link(self.directory / "last.ckpt", self.directory / "best.ckpt")
+
+    def save(self, trainer: pl.Trainer) -> None:
+        """Writes the last checkpoint; every process must call it."""
+        if self.directory is not None:
+            trainer.save_checkpoint(self.directory / "last.ckpt")
 
     def choose(self, metrics: dict[str, float]) -> str | None:
         """The metric to monitor.

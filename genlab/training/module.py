@@ -80,6 +80,8 @@ class GenerativeModule(pl.LightningModule):
         self.images_seen = 0
         self.seconds = 0.0
         """Wall time spent in training steps and all that goes with them, over all resumptions."""
+        self.interrupted = False
+        """Whether a signal ended training; its checkpoint is written, and nothing may follow."""
         self.latest: dict[str, float] = {}
         """The last line of the history, for the progress bar."""
         self.window: dict[str, Tensor] = {}
@@ -301,7 +303,7 @@ class GenerativeModule(pl.LightningModule):
             metrics[f"{split}/loss"] = nats
             metrics[f"{split}/bpd"] = nats / (self.model.spec.dims * math.log(2))
         self.log_dict({k: torch.tensor(v) for k, v in metrics.items()}, logger=False)
-        if split == "val" and not self.trainer.sanity_checking:
+        if split == "val" and not self.trainer.sanity_checking and not self.interrupted:
             self.schedule.observe(metrics)
             self.history(metrics)
 
@@ -309,6 +311,11 @@ class GenerativeModule(pl.LightningModule):
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # A checkpoint is of the end of a chunk; Lightning counts the chunk as completed only
+        # after the hooks in which it may be written, and would validate one chunk later.
+        loops = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        for count in (loops["total"], loops["current"]):
+            count["completed"] = count["processed"] = count["ready"]
         checkpoint["genlab"] = {
             "images_seen": self.images_seen,
             "seconds": self.seconds,
