@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["isolated", "key", "stream"]
+__all__ = ["isolated", "key", "seed_global", "stream"]
 
 
 def key(seed: int, purpose: str, *position: int) -> int:
@@ -34,12 +34,24 @@ def stream(
     return torch.Generator(device=device).manual_seed(key(seed, purpose, *position))
 
 
+def seed_global(seed: int, purpose: str, *position: int) -> None:
+    """Makes the global randomness of the CPU and of the current GPU a function of the key.
+
+    Called before each optimizer step. `torch.manual_seed` would do, but formats a stack trace for
+    each kind of device that is not in use, which takes longer than a step of a small model.
+    """
+    value = key(seed, purpose, *position)
+    torch.default_generator.manual_seed(value)
+    if torch.cuda.is_initialized():
+        torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(value)
+
+
 @contextmanager
 def isolated(seed: int, purpose: str, *position: int) -> Iterator[None]:
     """Global randomness inside is a function of the key; outside it is as if nothing happened."""
     cpu = torch.get_rng_state()
     cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
-    torch.manual_seed(key(seed, purpose, *position))
+    seed_global(seed, purpose, *position)
     try:
         yield
     finally:

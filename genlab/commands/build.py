@@ -15,7 +15,7 @@ from genlab.data.build import build as assemble
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
-from genlab.rng import key
+from genlab.rng import seed_global
 from genlab.runs import Run
 from genlab.training.cadence import images_of, seconds_of
 from genlab.training.checkpoints import AtomicCheckpointIO, read_checkpoint
@@ -49,7 +49,7 @@ def build_data(cfg: DictConfig) -> ImageDataModule:
 
 def build_model(cfg: DictConfig, spec: ImageSpec) -> GenerativeModel:
     """The model, its initial weights a function of the seed alone."""
-    torch.manual_seed(key(cfg.seed, "weights"))
+    seed_global(cfg.seed, "weights")
     # A partial, since Hydra would turn a dataclass given as a keyword into a DictConfig.
     model = instantiate(cfg.model, _partial_=True)(spec)
     if not isinstance(model, GenerativeModel):

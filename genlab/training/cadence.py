@@ -8,6 +8,9 @@ __all__ = ["images_of", "seconds_of"]
 
 EPOCHS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*epochs?\s*")
 TIME = re.compile(r"\s*(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?\s*")
+CLOCK = re.compile(r"\d+(:\d+){1,3}")
+UNITS = (1, 60, 3600, 86400)
+"""Seconds in a second, a minute, an hour and a day."""
 
 
 def images_of(interval: int | str, epoch: int, key: str = "interval") -> int:
@@ -44,18 +47,15 @@ def seconds_of(time: float | str, key: str = "trainer.max_time") -> float:
         >>> seconds_of("1h30m"), seconds_of("90s"), seconds_of(2.5), seconds_of("00:03:00")
         (5400.0, 90.0, 2.5, 180.0)
     """
-    if isinstance(time, int | float) and not isinstance(time, bool) and time > 0:
-        return float(time)
-    if isinstance(time, str):
-        if re.fullmatch(r"\d+(:\d+){1,3}", time.strip()):
-            parts = [int(part) for part in time.split(":")]
-            return float(
-                sum(p * u for p, u in zip(reversed(parts), (1, 60, 3600, 86400), strict=False))
-            )
-        match = TIME.fullmatch(time)
-        if match and any(match.groups()):
-            days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-            total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-            if total > 0:
-                return total
+    seconds = 0.0
+    if isinstance(time, int | float) and not isinstance(time, bool):
+        seconds = float(time)
+    elif isinstance(time, str) and CLOCK.fullmatch(time.strip()):
+        parts = [float(part) for part in time.strip().split(":")]
+        seconds = sum(p * u for p, u in zip(reversed(parts), UNITS, strict=False))
+    elif isinstance(time, str) and (match := TIME.fullmatch(time)):
+        parts = [float(part or 0) for part in match.groups()]
+        seconds = sum(p * u for p, u in zip(reversed(parts), UNITS, strict=True))
+    if seconds > 0:
+        return seconds
     raise ConfigError(f"{key}={time}: seconds > 0, or a time such as 90s, 3m or 1h30m, is needed")

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from genlab.errors import ConfigError, NonFiniteError
 from genlab.models.base import GenerativeModel
-from genlab.rng import isolated, key, stream
+from genlab.rng import isolated, seed_global, stream
 from genlab.training.ema import EMA
 from genlab.training.schedules import Schedule
 from genlab.types import Batch, Loss
@@ -138,7 +138,7 @@ class GenerativeModule(pl.LightningModule):
     def step(self, batches: list[Batch]) -> None:
         """One optimizer step of each player, with the mean gradient of the batches."""
         images = sum(len(batch.x) for batch in batches) * self.trainer.world_size
-        torch.manual_seed(key(self.seed, "noise", self.images_seen, self.global_rank))
+        seed_global(self.seed, "noise", self.images_seen, self.global_rank)
         factor = self.schedule.factor(self.images_seen / (self.max_images or math.inf))
         self.model.images_seen = self.images_seen
         optimizers = self.optimizers()
@@ -294,8 +294,9 @@ class GenerativeModule(pl.LightningModule):
         """Logs the split's means under ``val/`` or ``test/``; likelihoods in nats and bits/dim."""
         metrics = {}
         for name, sums in self.validation.items():
-            total = self.all_gather(torch.stack(sums).sum(0).to(self.device))
-            total = total.reshape(-1, 2).sum(0)
+            here = torch.stack(sums).sum(0).to(self.device)
+            total = self.trainer.strategy.reduce(here, reduce_op="sum")
+            assert isinstance(total, Tensor)
             metrics[f"{split}/{name}"] = float(total[0] / total[1])
         self.validation = {}
         if f"{split}/nll" in metrics:

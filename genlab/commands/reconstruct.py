@@ -1,0 +1,63 @@
+"""genlab reconstruct: real images, and what a trained run makes of them."""
+
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from PIL import Image
+
+from genlab.commands.build import load_run, use_device
+from genlab.commands.display import say
+from genlab.config import check
+from genlab.errors import ConfigError, Unsupported
+from genlab.rng import stream
+from genlab.runs import find_run
+from genlab.training.loggers import show
+from genlab.training.pictures import pairs
+from genlab.types import Batch
+
+__all__ = ["run"]
+
+SPLITS = ("train", "val", "test")
+
+
+def run(cfg: DictConfig) -> None:
+    """Writes a grid of images above their reconstructions.
+
+    Raises:
+        GenlabError: Something the user can mend.
+    """
+    check(cfg)
+    if cfg.split not in SPLITS:
+        raise ConfigError(f"split={cfg.split}: {', '.join(SPLITS)} are allowed")
+    loaded = load_run(
+        find_run(str(cfg.run), Path(cfg.root)),
+        cfg.checkpoint,
+        cfg.weights,
+        use_device(cfg.device),
+        check,
+    )
+    if not loaded.model.can("reconstruct"):
+        raise Unsupported(
+            f"{type(loaded.model).__name__} does not reconstruct images; VAEs, autoencoders and "
+            "flows do (genlab list models)"
+        )
+    data = loaded.data
+    data.prepare_data()
+    data.setup("test" if cfg.split == "test" else "fit")
+    images = getattr(data, cfg.split)
+    order = torch.randperm(len(images.x), generator=stream(cfg.seed, "reconstruct"))[: cfg.n]
+    x = data.source.redraw(images.x[order], stream(cfg.seed, "redraw"))
+    picture = pairs(loaded.model, Batch(x, images.y[order] if images.y is not None else None))
+    default = loaded.run.path / "reconstructions" / f"{loaded.images_seen:09d}-{cfg.split}.png"
+    target = Path(cfg.out) if cfg.out else default
+    if target.suffix != ".png":
+        raise ConfigError(f"out={target}: a .png is needed")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(target)
+    say(
+        f"{len(order)} images of the {cfg.split} split (odd rows) and their reconstructions by "
+        f"{loaded.run.name} (even rows): {target}"
+    )
+    if cfg.show:
+        show(target)
