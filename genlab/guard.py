@@ -1,0 +1,136 @@
+"""Hydra's own section of a config, held against what may stand there.
+
+Launchers, sweepers, callbacks and the handlers of the logging configuration are called while Hydra
+starts, before any job: a config that comes from elsewhere must not choose them freely.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from genlab.config import components, resolved
+from genlab.errors import ConfigError
+from genlab.overrides import key_of
+from genlab.values import UNKNOWN, shown
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+__all__ = ["check_hydra"]
+
+PLUGINS = frozenset(
+    [
+        "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+        "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+        "hydra.experimental.callbacks.LogJobReturnCallback",
+        "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+        "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper",
+        "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher",
+        "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
+        "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
+        *(
+            f"optuna.samplers.{name}"
+            for name in (
+                "CmaEsSampler",
+                "GPSampler",
+                "GridSampler",
+                "NSGAIISampler",
+                "NSGAIIISampler",
+                "QMCSampler",
+                "RandomSampler",
+                "TPESampler",
+            )
+        ),
+    ]
+)
+LOGGING = frozenset(
+    [
+        "colorlog.ColoredFormatter",
+        "logging.Formatter",
+        "logging.NullHandler",
+        "logging.StreamHandler",
+        "rich.logging.RichHandler",
+    ]
+)
+STREAMS = frozenset(["ext://sys.stderr", "ext://sys.stdout"])
+LOG_FILE = {  # Hydra's own default handler
+    "class": "logging.FileHandler",
+    "filename": "${hydra.runtime.output_dir}/${hydra.job.name}.log",
+}
+TYPED_ONLY = (
+    "hydra.launcher.additional_parameters",
+    "hydra.launcher.python",
+    "hydra.launcher.setup",
+    "hydra.launcher.srun_args",
+    "hydra.sweeper.custom_search_space",
+)
+"""Keys whose value is a command or a function; they count only on the command line."""
+
+ENVIRONMENT = ("CUDA_", "NCCL_", "OMP_", "MKL_", "SLURM_", "RAY_")
+ENVIRONMENT_NAMES = ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_RUN_GROUP", "TMPDIR")
+"""What a config may set in a job's environment."""
+
+
+def check_hydra(cfg: "DictConfig", typed: Sequence[str] = ()) -> None:
+    """Refuses a composed config whose ``hydra`` section could run anything unknown.
+
+    Args:
+        cfg: The whole composed config.
+        typed: The overrides of the command line.
+
+    Raises:
+        ConfigError: All that is refused, a line each.
+    """
+    from omegaconf import OmegaConf
+
+    content, _ = resolved(cfg.hydra)
+    raw = OmegaConf.to_container(cfg.hydra, resolve=False)
+    assert isinstance(raw, dict)
+    errors: list[str] = []
+    for name in ("job_logging", "hydra_logging"):
+        errors += logging_doors(f"hydra.{name}", content.pop(name, None), raw.get(name))
+    for path, section in components(content, "hydra"):
+        if not is_one_of(section["_target_"], PLUGINS):
+            errors.append(f"{path}._target_={word(section['_target_'])}: not a plugin known here")
+    keys = {key_of(override) for override in typed}
+    for path in TYPED_ONLY:
+        value = OmegaConf.select(cfg, path, default=None)
+        if value and not any(path == key or key.startswith(f"{path}.") for key in keys):
+            errors.append(f"{path}={word(value)}: counts only when typed on the command line")
+    for name in content["job"].get("env_set", {}):
+        if not str(name).startswith(ENVIRONMENT) and name not in ENVIRONMENT_NAMES:
+            errors.append(
+                f"hydra.job.env_set.{name}: may not be set from here; set it in the shell"
+            )
+    if errors:
+        raise ConfigError("\n".join(errors))
+
+
+def logging_doors(path: str, value: Any, raw: Any) -> Iterator[str]:
+    """Classes, factories, streams and files of a logging configuration that are not known ones."""
+    if isinstance(value, Mapping):
+        if isinstance(raw, Mapping) and LOG_FILE.items() <= raw.items() and "mode" not in raw:
+            return
+        for key, item in value.items():
+            where = f"{path}.{key}"
+            if key in ("class", "()", "_target_", "factory", "."):
+                if not is_one_of(item, LOGGING):
+                    yield f"{where}={word(item)}: not a logging class known here"
+            elif key == "filename":
+                yield f"{where}={word(item)}: a log file may not be put elsewhere"
+            else:
+                yield from logging_doors(where, item, raw[key] if isinstance(raw, dict) else None)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from logging_doors(f"{path}.{i}", item, None)
+    elif value is UNKNOWN or (isinstance(value, str) and "://" in value and value not in STREAMS):
+        yield f"{path}={word(value)}: allowed are {', '.join(sorted(STREAMS))}"
+
+
+def is_one_of(value: Any, names: frozenset[str]) -> bool:
+    """Whether a value is one of the names; it may be anything, a mapping too."""
+    return isinstance(value, str) and value in names
+
+
+def word(value: Any) -> str:
+    """A value for an error."""
+    return "?" if value is UNKNOWN else shown(value)

@@ -1,0 +1,103 @@
+"""The command line's overrides, looked at before Hydra sees them: no import, no composition."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from genlab.errors import ConfigError, nearest
+
+__all__ = ["check_overrides", "groups", "key_of", "options", "value_of"]
+
+
+def key_of(override: str) -> str:
+    """The key that an override sets, without the signs that say how.
+
+    Example:
+        >>> key_of("++model.latent=3"), key_of("~callbacks"), key_of("optimizer@net.opt=adam")
+        ('model.latent', 'callbacks', 'optimizer@net.opt')
+    """
+    return override.partition("=")[0].lstrip("+~")
+
+
+def value_of(overrides: Sequence[str], key: str) -> list[str]:
+    """A list, or a single word, that was typed for a key.
+
+    Example:
+        >>> value_of(["seed=1", "trust=[mine, 'more']"], "trust")
+        ['mine', 'more']
+    """
+    texts = [text.partition("=")[2] for text in overrides if key_of(text) == key]
+    words = [word for text in texts for word in text.strip("[]()'\"").split(",")]
+    return [word.strip(" '\"") for word in words if word.strip(" '\"")]
+
+
+def options(folders: Sequence[Path], group: str) -> list[str]:
+    """The configs of a group, by the name that chooses them."""
+    found = {file.stem for folder in folders for file in (folder / group).glob("*.yaml")}
+    return sorted(found)
+
+
+def groups(folders: Sequence[Path]) -> list[str]:
+    """All config groups, nested ones as ``a/b``."""
+    found = {
+        file.parent.relative_to(folder).as_posix()
+        for folder in folders
+        for file in folder.rglob("*.yaml")
+        if file.parent != folder
+    }
+    return sorted(found)
+
+
+def check_overrides(overrides: Sequence[str], folders: Sequence[Path]) -> None:
+    """Refuses what Hydra would not understand, or would understand otherwise than it was meant.
+
+    Args:
+        overrides: The words of the command line that are no flags.
+        folders: Where the configs lie.
+
+    Raises:
+        ConfigError: All that is wrong, a line each.
+    """
+    errors = [*shapes(overrides, folders), *repeats(overrides)]
+    if errors:
+        raise ConfigError("\n".join(errors))
+
+
+def shapes(overrides: Sequence[str], folders: Sequence[Path]) -> Iterator[str]:
+    """Words that are no ``key=value``, and groups that were given something else than a name."""
+    known = groups(folders)
+    for text in overrides:
+        key, sign, value = text.partition("=")
+        if not sign and not text.startswith("~"):
+            places = [f"{g}={text}" for g in known if text in options(folders, g)]
+            meant = f"; did you mean {places[0]}?" if places else nearest(text, known)
+            yield f"{text}: an override has the form key=value{meant}"
+        elif not key_of(text):
+            yield f"{text}: an override has the form key=value, and the key is missing"
+        elif key in known and not key.startswith("hydra") and is_no_name(value):
+            allowed = ", ".join(options(folders, key))
+            yield f"{text}: {key} is chosen by a name: {allowed}"
+
+
+def is_no_name(value: str) -> bool:
+    """Whether a value can be no config's name: empty, null, a truth value or a number."""
+    if value.lower() in ("", "null", "true", "false"):
+        return True
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def repeats(overrides: Sequence[str]) -> Iterator[str]:
+    """Keys that were given twice; Hydra silently takes the last."""
+    first: dict[str, str] = {}
+    for text in overrides:
+        key = key_of(text)
+        # Lightning adds hydra.* for its child processes to what the user may have given.
+        if key.startswith("hydra.") and os.environ.get("LOCAL_RANK", "0") != "0":
+            continue
+        if key in first:
+            yield f"{text}: {key} was given before, as {first[key]}; give it once"
+        first[key] = text
