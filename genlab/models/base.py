@@ -1,7 +1,7 @@
 """The interface of a family. The contract test (tests/test_contract.py) is its definition."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Literal
 
@@ -146,6 +146,10 @@ class GenerativeModel(nn.Module, ABC):
 
     def after_step(self, player: str) -> None:
         """Called after the player's optimizer step, for what no gradient updates."""
+        return
+
+    def finish(self, batches: Iterable[Batch]) -> None:
+        """Called once after training, with training images, for what is fitted to the result."""
         return
 
     def can(self, method: str) -> bool:

@@ -38,10 +38,10 @@ class DiscretizedLogisticMixture(Head):
         self.split = [k, k * c, k * c, k * pairs]
         self.channels = sum(self.split)
         self.uniforms = 1 + c
-        self.half = 1 / (spec.levels - 1)
+        self.half_bin = 1 / (spec.levels - 1)
         # The floor of PixelCNN++ (-7 for 256 levels), where a bin is as wide as 9 scales; below
         # it a sharper component gains nothing, and the gradient only grows.
-        self.log_scales = (math.log(self.half) - 7 + math.log(255), 7.0)
+        self.log_scales = (math.log(self.half_bin) - 7 + math.log(255), 7.0)
 
     def _read(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Logits ``(..., K, H, W)``; means and log-scales ``(..., K, C, H, W)``; coefficients."""
@@ -65,7 +65,7 @@ class DiscretizedLogisticMixture(Head):
             shifts = [self._shift(pairs, value[..., :c, :, :]) for c in range(1, value.shape[-3])]
             means = means + F.pad(torch.stack(shifts, -3), (0, 0, 0, 0, 1, 0))
         per_scale = (-log_scales).exp()
-        centre, half = (value - means) * per_scale, self.half * per_scale
+        centre, half = (value - means) * per_scale, self.half_bin * per_scale
         # With bin edges a < b in units of the scale and S the sigmoid,
         # S(b) - S(a) = S(b) S(-a) (1 - exp(a - b)): each factor's logarithm is stable
         # everywhere, and an edge bin only lacks some factors. No case distinction, no clamp.
@@ -96,8 +96,9 @@ class DiscretizedLogisticMixture(Head):
     def _clipped_mean(self, mu: Tensor, scale: Tensor) -> Tensor:
         if self.levels > 16:  # -1 plus the integral of P(X > t) over t from -1 to 1
             return scale * (F.softplus((mu + 1) / scale) - F.softplus((mu - 1) / scale)) - 1
-        edges = (2 * j * self.half - 1 + self.half for j in range(self.levels - 1))
-        return sum(((mu - e) / scale).sigmoid() for e in edges) * (2 * self.half) - 1
+        edges = torch.arange(1, 2 * self.levels - 2, 2) * self.half_bin - 1
+        above = torch.stack([((mu - edge) / scale).sigmoid() for edge in edges.tolist()])
+        return above.sum(0) * (2 * self.half_bin) - 1
 
     def quantile(self, params: Tensor, u: Tensor, temperature: float = 1.0) -> Tensor:
         """As `Head.quantile`; the first uniform number picks the component."""

@@ -1,0 +1,301 @@
+"""Variational autoencoders."""
+
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from genlab.errors import ConfigError
+from genlab.models.base import GenerativeModel
+from genlab.nn.codec import Activation, Codec, NetworkName
+from genlab.nn.distributions import Mixture, kl_from_standard, normal_log_prob
+from genlab.nn.heads import HeadName, make_head
+from genlab.nn.priors import FittedPrior, LearnedPrior, VampPrior
+from genlab.nn.scaling import from_unit, to_signed
+from genlab.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from genlab.types import Batch, ImageSpec, Loss
+
+__all__ = ["VAE"]
+
+CONTEXT = 16  # length of a class embedding
+
+
+class VAE(GenerativeModel):
+    r"""A latent variable model trained by a bound on its likelihood.
+
+    ``p(x) = E_p(z)[p(x | z)]``, with a diagonal normal posterior ``q(z | x)`` (Kingma and Welling
+    2014, arXiv:1312.6114). The loss is ``distortion + beta rate``, nats per image: distortion
+    ``E_q[-log p(x | z)]`` and rate ``KL(q(z | x) || p(z))``.
+
+    Args:
+        spec: What the images look like.
+        network: Encoder and decoder, see `genlab.nn.codec.Codec`.
+        width: Channels at full size (conv, resnet).
+        hidden: Units of a hidden layer (mlp, conv).
+        depth: Hidden layers (mlp) or residual blocks at each size (resnet).
+        activation: Of the hidden layers (mlp).
+        dropout: Probability of dropout in both networks.
+        latent: Length of the code.
+        head: Distribution of a pixel; ``auto`` is Bernoulli for binary images, else logistic.
+        head_components: Components of the logistic mixture.
+        prior: ``normal`` (standard), ``mixture`` (of normals, learned), ``vamp`` (VampPrior,
+            Tomczak and Welling 2018) or ``fitted`` (standard normal while training, then a
+            mixture fitted to the codes, Ghosh et al. 2020; see `finish`).
+        prior_components: Components of any prior but ``normal``.
+        objective: ``elbo``, or ``iwae``: the bound of `samples` importance samples (Burda et al.
+            2016, arXiv:1509.00519, equation 8).
+        samples: Codes drawn per image and step; for ``elbo`` their average is taken.
+        beta: Weight of the rate (Higgins et al. 2017).
+        warmup: Images over which the weight of the rate rises from 0 to beta.
+        free_bits: Nats per code dimension that cost nothing (Kingma et al. 2016,
+            arXiv:1606.04934, equation 15).
+        conditional: Model p(x | y); both networks see an embedding of the label.
+        output: What a decoded code is shown as: the ``mean`` image, or a ``sample`` of the pixels.
+
+    Raises:
+        ConfigError: Options that exclude each other, or do not suit the images.
+    """
+
+    likelihood = "bound"
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        *,
+        network: NetworkName = "conv",
+        width: PositiveInt = 32,
+        hidden: PositiveInt = 256,
+        depth: PositiveInt = 2,
+        activation: Activation = "relu",
+        dropout: Fraction = 0.0,
+        latent: PositiveInt = 32,
+        head: HeadName = "auto",
+        head_components: PositiveInt = 5,
+        prior: Literal["normal", "mixture", "vamp", "fitted"] = "normal",
+        prior_components: PositiveInt = 100,
+        objective: Literal["elbo", "iwae"] = "elbo",
+        samples: PositiveInt = 1,
+        beta: NonNegativeFloat = 1.0,
+        warmup: NonNegativeInt = 0,
+        free_bits: NonNegativeFloat = 0.0,
+        conditional: bool = False,
+        output: Literal["mean", "sample"] = "mean",
+    ):
+        super().__init__(spec, conditional)
+        if free_bits and (objective != "elbo" or prior not in ("normal", "fitted")):
+            raise ConfigError(
+                f"model.free_bits={free_bits} needs a rate for each dimension: "
+                "take model.objective=elbo with model.prior=normal or fitted"
+            )
+        self.latent, self.objective, self.samples = latent, objective, samples
+        self.beta, self.warmup, self.free_bits, self.output = beta, warmup, free_bits, output
+        context = CONTEXT if conditional else 0
+        self.embedding = nn.Embedding(self.num_classes, context) if conditional else None
+        codec = Codec(network, width, hidden, depth, activation, dropout)
+        self.head = make_head(head, spec, components=head_components)
+        self.encoder = codec.encoder(spec.shape, 2 * latent, context=context)
+        self.decoder = codec.decoder(
+            latent + context, (self.head.channels, spec.height, spec.width)
+        )
+        self.prior: nn.Module | None = None
+        if prior == "mixture":
+            self.prior = LearnedPrior(prior_components, latent)
+        elif prior == "vamp":
+            self.prior = VampPrior(prior_components, spec.shape, context)
+        elif prior == "fitted":
+            self.prior = FittedPrior(prior_components, latent)
+        # The standard normal has a rate in closed form, and so has a mixture not fitted yet.
+        self.closed_form = prior == "normal"
+        self.trains_on_normal = prior in ("normal", "fitted")
+
+    def loss(self, batch: Batch, player: str = "model") -> Loss:
+        """Distortion plus weighted rate, or the importance-weighted bound; nats per image."""
+        context = self._context(batch.y, len(batch.x))
+        mean, log_std = self._posterior(to_signed(batch.x, self.spec.levels), context)
+        z, noise = self._draw(mean, log_std, self.samples, None)
+        distortion = self._distortion(z, context, batch.x, None)
+        weight = self.beta * min(1.0, self.images_seen / self.warmup) if self.warmup else self.beta
+        if self.objective == "iwae":
+            rate = self._sampled_rate(z, noise, log_std, self._mixture(training=True))
+            log_weights = -(distortion + weight * rate)
+            total = math.log(self.samples) - log_weights.logsumexp(0).mean()
+        elif self.trains_on_normal:
+            rates = kl_from_standard(mean, log_std)
+            rate = rates.sum(-1)
+            # Free per dimension and batch, not per image: equation 15.
+            cost = rates.mean(0).clamp_min(self.free_bits).sum() if self.free_bits else rate.mean()
+            total = distortion.mean() + weight * cost
+        else:
+            rate = self._sampled_rate(z, noise, log_std, self._mixture(training=True))
+            total = distortion.mean() + weight * rate.mean()
+        parts = {"loss": total, "rate": rate.mean(), "distortion": distortion.mean()}
+        return Loss(total, {name: part.detach() for name, part in parts.items()})
+
+    @torch.no_grad()
+    def log_prob(
+        self, batch: Batch, *, samples: int = 1, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """A lower bound of the log-probability of the discrete images.
+
+        With one sample it is the ELBO at one code (the rate in closed form where it has one); with
+        k it is the importance-weighted bound, ``log 1/k sum_i p(x, z_i) / q(z_i | x)`` (Burda et
+        al. 2016, equation 8). Images and samples are taken in portions of bounded memory.
+
+        Args:
+            batch: The images.
+            samples: Number k of codes per image.
+            generator: Source of the codes.
+
+        Returns:
+            Nats per image, ``(B,)``.
+        """
+        labels = self._check_labels(batch.y if self.conditional else None, len(batch.x))
+        # A portion's decoded maps: what stays in a CPU's cache, or fills a GPU.
+        budget = 2**20 if self.device.type == "cpu" else 2**27
+        rows = max(1, budget // (self.head.channels * self.spec.height * self.spec.width))
+        bounds = []
+        with self.evaluating():
+            mixture = self._mixture()
+            for start in range(0, len(batch.x), rows):
+                x = batch.x[start : start + rows]
+                y = None if labels is None else labels[start : start + rows]
+                bounds.append(self._bound(x, y, samples, rows // len(x), mixture, generator))
+        return torch.cat(bounds)
+
+    def _bound(
+        self,
+        x: Tensor,
+        y: Tensor | None,
+        samples: int,
+        portion: int,
+        mixture: Mixture | None,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        context = self._context(y, len(x))
+        mean, log_std = self._posterior(to_signed(x, self.spec.levels), context)
+        total = torch.full_like(mean[:, 0], -math.inf)
+        for start in range(0, samples, portion):
+            k = min(portion, samples - start)
+            z, noise = self._draw(mean, log_std, k, generator)
+            distortion = self._distortion(z, context, x, generator)
+            if samples == 1 and mixture is None:
+                return -distortion[0] - kl_from_standard(mean, log_std).sum(-1)
+            rate = self._sampled_rate(z, noise, log_std, mixture)
+            total = torch.logaddexp(total, (-distortion - rate).logsumexp(0))
+        return total - math.log(samples)
+
+    @torch.no_grad()
+    def encode(self, batch: Batch) -> Tensor:
+        """The posterior's means, ``(B, latent)``."""
+        labels = self._check_labels(batch.y if self.conditional else None, len(batch.x))
+        with self.evaluating():
+            x = to_signed(batch.x, self.spec.levels)
+            return self._posterior(x, self._context(labels, len(x)))[0]
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """The mean images of codes ``(B, latent)``."""
+        labels = self._check_labels(y, len(z))
+        with self.evaluating():
+            params = self._decode(z, self._context(labels, len(z)))
+            return from_unit(self.head.mean(params), self.spec.levels)
+
+    def draw(
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+    ) -> Tensor:
+        """Codes from the prior, decoded; the temperature scales the prior's spread."""
+        mixture = self._mixture()
+        if mixture is None:
+            z = temperature * torch.randn(n, self.latent, device=self.device, generator=generator)
+        else:
+            z = mixture.sample(n, generator=generator, temperature=temperature)
+        params = self._decode(z, self._context(y, n))
+        if self.output == "sample":
+            return self.head.sample(params, generator=generator, temperature=temperature)
+        return from_unit(self.head.mean(params), self.spec.levels)
+
+    @torch.no_grad()
+    def diagnostics(self, batch: Batch) -> dict[str, float]:
+        """Whether the code is used.
+
+        Returns:
+            ``active_units``: code dimensions whose posterior mean varies over the images, by
+            ``Var_x E_q[z] > 0.01`` (Burda et al. 2016, section 5.3); ``rate``: nats per image;
+            ``collapsed``: 1 if the rate is below 0.1 nats: the decoder ignores the code.
+        """
+        generator = torch.Generator(self.device).manual_seed(0)
+        with self.evaluating():
+            context = self._context(batch.y, len(batch.x))
+            mean, log_std = self._posterior(to_signed(batch.x, self.spec.levels), context)
+            mixture = self._mixture()
+            if mixture is None:
+                rate = kl_from_standard(mean, log_std).sum(-1).mean()
+            else:
+                z, noise = self._draw(mean, log_std, 16, generator)
+                rate = self._sampled_rate(z, noise, log_std, mixture).mean()
+        active = (mean.var(0) > 0.01).sum()
+        return {
+            "active_units": float(active),
+            "rate": float(rate),
+            "collapsed": float(rate < 0.1),
+        }
+
+    @torch.no_grad()
+    def finish(self, batches: Iterable[Batch]) -> None:
+        """Fits a ``fitted`` prior to codes drawn for training images; does nothing for others."""
+        if isinstance(self.prior, FittedPrior):
+            generator = torch.Generator(self.device).manual_seed(0)
+            codes = []
+            with self.evaluating():
+                for batch in batches:
+                    context = self._context(batch.y, len(batch.x))
+                    x = to_signed(batch.x, self.spec.levels)
+                    codes.append(self._draw(*self._posterior(x, context), 1, generator)[0][0])
+            self.prior.fit(torch.cat(codes))
+
+    def _context(self, y: Tensor | None, n: int) -> Tensor | None:
+        if self.embedding is None:
+            return None
+        if y is None:
+            self._check_labels(None, n)
+        return self.embedding(y)
+
+    def _posterior(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation of q(z | x), of images on the scale [-1, 1]."""
+        mean, log_std = self.encoder(x, context).chunk(2, -1)
+        return mean, log_std.clamp(-10, 5)
+
+    def _draw(
+        self, mean: Tensor, log_std: Tensor, k: int, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """k codes per image and the standard normal noise they are made of, ``(k, B, latent)``."""
+        shape = (k, *mean.shape)
+        noise = torch.randn(shape, dtype=mean.dtype, device=mean.device, generator=generator)
+        return mean + log_std.exp() * noise, noise
+
+    def _decode(self, z: Tensor, context: Tensor | None) -> Tensor:
+        """Parameters of the head ``(..., P, H, W)`` of codes ``(..., latent)``."""
+        if context is not None:
+            z = torch.cat([z, context.expand(*z.shape[:-1], -1)], -1)
+        return self.decoder(z.reshape(-1, z.shape[-1])).unflatten(0, z.shape[:-1])
+
+    def _distortion(
+        self, z: Tensor, context: Tensor | None, x: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """``-log p(x | z)`` of codes ``(k, B, latent)``: nats ``(k, B)``."""
+        return -self.head.log_prob(self._decode(z, context), x, generator=generator)
+
+    def _mixture(self, training: bool = False) -> Mixture | None:
+        """The prior, None for the standard normal."""
+        if self.prior is None or (training and self.trains_on_normal):
+            return None
+        return self.prior(self._posterior)
+
+    @staticmethod
+    def _sampled_rate(z: Tensor, noise: Tensor, log_std: Tensor, mixture: Mixture | None) -> Tensor:
+        """``log q(z | x) - log p(z)`` at the codes: nats ``(k, B)``."""
+        zero = z.new_zeros(())
+        log_q = normal_log_prob(noise, zero, zero) - log_std.sum(-1)
+        return log_q - (normal_log_prob(z, zero, zero) if mixture is None else mixture.log_prob(z))

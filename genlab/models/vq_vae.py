@@ -1,0 +1,161 @@
+"""Autoencoder with a discrete code: VQ-VAE."""
+
+import torch
+from torch import Tensor
+
+from genlab.models.base import GenerativeModel
+from genlab.nn.codebook import Codebook
+from genlab.nn.heads import HeadName, make_head
+from genlab.nn.maps import MapDecoder, MapEncoder
+from genlab.nn.scaling import from_unit, to_signed
+from genlab.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from genlab.types import Batch, ImageSpec, Loss
+
+__all__ = ["VQVAE"]
+
+SMOOTHING = 1e-3
+"""Share of the uniform distribution in each position's marginal: no code has probability 0."""
+
+
+class VQVAE(GenerativeModel):
+    r"""Images as maps of indices into a learned codebook (van den Oord et al. 2017).
+
+    The prior of the map is the product of each position's marginal over the training images, a
+    moving average. It knows nothing of how positions hang together, so samples are patchworks;
+    an autoregressive prior over the maps would make images of them. With it the likelihood is an
+    honest lower bound, for the true posterior is any distribution over maps and the encoder's puts
+    all on one: ``log p(x) >= log p(x | code) + log p(code)``.
+
+    Args:
+        spec: What the images look like.
+        codes: Size of the codebook.
+        dim: Length of a code vector.
+        width: Channels of the networks.
+        blocks: Residual blocks of each network.
+        halvings: How often the encoder halves the sides.
+        commitment: Weight of the encoder's distance to its code.
+        decay: Of the codebook's moving averages, per step.
+        revive: A code used fewer than this many times a step, on average, is replaced.
+        head: Distribution of a pixel; ``auto`` is Bernoulli for binary images, else logistic.
+        head_components: Components of the logistic mixture.
+
+    Raises:
+        ConfigError: The head does not suit the images.
+    """
+
+    likelihood = "bound"
+    usage: Tensor
+    new_usage: Tensor
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        *,
+        codes: PositiveInt = 256,
+        dim: PositiveInt = 32,
+        width: PositiveInt = 64,
+        blocks: NonNegativeInt = 2,
+        halvings: PositiveInt = 2,
+        commitment: NonNegativeFloat = 0.25,
+        decay: Fraction = 0.99,
+        revive: NonNegativeFloat = 0.1,
+        head: HeadName = "auto",
+        head_components: PositiveInt = 5,
+    ):
+        super().__init__(spec)
+        self.commitment = commitment
+        self.head = make_head(head, spec, components=head_components)
+        sizes = {"width": width, "blocks": blocks, "halvings": halvings}
+        self.encoder = MapEncoder(spec.shape, dim, **sizes)
+        self.codebook = Codebook(codes, dim, decay=decay, revive=revive)
+        self.decoder = MapDecoder(dim, (self.head.channels, spec.height, spec.width), **sizes)
+        height, breadth = self.encoder.sizes[-1]
+        self.register_buffer("usage", torch.full((height, breadth, codes), 1 / codes))
+        self.register_buffer("new_usage", torch.zeros(height, breadth, codes), persistent=False)
+
+    def loss(self, batch: Batch, player: str = "model") -> Loss:
+        """Distortion plus commitment, nats per image; in training mode the codebook looks on."""
+        z = self.encoder(to_signed(batch.x, self.spec.levels))
+        code, index = self.codebook(z)
+        if self.training:
+            self.codebook.observe(z, index)
+            self._observe(index)
+        distortion = -self.head.log_prob(self.decoder(code), batch.x).mean()
+        distance = (z - self.codebook.lookup(index)).square().flatten(1).sum(1).mean()
+        total = distortion + self.commitment * distance
+        parts = {
+            "loss": total,
+            "distortion": distortion,
+            "rate": -self._log_prior(index).mean(),
+            "commitment": distance,
+            "perplexity": self._perplexity(index),
+        }
+        return Loss(total, {name: part.detach() for name, part in parts.items()})
+
+    def after_step(self, player: str) -> None:
+        """Moves the codebook and the marginals."""
+        self.codebook.update()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(self.new_usage)
+        n = self.new_usage[0, 0].sum()
+        self.usage.lerp_(self.new_usage / n.clamp_min(1), (1 - self.codebook.decay) * (n > 0))
+        self.new_usage.zero_()
+
+    @torch.no_grad()
+    def log_prob(
+        self, batch: Batch, *, samples: int = 1, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The lower bound at the encoder's one code, nats ``(B,)``; more samples change nothing."""
+        with self.evaluating():
+            code, index = self.codebook(self.encoder(to_signed(batch.x, self.spec.levels)))
+            log_p = self.head.log_prob(self.decoder(code), batch.x, generator=generator)
+            return log_p + self._log_prior(index)
+
+    @torch.no_grad()
+    def encode(self, batch: Batch) -> Tensor:
+        """Maps of code indices, int64 ``(B, h, w)``."""
+        with self.evaluating():
+            return self.codebook.nearest(self.encoder(to_signed(batch.x, self.spec.levels)))
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Mean images of maps of code indices."""
+        self._check_labels(y, len(z))
+        with self.evaluating():
+            params = self.decoder(self.codebook.lookup(z))
+            return from_unit(self.head.mean(params), self.spec.levels)
+
+    def draw(
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+    ) -> Tensor:
+        """Each position's code from its marginal, decoded; the temperature flattens these."""
+        p = (self._marginals().log() / temperature).softmax(-1)
+        index = torch.multinomial(p.flatten(0, 1), n, replacement=True, generator=generator)
+        return self.decode(index.T.unflatten(1, p.shape[:2]))
+
+    @torch.no_grad()
+    def diagnostics(self, batch: Batch) -> dict[str, float]:
+        """``perplexity`` and ``codes_used``, of the batch's codes, and ``rate``: nats an image."""
+        index = self.encode(batch)
+        return {
+            "perplexity": float(self._perplexity(index)),
+            "codes_used": float(len(index.unique())),
+            "rate": float(-self._log_prior(index).mean()),
+        }
+
+    def _marginals(self) -> Tensor:
+        return (1 - SMOOTHING) * self.usage + SMOOTHING / self.usage.shape[-1]
+
+    def _log_prior(self, index: Tensor) -> Tensor:
+        """``log p(code)`` of maps of indices: nats ``(B,)``."""
+        log_p = self._marginals().log().expand(len(index), -1, -1, -1)
+        return log_p.gather(-1, index.unsqueeze(-1)).flatten(1).sum(1)
+
+    def _perplexity(self, index: Tensor) -> Tensor:
+        p = index.flatten().bincount(minlength=len(self.codebook.codes)) / index.numel()
+        return torch.special.entr(p).sum().exp()
+
+    @torch.no_grad()
+    def _observe(self, index: Tensor) -> None:
+        one = torch.ones((), device=index.device).expand(*index.shape[1:], len(index))
+        self.new_usage.scatter_add_(-1, index.movedim(0, -1), one)

@@ -1,0 +1,76 @@
+"""Priors of latent codes beyond the standard normal: each yields a `Mixture`."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from genlab.nn.distributions import Mixture, fit_mixture
+
+__all__ = ["FittedPrior", "LearnedPrior", "VampPrior"]
+
+Posterior = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
+
+
+class LearnedPrior(nn.Module):
+    """A mixture of normals trained with the model, from M random means of unit variance."""
+
+    def __init__(self, components: int, latent: int):
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(components))
+        self.mean = nn.Parameter(torch.randn(components, latent))
+        self.log_std = nn.Parameter(torch.zeros(components, latent))
+
+    def forward(self, posterior: Posterior) -> Mixture:
+        """The mixture; the posterior is not looked at."""
+        return Mixture(self.logits.log_softmax(0), self.mean, self.log_std)
+
+
+class VampPrior(nn.Module):
+    """The posteriors of M learned images (Tomczak and Welling 2018, "VAE with a VampPrior").
+
+    Args:
+        components: Number M of pseudo-inputs, weighted alike.
+        shape: ``(C, H, W)`` of the images.
+        context: Length of a conditional model's context vector, learned along with the images.
+    """
+
+    def __init__(self, components: int, shape: tuple[int, int, int], context: int = 0):
+        super().__init__()
+        self.logits = nn.Parameter(torch.randn(components, *shape))
+        self.context = nn.Parameter(torch.randn(components, context)) if context else None
+
+    def forward(self, posterior: Posterior) -> Mixture:
+        """The mixture of the pseudo-inputs' posteriors."""
+        images = self.logits.tanh()  # tanh keeps them on the scale of images, [-1, 1]
+        mean, log_std = posterior(images, self.context)
+        weights = mean.new_ones(len(mean)).log_softmax(0)
+        return Mixture(weights, mean, log_std)
+
+
+class FittedPrior(nn.Module):
+    """A mixture fitted to the codes of the training images after training.
+
+    Its state is kept in buffers. Before the fit all components are the standard normal.
+    """
+
+    log_weights: Tensor
+    mean: Tensor
+    log_std: Tensor
+
+    def __init__(self, components: int, latent: int):
+        super().__init__()
+        self.register_buffer("log_weights", torch.zeros(components).log_softmax(0))
+        self.register_buffer("mean", torch.zeros(components, latent))
+        self.register_buffer("log_std", torch.zeros(components, latent))
+
+    def forward(self, posterior: Posterior) -> Mixture:
+        """The mixture; the posterior is not looked at."""
+        return Mixture(self.log_weights, self.mean, self.log_std)
+
+    def fit(self, z: Tensor) -> None:
+        """Fits the mixture to codes ``(N, D)``; the same codes give the same mixture."""
+        generator = torch.Generator(z.device).manual_seed(0)
+        mixture = fit_mixture(z, len(self.mean), generator=generator)
+        for buffer, value in zip(self.buffers(), mixture, strict=True):
+            buffer.copy_(value)
