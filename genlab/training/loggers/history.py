@@ -5,10 +5,11 @@ Reading and repairing need neither torch nor Lightning: comparison and dashboard
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from genlab.runs import write_atomically
 
 __all__ = ["History", "encode", "read_metrics", "repair", "rewind"]
 
@@ -35,7 +36,9 @@ def encode(row: Mapping[str, Any]) -> str:
         >>> encode({"images_seen": 64, "loss": float("nan")})
         '{"images_seen": 64, "loss": "nan"}\\n'
     """
-    plain = {k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+    plain = {
+        k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()
+    }
     return json.dumps(plain, allow_nan=False) + "\n"
 
 
@@ -67,7 +70,7 @@ def read_metrics(path: Path | str) -> History:
 
 def repair(path: Path) -> None:
     """Cuts off a last line that a kill left torn, so that the next one starts on its own line."""
-    if path.exists() and not path.read_bytes()[-1:] in (b"\n", b""):
+    if path.exists() and path.read_bytes()[-1:] not in (b"\n", b""):
         _keep(path, lambda row: True)
 
 
@@ -83,13 +86,9 @@ def rewind(path: Path, images_seen: int) -> int:
 def _keep(path: Path, wanted: Any) -> int:
     lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
     kept = [line for line in lines if (row := _decode(line)) is not None and wanted(row)]
-    if len(kept) < len(lines) or not path.read_bytes().endswith(b"\n"):
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        with partial.open("wb") as file:
-            file.write(b"".join(line + b"\n" for line in kept))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+    whole = b"".join(line + b"\n" for line in kept)
+    if whole != path.read_bytes():
+        write_atomically(path, whole)
     return len(lines) - len(kept)
 
 

@@ -4,21 +4,23 @@ Each logger rescales floats in its own way, or not at all (``wandb.Image`` of a 
 black PNG, without a warning), so floats never get there: the grid is made once, here.
 """
 
+import io
 import math
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from genlab.runs import write_atomically
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Pixels", "compare", "grid", "half_blocks", "save_png", "show", "write_atomically"]
+__all__ = ["Pixels", "compare", "grid", "half_blocks", "save_png", "show"]
 
 Pixels = NDArray[np.uint8]
 """An image for people: uint8 of shape (H, W, 3)."""
@@ -110,21 +112,11 @@ def _to_bytes(images: "Tensor | Pixels", levels: int) -> NDArray[np.uint8]:
     return np.broadcast_to(x.transpose(0, 2, 3, 1), (len(x), *x.shape[2:], 3))
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Lets ``write`` make a temporary file beside ``path``, then puts it in place whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def save_png(path: Path, pixels: Pixels) -> None:
     """Writes a PNG, whole or not at all; makes its directory where there is none."""
-    image = Image.fromarray(pixels)
-    write_atomically(path, lambda partial: image.save(partial, format="PNG"))
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, format="PNG")
+    write_atomically(path, content.getvalue())
 
 
 def half_blocks(source: Path | str | Pixels, width: int) -> str:
@@ -135,18 +127,16 @@ def half_blocks(source: Path | str | Pixels, width: int) -> str:
     lines = max(1, round(image.height * columns / image.width / 2))
     if (columns, lines * 2) != image.size:
         image = image.resize((columns, lines * 2), Image.Resampling.LANCZOS)
-    pixels: Any = np.asarray(image)
+    pairs = np.asarray(image).reshape(lines, 2, columns, 3).transpose(0, 2, 1, 3)
+    block = "\x1b[38;2;{};{};{};48;2;{};{};{}m▀"
     return "\n".join(
-        "".join(
-            "\x1b[38;2;{};{};{};48;2;{};{};{}m▀".format(*pixels[2 * line, x], *pixels[2 * line + 1, x])
-            for x in range(columns)
-        )
-        + "\x1b[0m"
-        for line in range(lines)
+        "".join(block.format(*pair.ravel()) for pair in line) + "\x1b[0m" for line in pairs
     )
 
 
-def show(source: Path | str | Pixels, *, width: int | None = None, file: TextIO | None = None) -> bool:
+def show(
+    source: Path | str | Pixels, *, width: int | None = None, file: TextIO | None = None
+) -> bool:
     """Prints a picture where a person is looking: on a terminal with colours, nowhere else.
 
     Returns:

@@ -1,0 +1,125 @@
+"""Takes secrets out of what is saved, logged or printed: by the name of a key, and by value.
+
+A secret has no business in a configuration, but it gets there: ``${oc.env:HF_TOKEN}``, a password
+in a URL, a token typed as an override. Whatever leaves the process (config.yaml, W&B, which copies
+its config in plain text into ``debug.log``) goes through `redact` first.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["REDACTED", "is_secret", "redact", "secret_values"]
+
+REDACTED = "<redacted>"
+
+_ALWAYS = frozenset({"secret", "secrets", "password", "passwd", "passphrase", "credentials"})
+"""Words that make any value under them a secret."""
+
+_IF_TEXT = frozenset({"key", "apikey", "token"})
+"""Words that make a text under them a secret: ``pad_token: 0`` is none."""
+
+_SHORTEST = 8
+"""Shorter values of secret environment variables are not looked for: they'd match anything."""
+
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+_USERINFO = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
+_QUERY = re.compile(r"(?<=[?&;])([\w.-]+)=([^&;#\s]+)")
+_OVERRIDE = re.compile(r"^([-+~]*[\w./@-]+)=(.+)$", re.DOTALL)
+
+
+def is_secret(name: str, value: object = "text") -> bool:
+    """Whether a value of this name is to be kept secret.
+
+    Example:
+        >>> is_secret("hf_token"), is_secret("wandbApiKey"), is_secret("keyboard")
+        (True, True, False)
+        >>> is_secret("pad_token", 0), is_secret("password", 1234)
+        (False, True)
+    """
+    words = {word.lower() for word in _WORD.findall(name.rsplit(".", 1)[-1])}
+    if value is None or isinstance(value, bool) or value == "":
+        return False
+    return bool(words & _ALWAYS) or (isinstance(value, str) and bool(words & _IF_TEXT))
+
+
+def secret_values(environ: Mapping[str, str] | None = None) -> list[str]:
+    """The values of the environment variables with a secret's name, longest first."""
+    environ = os.environ if environ is None else environ
+    found = {value for name, value in environ.items() if is_secret(name, value)}
+    return sorted((v for v in found if len(v) >= _SHORTEST), key=lambda v: (-len(v), v))
+
+
+def redact(value: Any, *, environ: Mapping[str, str] | None = None) -> Any:
+    """A copy of nested plain data without its secrets.
+
+    Replaced are: values under a secret's name, the values of secret environment variables wherever
+    they occur in a text, passwords in URLs, and the values of overrides and URL parameters with a
+    secret's name. A mapping key is left alone unless it holds the value of such a variable.
+
+    Args:
+        value: Mappings, lists, tuples and scalars, as deep as you like.
+        environ: Where the secret values are taken from; the process' own environment if None.
+
+    Example:
+        >>> redact({"hf": {"token": "abc", "name": "me"}, "lr": 0.1}, environ={})
+        {'hf': {'token': '<redacted>', 'name': 'me'}, 'lr': 0.1}
+        >>> redact(["hf.token=abc", "see http://me:pw@host/"], environ={})
+        ['hf.token=<redacted>', 'see http://me:<redacted>@host/']
+        >>> redact("id 12345678", environ={"API_KEY": "12345678"})
+        'id <redacted>'
+    """
+    return _redact(value, secret_values(environ))
+
+
+def _redact(value: Any, secrets: list[str]) -> Any:
+    if isinstance(value, str):
+        return _redact_text(value, secrets)
+    if isinstance(value, Mapping):
+        return {
+            _redact_text(k, secrets) if isinstance(k, str) else k: (
+                _redact_named(str(k), v, secrets)
+            )
+            for k, v in value.items()
+        }
+    if isinstance(value, list | tuple):
+        items = [_redact(item, secrets) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    return value
+
+
+def _redact_named(name: str, value: Any, secrets: list[str]) -> Any:
+    if isinstance(value, Mapping | list | tuple):
+        if is_secret(name):
+            return _redact_all(value)
+        return _redact(value, secrets)
+    return REDACTED if is_secret(name, value) else _redact(value, secrets)
+
+
+def _redact_all(value: Any) -> Any:
+    """Every text below a secret's name; the structure stays."""
+    if isinstance(value, Mapping):
+        return {k: _redact_all(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redact_all(item) for item in value]
+    return REDACTED if isinstance(value, str) and value else value
+
+
+def _redact_text(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
+    text = _USERINFO.sub(rf"\1:{REDACTED}@", text)
+    text = _QUERY.sub(lambda m: f"{m[1]}={REDACTED}" if is_secret(m[1]) else m[0], text)
+    override = _OVERRIDE.match(text)
+    if override and is_secret(override[1].replace("/", "."), _scalar(override[2])):
+        return f"{override[1]}={REDACTED}"
+    return text
+
+
+def _scalar(text: str) -> object:
+    """An override's value as far as `is_secret` cares: a number is not a text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

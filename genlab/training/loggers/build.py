@@ -1,0 +1,148 @@
+"""From the ``logger`` group of the configuration to the loggers of a run, and what they share."""
+
+import atexit
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.utils import instantiate
+from pytorch_lightning.loggers.logger import Logger
+
+from genlab.redact import redact
+from genlab.runs import Run
+from genlab.training.loggers.context import Context
+from genlab.training.loggers.files import FilesLogger
+from genlab.training.loggers.images import Pixels
+from genlab.training.loggers.mirror import Mirror
+
+__all__ = ["build_loggers", "close_loggers", "log_image", "log_metrics", "rewind_loggers"]
+
+_open: list[Logger] = []
+"""The loggers of the last run that this process began; a next run must not find them open."""
+
+
+def build_loggers(
+    chosen: Mapping[str, Any] | None,
+    run: Run,
+    config: Mapping[str, Any],
+    *,
+    root: Path | None = None,
+    group: str | None = None,
+    job_type: str = "train",
+    tags: Iterable[str] | None = None,
+) -> list[Logger]:
+    """The loggers of a run: its own files first, then each that the configuration names.
+
+    Those of an earlier run in this process are closed before (jobs of a multirun share one).
+
+    Args:
+        chosen: The ``logger`` group as plain data, a node with ``_target_`` under each name.
+        run: The run directory.
+        config: The whole resolved configuration as plain data; secrets are taken out here.
+        root: The directory of all runs; by default the configuration's ``root``, and the run
+            directory's parent if there is none.
+        group: The sweep that the run belongs to.
+        job_type: ``train`` or what else the command is.
+        tags: By default the configuration's ``tags``.
+
+    Returns:
+        A `FilesLogger`, then a `Mirror` for each other logger.
+
+    Raises:
+        ConfigError: A logger was asked for whose package is not installed.
+    """
+    close_loggers(_open)
+    place = root or Path(config.get("root") or run.path.parent)
+    context = Context(
+        run=run,
+        root=place if run.path.resolve().is_relative_to(place.resolve()) else run.path.parent,
+        config=redact(dict(config)),
+        group=group,
+        job_type=job_type,
+        tags=tuple(config.get("tags") or () if tags is None else tags),
+    )
+    loggers: list[Logger] = [FilesLogger(run)]
+    for name, node in (chosen or {}).items():
+        if node is not None:
+            loggers.append(Mirror(name, partial(_make, node, context)))
+    _open[:] = loggers
+    return loggers
+
+
+def _make(node: Mapping[str, Any], context: Context) -> Logger:
+    if str(node["_target_"]).startswith("genlab."):
+        # A partial, since Hydra would turn a dataclass given as a keyword into a DictConfig.
+        made: Logger = instantiate(node, _partial_=True)(context)
+    else:
+        made = instantiate(node)
+    return made
+
+
+def close_loggers(loggers: Iterable[Logger], status: str = "success") -> None:
+    """Ends a run at all its loggers: call it when nothing more will be logged, whatever happened.
+
+    Args:
+        loggers: What `build_loggers` returned.
+        status: ``success``, or what happened instead.
+    """
+    for logger in list(loggers):
+        if isinstance(logger, Mirror):
+            logger.close(status)
+        else:
+            logger.finalize(status)
+        if logger in _open:
+            _open.remove(logger)
+
+
+def rewind_loggers(loggers: Iterable[Logger], images_seen: int) -> None:
+    """Drops from the history what lies beyond the checkpoint that a run is resumed from.
+
+    W&B's, TensorBoard's and MLflow's histories can only grow: there the points between
+    the checkpoint and the interruption stand twice, and equal.
+    """
+    for logger in loggers:
+        rewind = getattr(logger, "rewind", None)
+        if rewind is not None:
+            rewind(images_seen)
+
+
+def log_metrics(loggers: Iterable[Logger], metrics: Mapping[str, Any], step: int) -> None:
+    """Logs numbers at this number of images seen, to every logger."""
+    for logger in loggers:
+        logger.log_metrics(dict(metrics), step=step)
+
+
+def log_image(
+    loggers: Iterable[Logger],
+    key: str,
+    pixels: Pixels,
+    step: int,
+    caption: str | None = None,
+) -> None:
+    """Logs one picture to every logger that takes pictures, the same pixels to each.
+
+    Args:
+        loggers: The loggers.
+        key: What kind of picture it is: one key a kind (``samples``, ``reconstructions``).
+        pixels: uint8 of shape ``(H, W, 3)``, as `images.grid` makes it.
+        step: Images seen.
+        caption: A line below it, where a logger shows one.
+
+    Raises:
+        ValueError: The picture has another shape or type.
+    """
+    if not (isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8):
+        raise ValueError(f"a picture must be a uint8 array, got {type(pixels).__name__}")
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"a picture must have shape (H, W, 3), got {pixels.shape}")
+    extra: dict[str, Any] = {} if caption is None else {"caption": [caption]}
+    for logger in loggers:
+        if hasattr(logger, "log_image"):
+            logger.log_image(key=key, images=[pixels], step=step, **extra)
+
+
+@atexit.register
+def _close_at_exit() -> None:
+    close_loggers(_open, "interrupted")

@@ -1,0 +1,48 @@
+"""What a logger must know about the run that it writes down."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genlab.runs import Run
+
+__all__ = ["Context", "notice"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """A run, as its loggers see it.
+
+    Args:
+        run: The run directory.
+        root: The directory that holds all runs; the local dashboard's store lies there.
+        config: The resolved configuration as plain data, already without secrets.
+        group: What the run belongs to: its sweep.
+        job_type: ``train`` or what else the command is.
+        tags: Words to find the run by.
+    """
+
+    run: Run
+    root: Path
+    config: Mapping[str, Any] = field(default_factory=dict)
+    group: str | None = None
+    job_type: str = "train"
+    tags: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The run's path below the root: unique there, and what dashboards call the run."""
+        path, root = self.run.path.resolve(), self.root.resolve()
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def notice(line: str) -> None:
+    """One line for the user on the error stream, from the first process only.
+
+    It looks up the stream at each call: a progress bar that stands there replaces it meanwhile.
+    """
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,138 @@
+"""The logger that is always on, and first: the run directory's own files."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from genlab.runs import Run
+from genlab.training.loggers import history
+from genlab.training.loggers.images import Pixels, save_png
+
+__all__ = ["FilesLogger", "image_path"]
+
+
+class FilesLogger(Logger):
+    """Appends each event to metrics.jsonl as it happens, and saves images as PNG files.
+
+    A line holds ``images_seen``, ``seconds`` (of logging, over all sessions of the run), ``time``
+    (of the day, Unix seconds) and then the metrics; it is on disk when `log_metrics` returns.
+    Images are ``<kind>/<images seen, nine digits>.png``.
+
+    Args:
+        run: The run directory.
+    """
+
+    def __init__(self, run: Run):
+        super().__init__()
+        self.run = run
+        self._file: TextIO | None = None
+        self._start = 0.0
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.run.name
+
+    @property
+    def version(self) -> str:
+        """Empty: a run directory is one version."""
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        """The run directory."""
+        return str(self.run.path)
+
+    @property
+    def path(self) -> Path:
+        """The history."""
+        return self.run.metrics_file
+
+    def _open(self) -> TextIO:
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            history.repair(self.path)
+            rows = history.read_metrics(self.path).rows if self.path.exists() else []
+            before = max((float(row.get("seconds", 0.0)) for row in rows), default=0.0)
+            self._start = time.monotonic() - before
+            self._file = self.path.open("a", buffering=1, encoding="utf-8")
+        return self._file
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the configuration lies beside the history, in config.yaml."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Appends a line.
+
+        Args:
+            metrics: Numbers, also as tensors of one element. ``seconds`` and ``time`` among them
+                take the place of this logger's own.
+            step: Images seen.
+
+        Raises:
+            ValueError: No step was given.
+        """
+        if step is None:
+            raise ValueError("metrics are logged at a number of images seen, and there is none")
+        file = self._open()
+        row = {
+            "images_seen": int(step),
+            "seconds": round(time.monotonic() - self._start, 3),
+            "time": round(time.time(), 3),
+        }
+        file.write(history.encode(row | {k: _number(v) for k, v in metrics.items()}))
+
+    @rank_zero_only
+    def log_image(
+        self,
+        key: str,
+        images: Sequence[Pixels],
+        step: int | None = None,
+        caption: Sequence[str] | None = None,
+    ) -> None:
+        """Saves images of one kind; several at once are numbered."""
+        if step is None:
+            raise ValueError("images are logged at a number of images seen, and there is none")
+        for i, image in enumerate(images):
+            save_png(image_path(self.run, key, int(step), i if len(images) > 1 else None), image)
+
+    @rank_zero_only
+    def rewind(self, images_seen: int) -> None:
+        """Drops what lies beyond the images seen, which a resumed run logs anew."""
+        self._close()
+        history.rewind(self.path, images_seen)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Closes the file; a later event opens it again."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def image_path(run: Run, key: str, images_seen: int, index: int | None = None) -> Path:
+    """Where an image of a kind lies.
+
+    Example:
+        >>> str(image_path(Run(Path("runs/a")), "samples", 60000))
+        'runs/a/samples/000060000.png'
+    """
+    kind = re.sub(r"[^A-Za-z0-9_-]+", "_", key)
+    number = "" if index is None else f"_{index}"
+    return run.path / kind / f"{images_seen:09d}{number}.png"
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, bool | int):
+        return int(value)
+    return float(value)

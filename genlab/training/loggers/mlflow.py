@@ -1,0 +1,85 @@
+"""MLflow: a local database under the run root, or a tracking server."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from pytorch_lightning.loggers import MLFlowLogger as LightningMLFlowLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from genlab.errors import ConfigError
+from genlab.training.loggers.context import Context
+from genlab.training.loggers.images import Pixels
+from genlab.training.loggers.store import flat
+
+__all__ = ["MLFlowLogger"]
+
+LONGEST = 500
+"""Characters of a parameter's value that MLflow stores."""
+
+
+class MLFlowLogger(LightningMLFlowLogger):
+    """Logs to MLflow; a resumed run continues under its id, from the run directory.
+
+    Args:
+        context: The run.
+        experiment: Name of the experiment.
+        uri: Tracking server; None keeps everything in ``<run root>/mlruns``.
+
+    Raises:
+        ConfigError: mlflow is not installed.
+    """
+
+    def __init__(self, context: Context, experiment: str = "genlab", uri: str | None = None):
+        try:
+            import_module("mlflow")
+        except ImportError:
+            raise ConfigError(
+                "logger=mlflow: the package is missing; pip install 'genlab[mlflow]'"
+            ) from None
+        super().__init__(
+            experiment_name=experiment,
+            run_name=context.name,
+            tracking_uri=uri or (context.root.resolve() / "mlruns").as_uri(),
+            tags={
+                "job_type": context.job_type,
+                "group": context.group or "",
+                "tags": ",".join(context.tags),
+            },
+            run_id=context.run.read("run.json").get("mlflow_id"),
+        )
+        self.context = context
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the context holds the configuration, logged when the run begins."""
+
+    @property
+    def experiment(self) -> Any:
+        """The client; the first call begins the run and logs the configuration."""
+        client = super().experiment
+        if self._run_id is not None and self.context.run.read("run.json").get("mlflow_id") is None:
+            self.context.run.update("run.json", mlflow_id=self._run_id)
+            for name, value in flat(self.context.config).items():
+                client.log_param(self._run_id, name, str(value)[:LONGEST])
+        return client
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Logs values at this number of images seen."""
+        _ = self.experiment
+        super().log_metrics({k: float(v) for k, v in metrics.items()}, step)
+
+    @rank_zero_only
+    def log_image(
+        self,
+        key: str,
+        images: Sequence[Pixels],
+        step: int | None = None,
+        caption: Sequence[str] | None = None,
+    ) -> None:
+        """Logs images of one kind at this number of images seen."""
+        client = self.experiment
+        for i, image in enumerate(images):
+            name = key if len(images) == 1 else f"{key}_{i}"
+            client.log_image(self._run_id, image, key=name, step=step or 0)

@@ -1,0 +1,199 @@
+"""Progress: a live line on a terminal, a plain line now and then anywhere else."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar as Bar
+from rich.table import Table
+from rich.text import Text
+
+from genlab.ranges import PositiveFloat
+
+__all__ = ["Progress"]
+
+
+class Progress(pl.callbacks.ProgressBar):
+    """Images per second, time left and the losses, once a chunk at most.
+
+    It reads attributes of the Lightning module: ``images_seen``, ``max_images`` (None where only
+    time ends the run), ``latest`` (the last logged line) and, where there are such, ``seconds``
+    (of training so far) and ``max_seconds``.
+
+    Args:
+        interval: Seconds between two updates on a terminal.
+        plain_interval: Seconds between two lines where there is no terminal.
+    """
+
+    def __init__(self, interval: PositiveFloat = 0.5, plain_interval: PositiveFloat = 10.0):
+        super().__init__()
+        self.interval = interval
+        self.plain_interval = plain_interval
+        self.enabled = True
+        self.live: Live | None = None
+        self.phase = "train"
+        self.next = 0.0
+        self.rate = 0.0
+        self.before = (0.0, 0)
+
+    def disable(self) -> None:
+        """Shows nothing; Lightning does so in all processes but the first."""
+        self.enabled = False
+
+    def enable(self) -> None:
+        """Shows progress again."""
+        self.enabled = True
+
+    def print(self, *args: Any, **kwargs: Any) -> None:
+        """Prints above the live line."""
+        print(*args, **kwargs)
+
+    # ------------------------------------------------------------------------------------------
+    # Hooks
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if not self.enabled:
+            return
+        now = time.monotonic()
+        self.before, self.rate, self.phase = (now, _images(module)), 0.0, "train"
+        console = Console(file=sys.stderr)
+        if console.is_terminal and not console.is_dumb_terminal:
+            self.next = now + self.interval
+            self.live = Live(console=console, auto_refresh=False, transient=True)
+            self.live.start()
+        else:
+            self.next = now + min(2.0, self.plain_interval)  # an early sign of life
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        if self.enabled and time.monotonic() >= self.next:
+            self._update(module)
+
+    def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._change_phase(module, "validate")
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        # What a validation takes is no throughput of training.
+        self.before = (time.monotonic(), _images(module))
+        self._change_phase(module, "train")
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self.enabled and self.live is None:
+            self._update(module)
+        self._stop()
+
+    def on_exception(
+        self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        self._stop()
+
+    def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
+        self._stop()
+
+    # ------------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        live, self.live = self.live, None
+        if live is not None:
+            live.stop()
+
+    def _change_phase(self, module: pl.LightningModule, phase: str) -> None:
+        self.phase = phase
+        if self.live is not None:
+            self._update(module)
+
+    def _update(self, module: pl.LightningModule) -> None:
+        now, images = time.monotonic(), _images(module)
+        seconds, seen = now - self.before[0], images - self.before[1]
+        if seen > 0 and seconds > 0.05:
+            rate = seen / seconds
+            # Half of it is the past: steady for a reader, and it follows a change in seconds.
+            self.rate = rate if self.rate == 0 else (self.rate + rate) / 2
+            self.before = (now, images)
+        if self.live is not None:
+            self.next = now + self.interval
+            self.live.update(self._row(module, images), refresh=True)
+        else:
+            self.next = now + self.plain_interval
+            print(self._line(module, images), file=sys.stderr, flush=True)
+
+    def _line(self, module: pl.LightningModule, images: int) -> str:
+        goal = getattr(module, "max_images", None)
+        count = f"{images:,}" + (f"/{goal:,}" if goal else "") + " images"
+        parts = [self.phase, count, f"{self.rate:,.0f} images/s"]
+        left = remaining(module, self.rate)
+        if left is not None:
+            parts.append(f"{clock(left)} left")
+        losses = key_losses(getattr(module, "latest", {}))
+        if losses:
+            parts.append(losses)
+        return "  ".join(parts)
+
+    def _row(self, module: pl.LightningModule, images: int) -> Table:
+        done = share(module)
+        row = Table.grid(padding=(0, 1))
+        row.add_row(
+            Text(f"{self.phase:<8}", style="bold"),
+            Bar(total=1.0, completed=done, width=24) if done is not None else Text(""),
+            Text(self._line(module, images).split("  ", 1)[1], no_wrap=True, overflow="ellipsis"),
+        )
+        return row
+
+
+def _images(module: pl.LightningModule) -> int:
+    images: int = module.images_seen  # type: ignore[assignment]
+    return images
+
+
+def share(module: Any) -> float | None:
+    """How much of the run is done, from 0 to 1, by whichever of its ends comes first."""
+    shares = []
+    if getattr(module, "max_images", None):
+        shares.append(module.images_seen / module.max_images)
+    if getattr(module, "max_seconds", None):
+        shares.append(module.seconds / module.max_seconds)
+    return min(1.0, max(shares)) if shares else None
+
+
+def remaining(module: Any, rate: float) -> float | None:
+    """Seconds until the run ends, by whichever of its ends comes first; None if unknown."""
+    left = []
+    if getattr(module, "max_images", None) and rate > 0:
+        left.append((module.max_images - module.images_seen) / rate)
+    if getattr(module, "max_seconds", None):
+        left.append(module.max_seconds - module.seconds)
+    return max(0.0, min(left)) if left else None
+
+
+def key_losses(latest: Mapping[str, float], most: int = 3) -> str:
+    """The first numbers of the last logged line, the loss before its parts.
+
+    Example:
+        >>> key_losses({"train/rate": 20.1234, "train/loss": 98.7654, "train/distortion": 78.6})
+        'loss 98.77  rate 20.12  distortion 78.6'
+    """
+    names = sorted(latest, key=lambda name: name.rsplit("/", 1)[-1] != "loss")
+    short = {name: name.removeprefix("train/") for name in names}
+    return "  ".join(f"{short[name]} {latest[name]:.4g}" for name in names[:most])
+
+
+def clock(seconds: float) -> str:
+    """A length of time.
+
+    Example:
+        >>> clock(75), clock(3725)
+        ('1:15', '1:02:05')
+    """
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

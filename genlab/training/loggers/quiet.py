@@ -1,0 +1,39 @@
+"""Keeps out of the terminal what Lightning says at each start and nobody needs."""
+
+import logging
+
+__all__ = ["quiet_lightning"]
+
+NOISE = (
+    "💡 Tip:",
+    "GPU available:",
+    "TPU available:",
+    "HPU available:",
+    "IPU available:",
+    "Using 16bit",
+    "Using bfloat16",
+)
+"""Beginnings of messages: advertisements, and what the run's own header says better."""
+
+LOGGERS = (
+    "pytorch_lightning.utilities.rank_zero",
+    "lightning_fabric.utilities.rank_zero",
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric.utilities.rank_zero",
+)
+
+
+class _Quiet(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith(NOISE)
+
+
+def quiet_lightning() -> None:
+    """Filters Lightning's advertisements and device lists; warnings and errors stay.
+
+    A second call does nothing.
+    """
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(f, _Quiet) for f in logger.filters):
+            logger.addFilter(_Quiet())

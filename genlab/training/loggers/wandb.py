@@ -1,0 +1,261 @@
+"""Weights & Biases, which here never prompts, never hangs and never fails a run.
+
+Left alone, wandb 0.31 raises without a key, waits 103 s for a silent server and then raises, and
+continues the first run of a process in every later one. So genlab decides the mode, bounds every
+wait, gives each run directory a run id of its own, and ends the run when the run is over.
+"""
+
+import contextlib
+import netrc
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pytorch_lightning.loggers import WandbLogger as LightningWandbLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from genlab.redact import redact
+from genlab.training.loggers.context import Context, notice
+from genlab.training.loggers.images import Pixels
+from genlab.training.loggers.scoped import environment, replaced
+
+__all__ = ["WandbLogger", "choose_mode"]
+
+Mode = Literal["auto", "online", "offline", "disabled"]
+
+INIT_TIMEOUT = 9.0
+"""Seconds that a server may take to accept a run; with the fall-back, under 15 in all."""
+
+FINISH_TIMEOUT = 60.0
+"""Seconds that the rest of an upload may take when a run is over."""
+
+
+class WandbLogger(LightningWandbLogger):
+    """Logs to Weights & Biases if there is a key and a server, else into the run directory.
+
+    Metrics stand against ``images_seen``. A resumed run keeps its id, from the run directory.
+
+    Args:
+        context: The run.
+        project: Name of the W&B project.
+        entity: User or team; the account's default if None.
+        mode: ``auto`` is online with a key in ``WANDB_API_KEY`` or netrc, else offline;
+            ``WANDB_MODE`` overrules it.
+        log_model: Upload checkpoints as artifacts: the last ones at the end, or ``all``.
+        notes: A longer description.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        project: str = "genlab",
+        entity: str | None = None,
+        mode: Mode = "auto",
+        log_model: bool | Literal["all"] = False,
+        notes: str | None = None,
+    ):
+        # Must be set before the import: its default reports to the server even offline.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        import wandb
+
+        self.context = context
+        path = context.run.path
+        stored = context.run.read("run.json").get("wandb_id")
+        self.run_id = str(stored or os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4))
+        if stored is None:
+            context.run.update("run.json", wandb_id=self.run_id)
+        super().__init__(name=context.name, project=project, id=self.run_id, log_model=log_model)
+        self._save_dir = str(path)
+        self.mode, self.why = choose_mode(mode, wandb.setup().settings.base_url)
+        self.arguments: dict[str, Any] = {
+            "project": project,
+            "entity": entity,
+            "name": context.name,
+            "id": self.run_id,
+            "resume": "allow",
+            "dir": str(path),
+            "config": redact(dict(context.config)),
+            "group": context.group,
+            "job_type": context.job_type,
+            "tags": list(context.tags),
+            "notes": notes,
+        }
+
+    @property
+    def experiment(self) -> Any:
+        """The wandb run, begun at the first call."""
+        if getattr(rank_zero_only, "rank", 0) != 0:
+            return super().experiment
+        if self._experiment is None:
+            self._experiment = self._begin()
+        return self._experiment
+
+    def _begin(self) -> Any:
+        import wandb
+
+        if wandb.run is not None:
+            wandb.finish()  # of another job in this process; it must not get this one's metrics
+        if self.mode == "online":
+            run = self._go_online()
+            if run is not None:
+                notice(f"W&B: {run.url}")
+                return run
+        run = self._init("offline" if self.mode == "online" else self.mode)
+        if self.mode != "disabled":
+            where = shown(Path(run.dir).parent)
+            notice(
+                f"W&B: {self.why}, so logging offline; view with "
+                f"`wandb leet {Path(where).parent}`, upload with `wandb sync {where}`"
+            )
+        return run
+
+    def _go_online(self) -> Any:
+        import wandb
+
+        try:
+            return self._init("online")
+        except Exception as error:
+            # The service still holds the run's id, and would refuse it to the offline run.
+            wandb.teardown()
+            reason = " ".join(str(error).split())[:160]
+            self.why = f"no run could be begun at the server ({reason})"
+            return None
+
+    def _init(self, mode: Any) -> Any:
+        import wandb
+
+        wanted: dict[str, Any] = {
+            "init_timeout": INIT_TIMEOUT,
+            "login_timeout": 1.0,
+            "finish_timeout": FINISH_TIMEOUT,
+            "console": "off",  # a progress bar would fill output.log
+            "silent": True,
+            "quiet": True,
+        }
+        known = wandb.Settings.model_fields
+        settings = wandb.Settings(**{k: v for k, v in wanted.items() if k in known})
+        with plain_arguments(), quiet_terminal():
+            run = wandb.init(mode=mode, settings=settings, **self.arguments)
+        run.define_metric("images_seen")
+        run.define_metric("*", step_metric="images_seen", step_sync=True)
+        return run
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any) -> None:
+        """Adds to the configuration, without its secrets."""
+        self.experiment.config.update(redact(_plain(params)), allow_val_change=True)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Logs a row at this number of images seen."""
+        row: dict[str, Any] = {k: float(v) for k, v in metrics.items()}
+        self.experiment.log(row if step is None else row | {"images_seen": int(step)})
+
+    @rank_zero_only
+    def log_image(
+        self,
+        key: str,
+        images: list[Pixels],
+        step: int | None = None,
+        caption: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Logs images of one kind at this number of images seen, always as uint8."""
+        import wandb
+
+        pictures = [
+            wandb.Image(image, caption=caption[i] if caption else None)
+            for i, image in enumerate(images)
+        ]
+        row: dict[str, Any] = {key: pictures[0] if len(pictures) == 1 else pictures}
+        self.experiment.log(row if step is None else row | {"images_seen": int(step)})
+
+    @rank_zero_only
+    def log_checkpoint(self, path: Path, aliases: tuple[str, ...] = ("latest",)) -> None:
+        """Keeps a checkpoint as an artifact, if checkpoints were asked for (``log_model``)."""
+        import wandb
+
+        if not self._log_model:
+            return
+        run = self.experiment
+        artifact = wandb.Artifact(f"model-{self.run_id}", type="model")
+        artifact.add_file(str(path))
+        run.log_artifact(artifact, aliases=list(aliases))
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Ends the run, and with it W&B's part of this process; a later event resumes it."""
+        super().finalize(status)
+        run, self._experiment = self._experiment, None
+        if run is not None:
+            with quiet_terminal():
+                run.finish(exit_code=0 if status == "success" else 1)
+
+
+def choose_mode(asked: Mode, base_url: str) -> tuple[str, str]:
+    """Decides how to log, and says why not online.
+
+    Args:
+        asked: The configuration's mode.
+        base_url: The server.
+
+    Returns:
+        ``online``, ``offline`` or ``disabled``, and a reason.
+    """
+    told = os.environ.get("WANDB_MODE", "").strip().lower()
+    told = {"dryrun": "offline", "run": "online", "disabled": "disabled"}.get(told, told)
+    if asked == "auto" and told in ("online", "offline", "disabled"):
+        asked = told  # type: ignore[assignment]
+        reason = f"WANDB_MODE={told}"
+    else:
+        reason = f"mode={asked}"
+    if asked in ("offline", "disabled"):
+        return asked, reason
+    if not has_key(base_url):
+        return "offline", "no key was found (`wandb login` stores one)"
+    return "online", ""
+
+
+def has_key(base_url: str) -> bool:
+    """Whether credentials for this server are in the environment or in netrc."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    host = urlsplit(base_url).netloc
+    # Keys for W&B's own cloud were stored under this name before the cloud moved.
+    hosts = [host] if os.environ.get("WANDB_BASE_URL") else [host, "api.wandb.ai"]
+    named = os.environ.get("NETRC")
+    files = [Path(named)] if named else [Path("~/.netrc"), Path("~/_netrc")]
+    for file in files:
+        with contextlib.suppress(OSError, netrc.NetrcParseError):  # as good as no file
+            entries = netrc.netrc(file.expanduser())
+            if any(found[2] for name in hosts if (found := entries.authenticators(name))):
+                return True
+    return False
+
+
+@contextlib.contextmanager
+def plain_arguments() -> Iterator[None]:
+    """Inside, the command line is without secrets: wandb records it."""
+    with replaced(sys, "argv", redact(list(sys.argv))):
+        yield
+
+
+@contextlib.contextmanager
+def quiet_terminal() -> Iterator[None]:
+    """Inside, wandb prints nothing, not even what ``silent`` lets through."""
+    with environment(WANDB_SILENT="true"):
+        yield
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)
+
+
+def _plain(params: Any) -> dict[str, Any]:
+    return dict(params) if isinstance(params, Mapping) else dict(vars(params))
