@@ -73,7 +73,7 @@ def test_a_failed_write_keeps_the_old_content(tmp_path, monkeypatch):
 
 def test_an_unwritable_root_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="root=.*cannot be written to"):
+    with pytest.raises(ConfigError, match=r"root=.*cannot be written to"):
         make(tmp_path / "file" / "runs", None)
 
 

@@ -157,10 +157,6 @@ class GenerativeModule(pl.LightningModule):
             optimizer.step()
             optimizer.zero_grad()
             self.model.after_step(player)
-            if torch.is_autocast_enabled(self.device.type):
-                # Autocast keeps half-precision copies of the weights until its context ends,
-                # which is the end of the chunk: the next step must not see the old weights.
-                torch.clear_autocast_cache()
         self.window_steps += 1
         self.images_seen += images
         if self.ema is not None:
@@ -312,11 +308,6 @@ class GenerativeModule(pl.LightningModule):
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # A checkpoint is of the end of a chunk; Lightning counts the chunk as completed only
-        # after the hooks in which it may be written, and would validate one chunk later.
-        loops = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-        for count in (loops["total"], loops["current"]):
-            count["completed"] = count["processed"] = count["ready"]
         checkpoint["genlab"] = {
             "images_seen": self.images_seen,
             "seconds": self.seconds,

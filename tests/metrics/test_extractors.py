@@ -202,9 +202,7 @@ def test_an_extractor_asked_for_by_name_is_an_error_without_its_weights(no_weigh
             choose([name], "cifar10", (3, 32, 32))
     with pytest.raises(ConfigError, match="did you mean 'inception'"):
         choose(["incepton"], "cifar10", (3, 32, 32))
-    with pytest.raises(
-        ConfigError, match=r"digits: it was trained on .* \(1, 28, 28\)"
-    ):
+    with pytest.raises(ConfigError, match=r"digits: it was trained on .* \(1, 28, 28\)"):
         choose(["digits"], "cifar10", (3, 32, 32))
 
 

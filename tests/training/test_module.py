@@ -123,7 +123,7 @@ def test_each_player_can_have_an_optimizer_of_its_own():
 
 
 def test_half_precision_sees_the_new_weights_at_each_step():
-    """Autocast keeps its half-precision weights until the chunk ends, unless it is told not to."""
+    """With its cache on, autocast would keep the chunk's first half-precision weights."""
 
     class Dense(Coins):
         def __init__(self):

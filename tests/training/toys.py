@@ -1,10 +1,11 @@
 """The smallest families and data on which the training module can be checked by hand."""
 
+from collections import namedtuple
+
 import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from collections import namedtuple
 from genlab.models.base import GenerativeModel
 from genlab.rng import stream
 from genlab.training.module import GenerativeModule
@@ -64,7 +65,7 @@ class Duel(GenerativeModel):
         self.turns = []
 
     def loss(self, batch, player="model"):
-        x = batch.x.float().mean().reshape(1, 1)
+        x = batch.x.float().flatten(1).mean(1, keepdim=True)
         d, g = self.discriminator(x + 1), self.generator(x + 1)
         total = (d * g - 1).square().mean() if player == "generator" else (d - g).square().mean()
         return Loss(total, {})

@@ -1,0 +1,284 @@
+"""What a family must keep: each check takes a model and fails with an AssertionError.
+
+tests/test_contract.py applies them to every file under configs/model, tests/test_contract_teeth.py
+to models that break them.
+"""
+
+import io
+import itertools
+import math
+from contextlib import contextmanager
+
+import pytest
+import torch
+from families import images, labels
+
+from genlab.errors import ConfigError, Unsupported
+from genlab.types import Batch
+
+LATE = 10**9  # images seen when every warm-up and growth is over
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@contextmanager
+def global_randomness_untouched():
+    before = torch.get_rng_state()
+    yield
+    assert torch.equal(before, torch.get_rng_state()), "it drew from the global generator"
+
+
+def optimizers(model, lr=1e-3):
+    return {
+        player: torch.optim.Adam(model.player(player).parameters(), lr=lr, betas=(0.5, 0.99))
+        for player in model.players
+    }
+
+
+def step(model, batch, optimizer, player):
+    """One update of one player as the trainer does it; returns its loss."""
+    for parameter in model.parameters():
+        parameter.grad = None
+    loss = model.loss(batch, player)
+    loss.total.backward()
+    optimizer.step()
+    model.after_step(player)
+    return loss.total.detach()
+
+
+def train(model, batch, steps, lr=1e-3):
+    """Losses ``{player: (steps,)}`` of training on one batch."""
+    opts = optimizers(model, lr)
+    model.train()
+    model.images_seen = LATE
+    losses = {player: [] for player in model.players}
+    for _ in range(steps):
+        for player in model.players:
+            losses[player].append(step(model, batch, opts[player], player))
+    return {player: torch.stack(values) for player, values in losses.items()}
+
+
+def scale_weights(model, factor):
+    """Moves a model away from the tameness of its initial weights."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(factor)
+
+
+def check_samples(model):
+    spec, y = model.spec, labels(model, 5)
+    x = model.sample(5, y)
+    assert x.shape == (5, *spec.shape)
+    assert x.dtype == torch.uint8
+    assert int(x.max()) < spec.levels
+    assert model.sample(1, labels(model, 1)).shape == (1, *spec.shape)
+    with global_randomness_untouched():
+        first = model.sample(3, labels(model, 3), generator=generator())
+    torch.manual_seed(1)
+    torch.testing.assert_close(model.sample(3, labels(model, 3), generator=generator()), first)
+    cool = model.sample(3, labels(model, 3), generator=generator(), temperature=0.5)
+    assert cool.shape == first.shape
+    assert int(cool.max()) < spec.levels
+    for arguments in ({"n": 0}, {"n": 1, "temperature": 0.0}):
+        with pytest.raises(ConfigError):
+            model.sample(y=labels(model, 1), **arguments)
+
+
+def check_labels(model):
+    """Labels are taken if and only if the model is conditional."""
+    if not model.conditional:
+        with pytest.raises(ConfigError):
+            model.sample(2, torch.zeros(2, dtype=torch.int64))
+        return
+    assert model.num_classes == model.spec.num_classes
+    x = images(model.spec, 2).x
+    for y in (None, torch.tensor([0, model.num_classes]), torch.tensor([-1, 0]), torch.zeros(3)):
+        with pytest.raises(ConfigError):
+            model.sample(2, y)
+        if model.can("log_prob"):
+            with pytest.raises(ConfigError):
+                model.log_prob(Batch(x, y))
+
+
+def check_players(model):
+    """Each parameter belongs to one player."""
+    owners = {name: [] for name, p in model.named_parameters() if p.requires_grad}
+    names = {id(p): name for name, p in model.named_parameters()}
+    for player in model.players:
+        for parameter in model.player(player).parameters():
+            if parameter.requires_grad:
+                owners[names[id(parameter)]].append(player)
+    for name, players in owners.items():
+        assert len(players) == 1, f"{name} is trained by {players}, not by one player"
+
+
+def check_gradients(model, batch, *, when=(0, 10**3, 10**5, 10**7, LATE)):
+    """Every parameter of a player gets a finite gradient, and only the player moves.
+
+    A model that grows has parameters that only count at some time of the training, so a
+    parameter must get its gradient at one of several; none may ever get a wrong one.
+    """
+    for player in model.players:
+        reached, mine = set(), {id(p) for p in model.player(player).parameters()}
+        for model.images_seen in when:
+            before = {name: p.detach().clone() for name, p in model.named_parameters()}
+            optimizer = torch.optim.SGD(model.player(player).parameters(), lr=1e-3)
+            model.zero_grad(set_to_none=True)
+            loss = model.loss(batch, player)
+            assert loss.total.shape == ()
+            assert loss.total.isfinite(), f"{player}: the loss is {loss.total}"
+            for key, part in loss.parts.items():
+                assert part.shape == () and not part.requires_grad, f"{key}: not a bare scalar"
+                assert part.isfinite(), f"{key} is {part}"
+            loss.total.backward()
+            for name, p in model.named_parameters():
+                if id(p) in mine and p.grad is not None:
+                    assert p.grad.isfinite().all(), f"{player}: gradient of {name} is not finite"
+                    reached.add(name)
+            optimizer.step()
+            model.after_step(player)
+            for name, p in model.named_parameters():
+                if id(p) not in mine:
+                    torch.testing.assert_close(
+                        p.detach(), before[name], rtol=0, atol=0, msg=f"{player} moved {name}"
+                    )
+        for name, p in model.named_parameters():
+            if id(p) in mine and p.requires_grad:
+                assert name in reached, f"{player}: no gradient reaches {name}"
+
+
+def every_binary_image(spec):
+    rows = list(itertools.product((0, 1), repeat=spec.dims))
+    return torch.tensor(rows, dtype=torch.uint8).view(-1, *spec.shape)
+
+
+def check_likelihood(model, draws=2048):
+    """Over all images the probabilities sum to 1 (exact) or, as a bound's should, to no more."""
+    every = every_binary_image(model.spec)
+    n = len(every)
+    if model.likelihood == "none":
+        assert not model.can("log_prob"), "it has a likelihood, but declares none"
+        with pytest.raises(Unsupported):
+            model.log_prob(Batch(every))
+        return
+    assert model.can("log_prob"), "it declares a likelihood, but has none"
+    for label in range(model.num_classes) if model.conditional else [None]:
+
+        def batch(repeats, label=label):
+            y = None if label is None else torch.full((n * repeats,), label)
+            return Batch(every.repeat(repeats, 1, 1, 1), y)
+
+        g = generator(label or 0)
+        with torch.no_grad():
+            if model.likelihood == "exact":
+                log_p = model.log_prob(batch(1), generator=g)
+                total = log_p.double().exp().sum()
+                assert math.isclose(total, 1, abs_tol=1e-4), f"it sums to {total:.5f}, not to 1"
+                torch.testing.assert_close(model.log_prob(batch(1), samples=3), log_p)
+                continue
+            for k in (1, 8):
+                # Jensen: the mean of what bounds log p(x) on average is below it.
+                repeats = 256 // k
+                each = [model.log_prob(batch(repeats), samples=k, generator=g) for _ in range(8)]
+                log_p = torch.cat(each).view(-1, n).double()
+                p = log_p.mean(0).exp()
+                error = (p * log_p.std(0)).square().sum().sqrt() / math.sqrt(len(log_p))
+                total = p.sum()
+                assert total <= 1 + 4 * error + 1e-4, (
+                    f"k={k}: it sums to {total:.4f} +- {error:.4f}"
+                )
+
+
+def check_likelihood_is_pure(model, batch):
+    """It depends on nothing but batch and generator, and leaves nothing behind."""
+    if not model.can("log_prob"):
+        return
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with torch.no_grad(), global_randomness_untouched():
+        training = model.train().log_prob(batch, generator=generator())
+        evaluating = model.eval().log_prob(batch, generator=generator())
+    assert training.shape == (len(batch.x),)
+    assert training.isfinite().all()
+    torch.testing.assert_close(training, evaluating, rtol=0, atol=0)
+    _assert_same_state(model, before)
+
+
+def check_evaluation_leaves_no_trace(model, batch):
+    """Sampling, coding and diagnosing change neither weights nor modes nor the random state."""
+    model.train()
+    next(iter(model.children())).eval()  # a mode of its own, which must survive
+    modes = [module.training for module in model.modules()]
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with global_randomness_untouched():
+        model.sample(2, labels(model, 2), generator=generator())
+        for value in model.diagnostics(batch).values():
+            assert isinstance(value, float)
+            assert math.isfinite(value)
+        if model.can("log_prob"):
+            model.log_prob(batch, generator=generator())
+        if model.can("encode"):
+            model.encode(batch)
+    assert modes == [module.training for module in model.modules()]
+    _assert_same_state(model, before)
+
+
+def check_codes(model, batch):
+    """encode, decode and reconstruct return what they promise."""
+    given = batch.y if model.conditional else None
+    if model.can("encode"):
+        z = model.encode(batch)
+        assert len(z) == len(batch.x)
+        if z.is_floating_point():
+            assert z.isfinite().all()
+        if model.can("decode"):
+            check_image(model, model.decode(z, given), len(batch.x))
+            if model.likelihood == "exact":
+                torch.testing.assert_close(model.decode(z, given), batch.x)
+    if model.can("reconstruct"):
+        check_image(model, model.reconstruct(batch), len(batch.x))
+
+
+def check_image(model, x, n):
+    assert x.shape == (n, *model.spec.shape)
+    assert x.dtype == torch.uint8
+    assert int(x.max()) < model.spec.levels
+
+
+def check_state(model, other, batch):
+    """A state dict of plain tensors says everything: another model with it behaves alike."""
+    train(model, batch, 2)
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    file.seek(0)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    other.images_seen = model.images_seen
+    y = labels(model, 4)
+    mine = model.sample(4, y, generator=generator())
+    torch.testing.assert_close(other.sample(4, y, generator=generator()), mine)
+    if model.can("log_prob"):
+        with torch.no_grad():
+            mine = model.log_prob(batch, generator=generator())
+            theirs = other.log_prob(batch, generator=generator())
+        torch.testing.assert_close(theirs, mine)
+
+
+def check_learning(model, batch, steps):
+    """Steps on one batch lower a lone player's loss, and move every parameter of all players."""
+    before = {k: p.detach().clone() for k, p in model.named_parameters() if p.requires_grad}
+    losses = train(model, batch, steps)
+    for player, values in losses.items():
+        assert values.isfinite().all(), f"{player}: a loss was not finite"
+    if len(model.players) == 1:
+        values, tenth = losses[model.players[0]], max(steps // 10, 1)
+        first, last = values[:tenth].mean(), values[-tenth:].mean()
+        assert last < first, f"the loss went from {first:.4f} to {last:.4f} in {steps} steps"
+    return {k for k, p in model.named_parameters() if k in before and torch.equal(p, before[k])}
+
+
+def _assert_same_state(model, before):
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, rtol=0, atol=0, msg=f"{name} changed")
