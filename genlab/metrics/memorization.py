@@ -1,0 +1,94 @@
+"""Does it copy its training images? Nearest neighbours in the training set."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from genlab.errors import DataError
+
+__all__ = ["Neighbours", "authenticity", "nearest_neighbours", "neighbour_ratio", "panel"]
+
+CHUNK = 512
+
+
+class Neighbours(NamedTuple):
+    """The nearest vectors of another set, nearest first.
+
+    Args:
+        distance: ``(n, k)``.
+        indices: int64 ``(n, k)``.
+    """
+
+    distance: Tensor
+    indices: Tensor
+
+
+def nearest_neighbours(x: Tensor, train: Tensor, k: int = 1) -> Neighbours:
+    """The k nearest training vectors of each vector.
+
+    Args:
+        x: Features ``(n, d)``.
+        train: Features ``(m, d)``.
+        k: How many.
+
+    Raises:
+        DataError: There are fewer than k.
+    """
+    if len(train) < k:
+        raise DataError(f"{k} nearest neighbours need at least {k} training images")
+    exact = "donot_use_mm_for_euclid_dist"
+    found = []
+    for part in x.split(CHUNK):
+        index = torch.cdist(part, train).topk(k, largest=False).indices
+        # The matrix product behind cdist loses the small distances, which are what counts here.
+        distance = torch.cdist(part[:, None], train[index], compute_mode=exact)[:, 0]
+        found.append((distance, index))
+    distances, indices = zip(*found, strict=True)
+    return Neighbours(torch.cat(distances), torch.cat(indices))
+
+
+def neighbour_ratio(samples: Tensor, test: Tensor, train: Tensor) -> float:
+    """Median distance to the nearest training image: the samples' over the test images'.
+
+    About 1 for a generator of the data's distribution; well below 1 for copies; above 1 for
+    samples that are off the data. In feature space it sees shifted copies, which pixels do not.
+
+    Raises:
+        DataError: The test images are copies of training images, so there is no scale.
+    """
+    ours = nearest_neighbours(samples, train).distance.double().median()
+    theirs = nearest_neighbours(test, train).distance.double().median()
+    if theirs == 0:
+        raise DataError("half of the test images are training images: no scale for copies")
+    return float(ours / theirs)
+
+
+def authenticity(samples: Tensor, train: Tensor) -> float:
+    """Share of samples that are farther from their nearest training image than it from its own.
+
+    Alaa et al. 2022. 0 for copies, 0.5 to 0.7 for held-out data: read it beside its floor.
+
+    Args:
+        samples: Features ``(n, d)``.
+        train: Features ``(m, d)``, m at least 2.
+    """
+    near = nearest_neighbours(samples, train)
+    real, place = near.indices[:, 0].unique(return_inverse=True)
+    own = nearest_neighbours(train[real], train, 2).distance[:, 1][place]
+    return float((near.distance[:, 0] > own).double().mean())
+
+
+def panel(samples: Tensor, neighbours: Tensor, train: Tensor) -> Tensor:
+    """A picture of samples, each at the left of its nearest training images.
+
+    Args:
+        samples: uint8 ``(n, C, H, W)``.
+        neighbours: int64 ``(n, k)``, indices of training images.
+        train: uint8 ``(m, C, H, W)``.
+
+    Returns:
+        uint8 ``(C, n * H, (1 + k) * W)``.
+    """
+    rows = torch.cat([samples[:, None], train[neighbours]], 1)  # (n, 1 + k, C, H, W)
+    return rows.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2).contiguous()
