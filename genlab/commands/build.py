@@ -17,7 +17,7 @@ from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.rng import seed_global
 from genlab.runs import Run
-from genlab.training.cadence import images_of, seconds_of
+from genlab.training.cadence import images_of
 from genlab.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from genlab.training.ema import EMA
 from genlab.training.module import GenerativeModule
@@ -123,12 +123,6 @@ def build_trainer(
         use_distributed_sampler=False,
         profiler=t.profiler,
     )
-
-
-def time_limit(cfg: DictConfig) -> float | None:
-    """The wall time a run may take, in seconds."""
-    limit = cfg.trainer.max_time
-    return None if limit is None else seconds_of(limit)
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,47 @@
 """genlab train: from a config to a run directory with a trained model and what it is worth."""
 
 import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 
 from genlab.commands.build import (
     build_data,
+    build_evaluator,
     build_model,
     build_module,
+    build_trainer,
+    load_run,
+    plain,
+    use_device,
 )
-from genlab.commands.display import say
-from genlab.config import check
-from genlab.runs import find_run
-from genlab.training.checkpoints import read_checkpoint
-from genlab.training.evaluation import Evaluator
-from genlab.training.loggers import quiet_lightning
+from genlab.commands.display import closing_table, print_report, progress_bar, say
+from genlab.commands.environment import environment
+from genlab.config import check, load_config, save_config
+from genlab.data.module import ImageDataModule
+from genlab.errors import ConfigError
+from genlab.models.base import GenerativeModel
+from genlab.runs import Run, create_run, find_run, mark_run, write_json
+from genlab.training.budget import Budget
+from genlab.training.cadence import seconds_of
+from genlab.training.checkpoints import Checkpoints, read_checkpoint
+from genlab.training.evaluation import Evaluator, QuickMetrics
+from genlab.training.interrupt import GracefulStop
+from genlab.training.loggers import (
+    Progress,
+    build_loggers,
+    close_loggers,
+    quiet_lightning,
+    rewind_loggers,
+)
+from genlab.training.module import GenerativeModule
+from genlab.training.transfer import freeze, load_what_fits
 
 __all__ = ["run"]
 
@@ -39,7 +64,7 @@ def run(cfg: DictConfig) -> float | None:
     resumed = find_run(cfg.run, Path(cfg.root)) if cfg.run else None
     if resumed is not None:
         cfg = resumed_config(cfg, resumed)
-    check(cfg)
+    check(cfg, "train")
     quiet_lightning()
     first = "LOCAL_RANK" not in os.environ
     if cfg.trainer.threads:
@@ -47,38 +72,125 @@ def run(cfg: DictConfig) -> float | None:
 
     data = build_data(cfg)
     data.prepare_data()
-    data.setup("fit")
+    data.setup()
     model = build_model(cfg, data.spec)
     notes = transfer(cfg, model)
     module = build_module(cfg, model, data.n_train)
-    evaluator = Evaluator(cfg.metrics, data, seed=cfg.seed)
+    evaluator = build_evaluator(cfg, data)
     place = resumed or own_directory(cfg, first)
-    trainer = assemble(cfg, place, data, module, evaluator)
     if first:
         announce(cfg, place, data, model, notes, resumed)
-
     start = resumed.checkpoint("last") if resumed else None
+    seen = read_checkpoint(start)["genlab"]["images_seen"] if start else 0
+    if module.max_images is not None and seen >= module.max_images:
+        say(f"       complete already, after {seen:,} images; go on with trainer.epochs=MORE")
+    else:
+        fit(cfg, place, data, module, evaluator, start)
+    return finish(cfg, place, evaluator) if first else None
+
+
+def fit(
+    cfg: DictConfig,
+    place: Run,
+    data: ImageDataModule,
+    module: GenerativeModule,
+    evaluator: Evaluator,
+    start: Path | None,
+) -> None:
+    """Trains, and leaves the run's state in its directory however training ends.
+
+    Raises:
+        SystemExit: A signal ended it; the exit code is that of the signal.
+    """
+    chosen = {k: instantiate(c) for k, c in (cfg.callbacks or {}).items() if c is not None}
+    checkpoints = next((c for c in chosen.values() if isinstance(c, Checkpoints)), Checkpoints())
+    checkpoints.directory = place.checkpoint().parent
+    stop = GracefulStop(checkpoints)
+    callbacks = [c for c in chosen.values() if c is not checkpoints]
+    for callback in callbacks:
+        if isinstance(callback, QuickMetrics):
+            callback.evaluator = evaluator
+    if cfg.trainer.max_time is not None:
+        module.max_seconds = seconds_of(cfg.trainer.max_time)
+        callbacks.append(Budget(module.max_seconds))
+    if cfg.trainer.progress:
+        callbacks.append(Progress())
+    # The checkpoint comes last: it holds what the others came to.
+    callbacks += [stop, checkpoints]
+    loggers = build_loggers(plain(cfg.logger), place, plain(cfg), group=cfg.group)
+    trainer = build_trainer(cfg, data, loggers, callbacks)
     if start is not None:
-        seen = read_checkpoint(start)["genlab"]["images_seen"]
-        if module.max_images is not None and seen >= module.max_images:
-            say(f"{place.shown()} is complete: {seen:,} images seen. Train on with trainer.epochs=")
-            return finish(cfg, place, evaluator) if first else None
-    place.update("run.json", status="running") if first else None
+        rewind_loggers(loggers, read_checkpoint(start)["genlab"]["images_seen"])
     status = "failed"
     try:
+        if trainer.is_global_zero:
+            place.update("run.json", status="running", fingerprint=data.fingerprint)
         trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
-        status = "interrupted" if trainer.interrupted else "trained"
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
+        status = "interrupted" if module.interrupted else "trained"
     finally:
         if trainer.is_global_zero:
             place.update("run.json", status=status, images_seen=module.images_seen)
-            for logger in trainer.loggers:
-                logger.finalize("success" if status == "trained" else status)
+            place.update(
+                "summary.json",
+                images_seen=module.images_seen,
+                epochs=module.images_seen / data.n_train,
+                train_seconds=round(module.seconds, 3),
+                parameters=sum(p.numel() for p in module.model.parameters()),
+                device=str(module.device),
+                best_metric=checkpoints.metric,
+                best=checkpoints.best if checkpoints.best_images is not None else None,
+                best_images=checkpoints.best_images,
+            )
+            close_loggers(loggers, "success" if status == "trained" else status)
     if status == "interrupted":
-        raise KeyboardInterrupt
-    return finish(cfg, place, evaluator) if trainer.is_global_zero else None
+        if trainer.is_global_zero:
+            say(
+                f"stopped after {module.images_seen:,} images, all of it kept; go on with\n"
+                f"  genlab train run={place.shown()}"
+            )
+        raise SystemExit(128 + (stop.received or signal.SIGINT))
+
+
+def finish(cfg: DictConfig, place: Run, evaluator: Evaluator) -> float | None:
+    """Measures the best checkpoint on the test split, and says what came out and what is next."""
+    loaded = load_run(place, "best", device=use_device(cfg.trainer.accelerator))
+    with progress_bar("measuring", evaluator.work(loaded.model)) as advance:
+        report = evaluator.run(loaded.model, loaded.weights, advance=advance)
+    report_file = place.path / "evaluation" / f"test-{loaded.images_seen:09d}.json"
+    write_json(report_file, report.to_json() | {"images_seen": loaded.images_seen})
+    place.update("summary.json", metrics=report.scalars(), evaluated_images_seen=loaded.images_seen)
+    place.update("run.json", status="finished")
+    summary = place.read("summary.json")
+    print_report(report)
+    pictures = [
+        str(Path(place.shown()) / newest.relative_to(place.path))
+        for kind in ("samples", "reconstructions")
+        if (newest := max((place.path / kind).glob("*.png"), default=None)) is not None
+    ]
+    closing_table(
+        place.name,
+        {
+            "run directory": place.shown(),
+            "images seen": f"{summary['images_seen']:,} ({summary['epochs']:.1f} epochs)",
+            "training time": f"{summary['train_seconds']:.0f} s on {summary['device']}",
+            f"best {summary['best_metric']}": best_line(summary),
+            "pictures": "\n".join(pictures) or "none",
+        },
+        [
+            ("draw images", f"genlab sample run={place.shown()}"),
+            ("all metrics", f"genlab evaluate run={place.shown()}"),
+            ("curves and grids in a browser", "genlab dashboard"),
+        ],
+    )
+    best = summary["best"]
+    return float(best) if best is not None else None
+
+
+def best_line(summary: dict[str, Any]) -> str:
+    """The best value of the monitored metric, and when it was."""
+    if summary["best"] is None:
+        return "-"
+    return f"{summary['best']:.4g} after {summary['best_images']:,} images"
 
 
 def resumed_config(cfg: DictConfig, place: Run) -> DictConfig:
@@ -142,33 +254,6 @@ def transfer(cfg: DictConfig, model: GenerativeModel) -> list[str]:
     return notes
 
 
-def assemble(
-    cfg: DictConfig,
-    place: Run,
-    data: ImageDataModule,
-    module: GenerativeModule,
-    evaluator: Evaluator,
-) -> pl.Trainer:
-    """The trainer with its loggers and callbacks, all of them tied to the run directory."""
-    chosen = {k: instantiate(c) for k, c in (cfg.callbacks or {}).items() if c is not None}
-    checkpoints = next((c for c in chosen.values() if isinstance(c, Checkpoints)), Checkpoints())
-    checkpoints.directory = place.checkpoint().parent
-    callbacks = [c for c in chosen.values() if c is not checkpoints]
-    for callback in callbacks:
-        if isinstance(callback, QuickMetrics):
-            callback.evaluator = evaluator
-    limit = time_limit(cfg)
-    if limit is not None:
-        callbacks.append(Budget(limit))
-    if cfg.trainer.progress:
-        callbacks.append(Progress())
-    # The checkpoint comes last: it holds what the others came to.
-    callbacks += [GracefulStop(checkpoints), checkpoints]
-    data.chunk, data.seed = cfg.trainer.chunk * cfg.trainer.accumulate, cfg.seed
-    loggers = build_loggers(plain(cfg.logger), place, plain(cfg))
-    return build_trainer(cfg, data, loggers, callbacks)
-
-
 def announce(
     cfg: DictConfig,
     place: Run,
@@ -185,9 +270,7 @@ def announce(
         f"{spec.levels} levels (split seed {data.split_seed})"
     )
     parameters = sum(p.numel() for p in model.parameters())
-    say(
-        f"model  {type(model).__name__}: {parameters:,} parameters, likelihood {model.likelihood}"
-    )
+    say(f"model  {type(model).__name__}: {parameters:,} parameters, likelihood {model.likelihood}")
     for note in notes:
         say(f"       {note}")
     say(f"{'resume' if resumed else 'run'}    {place.shown()}")

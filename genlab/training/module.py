@@ -80,6 +80,8 @@ class GenerativeModule(pl.LightningModule):
         self.images_seen = 0
         self.seconds = 0.0
         """Wall time spent in training steps and all that goes with them, over all resumptions."""
+        self.max_seconds: float | None = None
+        """Wall time at which a budget stops training, for the progress bar."""
         self.interrupted = False
         """Whether a signal ended training; its checkpoint is written, and nothing may follow."""
         self.latest: dict[str, float] = {}

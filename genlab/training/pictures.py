@@ -11,7 +11,8 @@ from genlab.models.base import GenerativeModel
 from genlab.ranges import PositiveInt
 from genlab.rng import isolated, stream
 from genlab.training.every import Every
-from genlab.training.loggers import grid, log_image
+from genlab.training.loggers import compare, grid, log_image
+from genlab.training.loggers.images import Pixels
 from genlab.training.module import GenerativeModule
 from genlab.types import Batch
 
@@ -95,16 +96,12 @@ def labels_for(model: GenerativeModel, n: int) -> Tensor | None:
 
 
 @torch.no_grad()
-def pairs(model: GenerativeModel, batch: Batch, columns: int = 8) -> "torch.Tensor":
-    """A grid whose odd rows are images and whose even rows are their reconstructions."""
+def pairs(model: GenerativeModel, batch: Batch) -> Pixels:
+    """A picture of images, each above its reconstruction."""
     batch = Batch(
         batch.x.to(model.device),
         batch.y.to(model.device) if model.conditional and batch.y is not None else None,
     )
     with model.evaluating():
         again = model.reconstruct(batch)
-    levels = model.spec.levels
-    above = to_bytes(batch.x, levels).cpu().split(columns)
-    below = to_bytes(again, levels).cpu().split(columns)
-    rows = [row for pair in zip(above, below, strict=True) for row in pair]
-    return grid(torch.cat(rows), columns=columns)
+    return compare(batch.x.cpu(), again.cpu(), levels=model.spec.levels)
