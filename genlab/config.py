@@ -38,6 +38,7 @@ DATA_MODULE = "genlab.data.module.ImageDataModule"
 
 SUPPLIED = {
     "data": ("source",),
+    "logger.*": ("context",),
     "model": ("spec",),
     "optimizer": ("params",),
     "optimizer.*": ("params",),

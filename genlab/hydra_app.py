@@ -8,16 +8,18 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 from genlab.config import check, config_dir, trust_modules
 from genlab.errors import ConfigError, GenlabError
+from genlab.guard import check_hydra
 from genlab.messages import explain, printable
 from genlab.overrides import check_overrides, key_of, value_of
+from genlab.suggest import unknown_key
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -54,14 +56,15 @@ def run(command: str, argv: Sequence[str], original: Sequence[str]) -> None:
         made = create(*positional, **named)
         job.reach()  # after Hydra has looked for plugins, which it imports
         runs = not (args.cfg or args.info or args.shell_completion or args.hydra_help)
-        made.config_loader = CheckedLoader(made.config_loader, command, tuple(args.overrides), runs)
+        checked: Any = CheckedLoader(made.config_loader, command, tuple(args.overrides), runs)
+        made.config_loader = checked
         return made
 
     version = tuple(int(part) for part in re.findall(r"\d+", hydra.__version__)[:2])
     base = {"version_base": "1.3"} if version < (1, 4) else {}
     sys.argv = [original[0], *args.flags, *args.overrides]
     try:
-        with mock.patch.object(Hydra, "create_main_hydra2", create_checked):
+        with replaced(Hydra, "create_main_hydra2", create_checked):
             hydra.main(config_path=str(config_dir()), config_name=command, **base)(job)()
     finally:
         sys.argv = list(original)
@@ -85,7 +88,7 @@ def parse(argv: Sequence[str]) -> SimpleNamespace:
     def refuse(message: str) -> None:
         raise ConfigError(f"{message}; the flags are shown by --help")
 
-    with mock.patch.object(parser, "error", refuse):
+    with replaced(parser, "error", refuse):
         args = parser.parse_intermixed_args(list(argv))
     if args.experimental_rerun:
         raise ConfigError("--experimental-rerun: not supported, a pickle can run anything")
@@ -95,6 +98,17 @@ def parse(argv: Sequence[str]) -> SimpleNamespace:
         if action.option_strings and value not in (None, False):
             flags += [action.option_strings[0], *([] if value is True else [str(value)])]
     return SimpleNamespace(**{**vars(args), "flags": flags})
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """An attribute replaced for a while."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 class Job:
@@ -166,6 +180,7 @@ class CheckedLoader:
         self.command = command
         self.typed = typed
         self.runs = runs
+        self.ahead: tuple[list[str], DictConfig] | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name == "loader":  # not set yet: a copy is being unpickled
@@ -183,26 +198,49 @@ class CheckedLoader:
         """Composes, explains what cannot be composed, and checks the result."""
         from hydra.types import RunMode
 
-        def compose(chosen: Sequence[str], mode: Any) -> "DictConfig":
+        def compose(chosen: Sequence[str], mode: Any, validate: bool = True) -> "DictConfig":
             cfg: DictConfig = self.loader.load_configuration(
-                config_name, list(chosen), mode, from_shell, validate_sweep_overrides
+                config_name, list(chosen), mode, from_shell, validate
             )
             return cfg
 
-        cfg = self.composed(compose, overrides, run_mode)
+        if not validate_sweep_overrides:
+            return self.composed_for_mode(compose, overrides, run_mode)
+        if run_mode == RunMode.RUN and self.ahead is not None and overrides == self.ahead[0]:
+            cfg = self.ahead[1]
+            cfg.hydra.mode = RunMode.RUN
+            cfg.hydra.overrides.hydra.append("hydra.mode=RUN")
+        else:
+            cfg = self.composed(compose, overrides, run_mode)
         if self.runs and run_mode == RunMode.RUN:
             check(cfg, self.command)
-        elif self.runs and validate_sweep_overrides:
+        elif self.runs:
             for chosen in each_value(self.loader, cfg, overrides):
                 check(self.composed(compose, chosen, RunMode.RUN), self.command)
+        return cfg
+
+    def composed_for_mode(self, compose: Any, overrides: list[str], mode: Any) -> "DictConfig":
+        """Composes for Hydra's question whether the config asks for a sweep.
+
+        Hydra then composes all over again. So this is composed as for a single run, which it most
+        often is, and kept.
+        """
+        from hydra.types import RunMode
+
+        try:
+            cfg: DictConfig = compose(overrides, RunMode.RUN)
+            check_hydra(cfg, self.typed)
+        except Exception:  # it asks for a sweep indeed, or it is wrong: Hydra will get to that
+            wrong: DictConfig = compose(overrides, mode, False)
+            return wrong
+        if cfg.hydra.mode is None:
+            self.ahead = ([*overrides, "hydra.mode=RUN"], cfg)
         return cfg
 
     def load_sweep_config(
         self, master_config: "DictConfig", sweep_overrides: list[str]
     ) -> "DictConfig":
         """Composes and checks the config of one job of a sweep."""
-        from genlab.guard import check_hydra
-
         cfg: DictConfig = self.loader.load_sweep_config(master_config, sweep_overrides)
         check_hydra(cfg, self.typed)
         check(cfg, self.command)
@@ -210,7 +248,7 @@ class CheckedLoader:
 
     def composed(self, compose: Any, overrides: Sequence[str], mode: Any) -> "DictConfig":
         """Composes; where keys are unknown, says for all of them what is known."""
-        from genlab.guard import check_hydra
+        from hydra.types import RunMode
 
         unknown: list[str] = []
         while True:
@@ -226,11 +264,9 @@ class CheckedLoader:
                 unknown += culprit
         check_hydra(cfg, self.typed)
         if unknown:
-            from genlab.suggest import unknown_key
-
             lines = [unknown_key(text, cfg) for text in unknown]
             try:
-                if self.runs:
+                if self.runs and mode == RunMode.RUN:
                     check(cfg, self.command)
             except ConfigError as error:
                 lines.append(str(error))

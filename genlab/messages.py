@@ -83,8 +83,10 @@ def of_hydra(error: BaseException) -> str | None:
     if isinstance(error, errors.MissingConfigException):
         return missing_config(str(error))
     if isinstance(error, errors.OverrideParseException):
+        reason = first_line(error)
+        why = "" if error.override in reason else f" ({reason})"
         return (
-            f"{error.override}: cannot be read as key=value ({first_line(error)}); "
+            f"{error.override}: cannot be read as key=value{why}; "
             "a value with special characters is quoted: 'key=\"value\"'"
         )
     if isinstance(error, errors.InstantiationException):

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from genlab.errors import ConfigError, nearest
+from genlab.errors import ConfigError
 
 __all__ = ["check_overrides", "groups", "key_of", "options", "value_of"]
 
@@ -70,8 +70,8 @@ def shapes(overrides: Sequence[str], folders: Sequence[Path]) -> Iterator[str]:
         key, sign, value = text.partition("=")
         if not sign and not text.startswith("~"):
             places = [f"{g}={text}" for g in known if text in options(folders, g)]
-            meant = f"; did you mean {places[0]}?" if places else nearest(text, known)
-            yield f"{text}: an override has the form key=value{meant}"
+            meant = f"did you mean {places[0]}?" if places else f"such as {text}=VALUE"
+            yield f"{text}: an override has the form key=value; {meant}"
         elif not key_of(text):
             yield f"{text}: an override has the form key=value, and the key is missing"
         elif key in known and not key.startswith("hydra") and is_no_name(value):

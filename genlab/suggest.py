@@ -45,7 +45,8 @@ def unknown_key(override: str, cfg: "DictConfig") -> str:
             return f"{override}: its YAML leaves {name} at the default; add it: +{override}"
         known = list(dict.fromkeys([*taken, *known]))
     if parent and not nearest(name, known):
-        elsewhere = [w for w in paths(cfg) if w.rpartition(".")[2] == name]
+        tail = key.removeprefix(f"{parent}.")
+        elsewhere = [w for w in paths(cfg) if w == tail or w.endswith(f".{tail}")]
         if elsewhere:
             return f"{override}: {unknown(name, known, where)}; there is {', '.join(elsewhere[:3])}"
     return f"{override}: {unknown(name, known, where)}"
