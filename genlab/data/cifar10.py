@@ -1,0 +1,100 @@
+"""CIFAR-10: small colour photographs.
+
+The published archive holds pickles. It is verified first, and read by an unpickler that knows
+three names of NumPy and no others.
+
+Reference: Krizhevsky (2009), Learning multiple layers of features from tiny images.
+"""
+
+import pickle
+import tarfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genlab.data.archive import FileImages
+from genlab.data.cache import Writer
+from genlab.errors import DataError
+
+__all__ = ["Cifar10", "unpickle"]
+
+BATCHES = {
+    "train": tuple(f"data_batch_{i}" for i in range(1, 6)),
+    "test": ("test_batch",),
+}
+
+
+class Cifar10(FileImages):
+    """50,000 + 10,000 small photographs, 3x32x32, 10 classes.
+
+    Args:
+        root: Folder to look in first and to download to; the cache if None.
+    """
+
+    name = "cifar10"
+
+    def __init__(self, root: str | None = None):
+        super().__init__(root)
+
+    def decode(self, paths: dict[str, Path], writer: Writer) -> None:
+        path = paths["cifar-10-python.tar.gz"]
+        try:
+            with tarfile.open(path, "r:gz") as tar:
+                for split, names in BATCHES.items():
+                    batches = [self._batch(tar, name) for name in names]
+                    x = np.concatenate([np.asarray(b[b"data"], np.uint8) for b in batches])
+                    writer.put(f"{split}_x", x.reshape(-1, 3, 32, 32))
+                    y = np.concatenate([np.asarray(b[b"labels"], np.int64) for b in batches])
+                    writer.put(f"{split}_y", y)
+        except (OSError, EOFError, KeyError, ValueError, tarfile.TarError) as error:
+            raise DataError(
+                f"{path}: expected CIFAR-10's archive, found {type(error).__name__} ({error}); "
+                f"repair: {self.repair}"
+            ) from error
+
+    def _batch(self, tar: tarfile.TarFile, name: str) -> dict[bytes, Any]:
+        member = tar.extractfile(f"cifar-10-batches-py/{name}")
+        if member is None:
+            raise KeyError(name)
+        return unpickle(member.read(), name)
+
+
+def unpickle(data: bytes, name: str) -> dict[bytes, Any]:
+    """Reads a pickled dictionary of arrays, lists and strings, and refuses everything else.
+
+    Args:
+        data: The pickle, of Python 2 in the case of CIFAR-10.
+        name: What to call it in a message.
+
+    Raises:
+        DataError: It asks for anything but NumPy's arrays.
+    """
+    try:
+        content = Unpickler(BytesIO(data), encoding="bytes").load()
+    except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, TypeError) as error:
+        raise DataError(f"{name}: expected a pickle of plain arrays, found: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{name}: expected a pickled dictionary, found {type(content).__name__}")
+    return content
+
+
+class Unpickler(pickle.Unpickler):
+    """Knows what an array of NumPy is made of."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("numpy", "ndarray"):
+            return np.ndarray
+        if (module, name) == ("numpy", "dtype"):
+            return np.dtype
+        if module.endswith("core.multiarray") and name == "_reconstruct":
+            return reconstruct
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+
+
+def reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> Any:
+    """What NumPy's pickles call to make the empty array that they then fill."""
+    if kind is not np.ndarray:
+        raise pickle.UnpicklingError(f"{kind} is not an array")
+    return np.ndarray.__new__(kind, shape, np.dtype(np.uint8))

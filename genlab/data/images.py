@@ -1,0 +1,180 @@
+"""The interface of a data set of discrete images."""
+
+import hashlib
+import shutil
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from genlab.data.cache import Arrays, Writer, array_digest, cache_dir, cached
+from genlab.errors import DataError
+from genlab.types import ImageSpec
+
+__all__ = ["CachedImages", "ImageData", "Split", "SplitName", "check_split"]
+
+SplitName = Literal["train", "test"]
+
+
+class Split(NamedTuple):
+    """Images of one split.
+
+    Args:
+        x: Integers ``0 .. levels - 1``, uint8 of shape ``(N, C, H, W)``; possibly a memory map.
+        y: Labels, int64 of shape ``(N,)``, or None where the data has none.
+    """
+
+    x: Tensor
+    y: Tensor | None = None
+
+    def take(self, index: Tensor | slice) -> "Split":
+        """The images of an index or a slice, with their labels."""
+        return Split(self.x[index], None if self.y is None else self.y[index])
+
+
+class ImageData(ABC):
+    """A data set of discrete images: what they look like, and two splits of them.
+
+    Constructing one touches no file and no network. `prepare` gets and verifies what is needed
+    (one process does it), `load` reads it (every process does).
+    """
+
+    name: ClassVar[str]
+    """The name in tables and reports, that of the YAML."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> ImageSpec:
+        """What the images look like, as a model is to see them."""
+
+    @abstractmethod
+    def load(self, split: SplitName) -> Split:
+        """The images of a split, always in the same order.
+
+        Raises:
+            DataError: A file is missing or damaged.
+        """
+
+    def prepare(self, repair: bool = False) -> None:
+        """Makes sure that all is on this machine and whole.
+
+        Args:
+            repair: Get anew what is damaged, instead of raising an error.
+
+        Raises:
+            DataError: It is not, and cannot be had.
+        """
+        return
+
+    def redraw(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """What a model gets to see of stored images; the same, unless the data is redrawn.
+
+        Args:
+            x: Stored images, uint8 ``(B, C, H, W)``.
+            generator: Source of all randomness, on the device of ``x``.
+
+        Returns:
+            uint8 ``(B, C, H, W)`` with values below ``spec.levels``.
+        """
+        return x
+
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of the contents of both splits and of what they are taken for."""
+        return fingerprint(self.name, self.spec, self._digests())
+
+    def _digests(self) -> list[str]:
+        digests = []
+        names: tuple[SplitName, ...] = ("train", "test")
+        for name in names:
+            split = self.load(name)
+            digests.append(array_digest(split.x.numpy()))
+            digests.append("" if split.y is None else array_digest(split.y.numpy()))
+        return digests
+
+
+class CachedImages(ImageData):
+    """Images that are decoded once and then mapped from the user's cache.
+
+    The arrays are ``train_x``, ``train_y``, ``test_x`` and ``test_y``; the labels may be missing.
+    """
+
+    _arrays: Arrays | None = None
+
+    @abstractmethod
+    def key(self) -> str:
+        """Name of the cache entry; changes with whatever the images are made from."""
+
+    @abstractmethod
+    def build(self, writer: Writer) -> None:
+        """Decodes the images.
+
+        Raises:
+            DataError: A file is missing or damaged.
+        """
+
+    def prepare(self, repair: bool = False) -> None:
+        if repair:
+            shutil.rmtree(cache_dir() / "arrays" / self.key(), ignore_errors=True)
+            self._arrays = None
+        self.arrays()
+
+    def arrays(self) -> Arrays:
+        """The decoded images; built where the cache has none."""
+        if self._arrays is None:
+            self._arrays = cached(self.key(), self.build)
+        return self._arrays
+
+    def load(self, split: SplitName) -> Split:
+        arrays = self.arrays()
+        y = arrays.get(f"{split}_y")
+        loaded = Split(
+            torch.from_numpy(arrays[f"{split}_x"]), None if y is None else torch.from_numpy(y)
+        )
+        check_split(loaded, self.spec, f"{self.name}/{split}")
+        return loaded
+
+    def _digests(self) -> list[str]:
+        digests = self.arrays().digests
+        return [digests.get(name, "") for name in ("train_x", "train_y", "test_x", "test_y")]
+
+
+def fingerprint(name: str, spec: ImageSpec, digests: list[str]) -> str:
+    """SHA-256 in hex of a name, a geometry and the digests of contents."""
+    text = "/".join([name, str((*spec.shape, spec.levels, spec.num_classes)), *digests])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_split(split: Split, spec: ImageSpec, where: str, n: int | None = None) -> None:
+    """Checks shapes, types, counts and the range of the labels.
+
+    Args:
+        split: What was loaded.
+        spec: What it has to look like; `ImageSpec.levels` is not checked, as redrawn data is
+            stored with others.
+        where: What to call it in a message.
+        n: How many images there must be, where that is known.
+
+    Raises:
+        DataError: Something does not fit.
+    """
+    x, y = split
+    if x.dtype != torch.uint8 or x.ndim != 4 or tuple(x.shape[1:]) != spec.shape:
+        raise DataError(
+            f"{where}: expected uint8 images of shape {spec.shape}, found {x.dtype} "
+            f"of shape {tuple(x.shape[1:])}"
+        )
+    if len(x) == 0 or (n is not None and len(x) != n):
+        raise DataError(f"{where}: expected {n or 'some'} images, found {len(x)}")
+    if (y is None) != (spec.num_classes == 0):
+        found = "none" if y is None else f"{len(y)}"
+        raise DataError(f"{where}: expected {spec.num_classes} classes of labels, found {found}")
+    if y is None:
+        return
+    if len(y) != len(x):
+        raise DataError(f"{where}: expected {len(x)} labels for {len(x)} images, found {len(y)}")
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or high >= spec.num_classes:
+        raise DataError(
+            f"{where}: expected labels from 0 to {spec.num_classes - 1}, found {low} to {high}"
+        )

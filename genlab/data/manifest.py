@@ -1,0 +1,158 @@
+"""What each data set consists of: files with their hashes, shapes and label ranges.
+
+Nothing here imports torch, so that listing and verifying answer at once.
+"""
+
+import gzip
+import hashlib
+import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from genlab.errors import DataError
+
+__all__ = ["DataFile", "Manifest", "digest", "open_any", "repair_command"]
+
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of a data set, with what proves it whole.
+
+    Args:
+        name: Its name, without a compression suffix where ``hashed`` is "content".
+        hash: Digest in hex.
+        algorithm: Which hash it is; MD5 only where the data set's publisher or torchvision pins
+            nothing better: it catches damage, not malice.
+        hashed: Whether the digest is of the file as it lies on disk or of its decompressed
+            content (then ``name``, ``name.gz`` and ``name.xz`` will all do).
+        size: Bytes of what is hashed, None where not known.
+        urls: Where it can be downloaded, tried in this order.
+    """
+
+    name: str
+    hash: str
+    algorithm: Literal["sha256", "md5"] = "sha256"
+    hashed: Literal["file", "content"] = "file"
+    size: int | None = None
+    urls: tuple[str, ...] = ()
+
+    def candidates(self) -> tuple[str, ...]:
+        """The file names that would do."""
+        if self.hashed == "file":
+            return (self.name,)
+        return (self.name, f"{self.name}.gz", f"{self.name}.xz")
+
+    def find(self, folder: Path) -> Path | None:
+        """The file in a folder under any of its names, or None."""
+        paths = (folder / name for name in self.candidates())
+        return next((path for path in paths if path.is_file()), None)
+
+    def check(self, path: Path, repair: str) -> None:
+        """Reads the file and compares it with the manifest.
+
+        Args:
+            path: The file.
+            repair: What the user can type to repair it.
+
+        Raises:
+            DataError: It is not the file that the manifest describes.
+        """
+        found, size = digest(path, self.algorithm, self.hashed == "content", repair)
+        if self.size is not None and size != self.size:
+            raise DataError(f"{path}: expected {self.size} bytes, found {size}; repair: {repair}")
+        if found != self.hash:
+            raise DataError(
+                f"{path}: expected {self.algorithm} {self.hash}, found {found}; repair: {repair}"
+            )
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a data set consists of, known before it is on this machine.
+
+    Args:
+        name: Name of the data set, that of its YAML.
+        shape: ``(C, H, W)``, or None where the config decides.
+        train: Number of training images, None where the config decides.
+        test: Number of test images, None where the config decides.
+        classes: Number of labels; they are ``0 .. classes - 1``.
+        levels: Number of values of a sub-pixel.
+        files: The files, empty for generated data and the user's own.
+        folders: Names of the folders in which the files may lie under ``data.root``.
+        system: Absolute folders where a distribution's package puts them.
+        origin: "bundled", "download", "generated" or "yours".
+        licence: The licence or terms of the data.
+        megabytes: About how much a download is.
+    """
+
+    name: str
+    shape: tuple[int, int, int] | None
+    train: int | None
+    test: int | None
+    classes: int = 0
+    levels: int = 256
+    files: tuple[DataFile, ...] = ()
+    folders: tuple[str, ...] = ()
+    system: tuple[str, ...] = ()
+    origin: Literal["bundled", "download", "generated", "yours"] = "generated"
+    licence: str = ""
+    megabytes: int = 0
+
+    @property
+    def key(self) -> str:
+        """A short hash of the files' hashes: the name of what is cached of them."""
+        text = "/".join(file.hash for file in self.files)
+        return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def open_any(path: Path) -> IO[bytes]:
+    """Opens a plain, gzip or xz file for reading its decompressed content."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    if path.suffix == ".xz":
+        return lzma.open(path, "rb")
+    return path.open("rb")
+
+
+def digest(
+    path: Path, algorithm: str = "sha256", content: bool = False, repair: str = ""
+) -> tuple[str, int]:
+    """Hash in hex and number of bytes, of a file or of its decompressed content.
+
+    Raises:
+        DataError: The file cannot be read or decompressed.
+    """
+    # MD5 is used against accidents only, which a FIPS build of Python has to be told.
+    state = hashlib.new(algorithm, usedforsecurity=False)
+    size = 0
+    try:
+        for block in blocks(path, content):
+            state.update(block)
+            size += len(block)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        told = f"; repair: {repair}" if repair else ""
+        raise DataError(
+            f"{path}: expected a readable file, found {type(error).__name__} ({error}){told}"
+        ) from error
+    return state.hexdigest(), size
+
+
+def blocks(path: Path, content: bool) -> Iterator[bytes]:
+    with open_any(path) if content else path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
+
+
+def repair_command(name: str, root: str | Path | None = None) -> str:
+    """What to type to get a good copy of a data set.
+
+    Example:
+        >>> repair_command("kmnist")
+        'genlab data prepare kmnist'
+    """
+    at = f" data.root={root}" if root else ""
+    return f"genlab data prepare {name}{at}"

@@ -1,0 +1,73 @@
+"""MNIST, in the package: it loads offline, in CI and on machines without a network.
+
+The archive holds the four original idx files; see mnist.LICENCE.md beside it.
+Reference: LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning applied to document
+recognition.
+"""
+
+import hashlib
+import lzma
+import tarfile
+from pathlib import Path
+
+from genlab.data.archive import check_arrays, put_idx
+from genlab.data.cache import Writer
+from genlab.data.idx import parse_idx
+from genlab.data.images import CachedImages
+from genlab.data.manifests import MANIFESTS
+from genlab.errors import DataError
+from genlab.types import ImageSpec
+
+__all__ = ["ARCHIVE", "Mnist", "read_archive"]
+
+ARCHIVE = Path(__file__).with_name("mnist.tar.xz")
+
+REPAIR = "pip install --force-reinstall genlab"
+
+
+class Mnist(CachedImages):
+    """60,000 + 10,000 handwritten digits, 1x28x28, 10 classes; bundled with genlab."""
+
+    name = "mnist"
+
+    @property
+    def spec(self) -> ImageSpec:
+        return ImageSpec(1, 28, 28, 256, 10)
+
+    def key(self) -> str:
+        return MANIFESTS["mnist"].key
+
+    def build(self, writer: Writer) -> None:
+        manifest = MANIFESTS["mnist"]
+        for name, data in read_archive().items():
+            split = "train" if name.startswith("train") else "test"
+            put_idx(writer, split, parse_idx(data, f"{ARCHIVE}:{name}", 3 if "idx3" in name else 1))
+        for split, n in (("train", manifest.train), ("test", manifest.test)):
+            check_arrays(writer.arrays, split, self.spec, f"mnist/{split}", n, REPAIR)
+
+
+def read_archive(archive: Path = ARCHIVE) -> dict[str, bytes]:
+    """The contents of the four idx files, checked against the manifest.
+
+    Raises:
+        DataError: The archive is missing or damaged.
+    """
+    contents: dict[str, bytes] = {}
+    try:
+        with tarfile.open(archive, "r:xz") as tar:
+            for file in MANIFESTS["mnist"].files:
+                member = tar.extractfile(file.name)
+                contents[file.name] = b"" if member is None else member.read()
+    except (OSError, EOFError, KeyError, tarfile.TarError, lzma.LZMAError) as error:
+        raise DataError(
+            f"{archive}: expected the bundled MNIST archive, found {type(error).__name__} "
+            f"({error}); repair: {REPAIR}"
+        ) from error
+    for file in MANIFESTS["mnist"].files:
+        found = hashlib.sha256(contents[file.name]).hexdigest()
+        if found != file.hash:
+            raise DataError(
+                f"{archive}:{file.name}: expected sha256 {file.hash}, found {found}; "
+                f"repair: {REPAIR}"
+            )
+    return contents

@@ -1,0 +1,257 @@
+"""A data set as Lightning takes it: splits, loaders, and the endless stream for training."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+
+from genlab.data.curriculum import Curriculum
+from genlab.data.images import ImageData, Split, check_split
+from genlab.data.loader import Batches, redrawn
+from genlab.data.residence import fits, nbytes, settle
+from genlab.data.split import hold_out, limited
+from genlab.data.stream import Stream
+from genlab.data.transforms import parse_augment
+from genlab.errors import ConfigError
+from genlab.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
+from genlab.types import ImageSpec
+
+__all__ = ["ImageDataModule"]
+
+
+class ImageDataModule(pl.LightningDataModule):
+    """Train, validation and test images of a data set, and the batches of them.
+
+    `train`, `val` and `test` are the images as a model sees them, integers below
+    ``spec.levels``; where the data is redrawn at each access, one drawing of it, fixed by
+    ``split_seed``. The stream for training redraws and augments.
+
+    Args:
+        source: The data set.
+        batch_size: Training images in a batch, over all processes.
+        eval_batch_size: Images in a batch for validation and test.
+        val_size: Training images set aside for validation: how many, or a share below 1.
+        split_seed: Decides which ones.
+        limit: At most so many images of each split, for a quick run.
+        augment: Changes of the training images in their order: names, such as ``[flip, crop]``,
+            names with arguments, such as ``{crop: {padding: 2}}``, or `Transform` objects.
+        resident: Hold the images in memory, and on the GPU if they are trained on there; "auto"
+            does if they take less than half of what is free. Else they are mapped from a file.
+        workers: Threads that make training batches in the background; "auto" takes none for
+            resident images and 2 for mapped ones.
+
+    Attributes:
+        chunk: Batches that the stream of `train_dataloader` yields at a time.
+        seed: Key of that stream.
+        curriculum: What that stream shows when.
+    """
+
+    def __init__(
+        self,
+        source: ImageData,
+        *,
+        batch_size: PositiveInt = 128,
+        eval_batch_size: PositiveInt = 500,
+        val_size: NonNegativeFloat = 5000,
+        split_seed: NonNegativeInt = 0,
+        limit: PositiveInt | None = None,
+        augment: Sequence[Any] | Mapping[str, Any] = (),
+        resident: bool | Literal["auto"] = "auto",
+        workers: NonNegativeInt | Literal["auto"] = "auto",
+    ):
+        super().__init__()
+        self.source = source
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.val_size = val_size
+        self.split_seed = split_seed
+        self.limit = limit
+        self.augment = parse_augment(augment, refuse)
+        self.resident = resident
+        self.workers = workers
+        self.chunk = 1
+        self.seed = 0
+        self.curriculum: Curriculum | None = None
+        self._stored: dict[str, Split] = {}
+        self._seen: dict[str, Split] = {}
+        self._on_device: dict[torch.device, Split] = {}
+        self._held = False
+
+    @property
+    def spec(self) -> ImageSpec:
+        """What the images look like; known before anything is downloaded."""
+        return self.source.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of the data set, and of the choice among its images with a limit."""
+        whole = self.source.fingerprint()
+        if self.limit is None:
+            return whole
+        chosen = f"{whole}/{self.limit}/{self.split_seed}"
+        return hashlib.sha256(chosen.encode()).hexdigest()
+
+    def prepare_data(self) -> None:
+        """Gets and verifies the data, on one process of each machine."""
+        self.source.prepare()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads the data; done once, whatever the stage."""
+        if self._stored:
+            return
+        whole, test = self.source.load("train"), self.source.load("test")
+        check_split(whole, self.spec, f"{self.source.name}/train")
+        check_split(test, self.spec, f"{self.source.name}/test")
+        train_index, val_index = hold_out(len(whole.x), self.val_size, self.split_seed, self.limit)
+        test_index = limited(len(test.x), self.split_seed, self.limit)
+        self._held = fits(self.resident, nbytes(whole) + nbytes(test))
+        key = f"split-{self.fingerprint[:16]}-{self.val_size:g}-{self.split_seed}"
+        for name, split, index in (
+            ("train", whole, train_index),
+            ("val", whole, val_index),
+            ("test", test, test_index),
+        ):
+            # What is few is held all the same: a file of it would only be in the way.
+            held = self._held or (name != "train" and len(index) <= 10_000)
+            self._stored[name] = settle(split, index, held, f"{key}-{name}")
+
+    @property
+    def train(self) -> Split:
+        """The training images as a model sees them, in the order of the data set."""
+        return self._images("train")
+
+    @property
+    def val(self) -> Split:
+        """The validation images."""
+        return self._images("val")
+
+    @property
+    def test(self) -> Split:
+        """The test images."""
+        return self._images("test")
+
+    @property
+    def n_train(self) -> int:
+        """Number of training images."""
+        self.setup()
+        return len(self._stored["train"].x)
+
+    @property
+    def held(self) -> bool:
+        """Whether the training images are held in memory."""
+        self.setup()
+        return self._held
+
+    def summary(self) -> str:
+        """One line: how many images of what kind, how they were divided, and where they lie."""
+        spec, train = self.spec, self._split("train")
+        return (
+            f"{self.source.name}: {len(train.x):,} train, {len(self._split('val').x):,} validation "
+            f"(split_seed {self.split_seed}), {len(self._split('test').x):,} test images, "
+            f"{spec.channels}x{spec.height}x{spec.width}, {spec.levels} levels, "
+            f"{spec.num_classes or 'no'} classes, {nbytes(train) / 1e6:.0f} MB "
+            f"{'in memory' if self._held else 'mapped from disk'}"
+        )
+
+    def train_stream(
+        self,
+        *,
+        chunk: int = 1,
+        seed: int = 0,
+        position: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | str = "cpu",
+        curriculum: Curriculum | None = None,
+    ) -> Stream:
+        """The endless stream of training batches; see `Stream`.
+
+        Args:
+            chunk: Batches in a chunk.
+            seed: Key of order, augmentation and redrawing.
+            position: Images seen before its first batch.
+            rank: This process among those that share each batch.
+            world: Number of processes.
+            device: Where the batches go; the images themselves do, if they fit.
+            curriculum: What is shown when.
+
+        Raises:
+            ConfigError: Fewer images than a batch, or another misfit.
+        """
+        redraws = type(self.source).redraw is not ImageData.redraw
+        images = self._on(torch.device(device))
+        workers = self.workers
+        if workers == "auto":
+            workers = 0 if self._held else 2
+        return Stream(
+            images,
+            batch_size=self.batch_size,
+            chunk=chunk,
+            seed=seed,
+            position=position,
+            rank=rank,
+            world=world,
+            augment=self.augment,
+            redraw=self.source.redraw if redraws else None,
+            curriculum=curriculum,
+            device=device,
+            workers=workers,
+        )
+
+    def train_dataloader(self) -> Stream:
+        """The stream from where the trainer's module stands, on its device, for its rank."""
+        trainer = self.trainer
+        if trainer is None:
+            return self.train_stream(chunk=self.chunk, seed=self.seed, curriculum=self.curriculum)
+        return self.train_stream(
+            chunk=self.chunk,
+            seed=self.seed,
+            position=int(getattr(trainer.lightning_module, "images_seen", 0)),
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+            device=trainer.strategy.root_device,
+            curriculum=self.curriculum,
+        )
+
+    def val_dataloader(self) -> Batches:
+        """The validation images in order."""
+        return Batches(self.val, self.eval_batch_size)
+
+    def test_dataloader(self) -> Batches:
+        """The test images in order."""
+        return Batches(self.test, self.eval_batch_size)
+
+    def _split(self, name: str) -> Split:
+        self.setup()
+        return self._stored[name]
+
+    def _images(self, name: str) -> Split:
+        if name not in self._seen:
+            self._seen[name] = redrawn(self.source, self._split(name), self.split_seed, name)
+        return self._seen[name]
+
+    def _on(self, device: torch.device) -> Split:
+        """The stored training images on a device if they are held and fit there."""
+        train = self._split("train")
+        if len(train.x) < self.batch_size:
+            keys = f"data.limit={self.limit}" if self.limit else f"data.val_size={self.val_size:g}"
+            raise ConfigError(
+                f"data.batch_size={self.batch_size}: there are only {len(train.x)} training images "
+                f"({keys})"
+            )
+        if device.type == "cpu" or not self._held:
+            return train
+        if device not in self._on_device:
+            if not fits(self.resident, nbytes(train), device):
+                return train
+            moved = [None if t is None else t.to(device) for t in train]
+            assert moved[0] is not None
+            self._on_device = {device: Split(moved[0], moved[1])}
+        return self._on_device[device]
+
+
+def refuse(config: Any) -> Any:
+    """Objects are made of configs by `genlab.data.build.build`, which is given the means."""
+    raise ConfigError(f"data.augment={config}: needs a Transform here, not a config of one")

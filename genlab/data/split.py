@@ -1,0 +1,51 @@
+"""The fixed division of the training images into those to train on and those to validate on."""
+
+import torch
+from torch import Tensor
+
+from genlab.errors import ConfigError
+from genlab.rng import stream
+
+__all__ = ["hold_out", "limited"]
+
+
+def hold_out(n: int, val_size: float, seed: int, limit: int | None = None) -> tuple[Tensor, Tensor]:
+    """Indices of the training and of the validation images, each in rising order.
+
+    Args:
+        n: Number of images to divide.
+        val_size: How many to validate on; below 1, the share of them.
+        seed: Decides which ones.
+        limit: At most so many of each; a smaller limit takes a subset of a larger one.
+
+    Returns:
+        Two int64 tensors without a common element.
+
+    Raises:
+        ConfigError: Nothing would be left to train on, or there is a fraction of an image.
+
+    Example:
+        >>> train, val = hold_out(10, 0.2, seed=0)
+        >>> len(train), len(val)
+        (8, 2)
+    """
+    if val_size >= 1 and val_size != int(val_size):
+        raise ConfigError(f"data.val_size={val_size}: must be a whole number, or a share below 1")
+    n_val = int(val_size) if val_size >= 1 else round(val_size * n)
+    if n_val >= n:
+        raise ConfigError(
+            f"data.val_size={val_size}: must be less than the {n} training images; "
+            "a value below 1 is a share of them"
+        )
+    order = torch.randperm(n, generator=stream(seed, "validation split"))
+    val, train = order[:n_val], order[n_val:]
+    if limit is not None:
+        val, train = val[:limit], train[:limit]
+    return train.sort().values, val.sort().values
+
+
+def limited(n: int, seed: int, limit: int | None) -> Tensor:
+    """Indices of at most ``limit`` of n images, in rising order."""
+    if limit is None or limit >= n:
+        return torch.arange(n)
+    return torch.randperm(n, generator=stream(seed, "test limit"))[:limit].sort().values
