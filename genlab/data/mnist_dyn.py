@@ -37,9 +37,9 @@ class BinarizedMnist(ImageData):
         return self._grey.load(split)
 
     def redraw(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        # 24 random bits: the probability differs from pixel/255 by less than 1e-7.
-        u = torch.rand(x.shape, generator=generator, device=x.device)
-        return (u.mul_(255) < x).to(torch.uint8)
+        # P(u < x) = x / 255 exactly, as u is one of 0..254.
+        u = torch.randint(0, 255, x.shape, dtype=torch.uint8, generator=generator, device=x.device)
+        return (u < x).view(torch.uint8)
 
     def _digests(self) -> list[str]:
         return self._grey._digests()
