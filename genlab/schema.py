@@ -49,6 +49,15 @@ class Trainer:
 
 
 @dataclass
+class Closing:
+    """The evaluation of the best checkpoint when training ends."""
+
+    n_samples: PositiveInt | None = 10000
+    likelihood_samples: PositiveInt = 1
+    likelihood_images: PositiveInt | None = None
+
+
+@dataclass
 class Train:
     """``genlab train``."""
 
@@ -58,6 +67,7 @@ class Train:
     scheduler: Component
     trainer: Trainer
     ema: Ema = field(default_factory=Ema)
+    closing: Closing = field(default_factory=Closing)
     callbacks: dict[str, Component | None] | None = None
     logger: dict[str, Component | None] | list[Component] | None = None
     metrics: Any = None
@@ -87,15 +97,6 @@ class OfRun:
 
 
 @dataclass
-class Likelihood:
-    """How the likelihood is measured."""
-
-    samples: PositiveInt = 1
-    images: PositiveInt | None = None
-    batch: PositiveInt = 250
-
-
-@dataclass
 class Evaluate(OfRun):
     """``genlab evaluate``."""
 
@@ -105,7 +106,6 @@ class Evaluate(OfRun):
     metrics: Any = None
     split: Literal["test", "val"] = "test"
     seeds: PositiveInt = 1
-    likelihood: Likelihood = field(default_factory=Likelihood)
 
 
 @dataclass

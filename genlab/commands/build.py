@@ -20,12 +20,14 @@ from genlab.runs import Run
 from genlab.training.cadence import images_of
 from genlab.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from genlab.training.ema import EMA
+from genlab.training.evaluation import Evaluator
 from genlab.training.module import GenerativeModule
 from genlab.types import ImageSpec
 
 __all__ = [
     "Loaded",
     "build_data",
+    "build_evaluator",
     "build_model",
     "build_module",
     "build_trainer",
@@ -43,8 +45,13 @@ def plain(cfg: Any) -> Any:
 def build_data(cfg: DictConfig) -> ImageDataModule:
     """The data module; nothing is read yet."""
     curriculum = instantiate(cfg.curriculum) if cfg.get("curriculum") else None
-    data: ImageDataModule = assemble(plain(cfg.data), instantiate, curriculum=curriculum)
-    return data
+    return assemble(
+        plain(cfg.data),
+        instantiate,
+        seed=cfg.seed,
+        chunk=cfg.trainer.chunk * cfg.trainer.accumulate,
+        curriculum=curriculum,
+    )
 
 
 def build_model(cfg: DictConfig, spec: ImageSpec) -> GenerativeModel:
@@ -88,6 +95,18 @@ def build_module(cfg: DictConfig, model: GenerativeModel, n_train: int) -> Gener
         accumulate=t.accumulate,
         log_every=t.log_every,
     )
+
+
+def build_evaluator(cfg: DictConfig, data: ImageDataModule, split: str = "test") -> Evaluator:
+    """What measures models of this data; weights of extractors are looked up now, not later.
+
+    Raises:
+        ConfigError: An unknown metric or extractor.
+        WeightsMissing: Weights that were asked for by name are not here.
+    """
+    evaluator = Evaluator(instantiate(cfg.metrics), data, split)
+    evaluator.extractors()
+    return evaluator
 
 
 def build_trainer(

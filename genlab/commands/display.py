@@ -5,16 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
-__all__ = ["closing_table", "number", "progress_bar", "say", "warn"]
+from genlab.metrics.progress import Progress, quiet
+from genlab.metrics.progress import bars as terminal_bars
+
+__all__ = ["bars", "closing_table", "console", "number", "say", "warn"]
 
 
 def console() -> Console:
@@ -70,28 +66,10 @@ def closing_table(
 
 
 @contextmanager
-def progress_bar(label: str, total: int, unit: str = "images") -> Iterator["Bar"]:
-    """A progress bar on a terminal, nothing elsewhere; yields what to call with each advance."""
-    columns = (
-        TextColumn(label),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TimeRemainingColumn(),
-    )
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    bar.disable = not sys.stderr.isatty()
-    with bar:
-        task = bar.add_task(label, total=total)
-        yield Bar(bar, task)
-
-
-class Bar:
-    """Advances a progress bar."""
-
-    def __init__(self, bar: Progress, task: object):
-        self.bar = bar
-        self.task = task
-
-    def __call__(self, amount: int) -> None:
-        self.bar.advance(self.task, amount)  # type: ignore[arg-type]
+def bars() -> Iterator[Progress]:
+    """Progress bars on the terminal, one a step; nothing where there is no terminal."""
+    if not sys.stderr.isatty():
+        yield quiet
+        return
+    with terminal_bars(Console(stderr=True)) as progress:
+        yield progress

@@ -1,4 +1,4 @@
-"""Images as files: a grid, an array, or a folder with one PNG an image; each says it is synthetic."""
+"""Images as files: a grid, an array, or a PNG each; all of them say that they are synthetic."""
 
 import json
 from collections.abc import Mapping

@@ -44,11 +44,9 @@ def run(cfg: DictConfig) -> None:
         )
     data = loaded.data
     data.prepare_data()
-    data.setup("test" if cfg.split == "test" else "fit")
     images = getattr(data, cfg.split)
     order = torch.randperm(len(images.x), generator=stream(cfg.seed, "reconstruct"))[: cfg.n]
-    x = data.source.redraw(images.x[order], stream(cfg.seed, "redraw"))
-    picture = pairs(loaded.model, Batch(x, images.y[order] if images.y is not None else None))
+    picture = pairs(loaded.model, Batch(*images.take(order)))
     default = loaded.run.path / "reconstructions" / f"{loaded.images_seen:09d}-{cfg.split}.png"
     target = Path(cfg.out) if cfg.out else default
     if target.suffix != ".png":

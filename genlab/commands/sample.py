@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from genlab.commands.build import Loaded, load_run, use_device
-from genlab.commands.display import progress_bar, say
+from genlab.commands.display import bars, say
 from genlab.commands.export import write_images
 from genlab.config import check
 from genlab.data.transforms import to_bytes
@@ -46,7 +46,7 @@ def run(cfg: DictConfig) -> None:
     if cfg.task == "interpolate":
         images = interpolation(loaded, cfg.n, cfg.seed)
     else:
-        with progress_bar("drawing", cfg.n) as advance:
+        with bars() as progress:
             images = draw_images(
                 loaded.model,
                 cfg.n,
@@ -54,7 +54,7 @@ def run(cfg: DictConfig) -> None:
                 y=labels(loaded, cfg.label, cfg.n),
                 temperature=cfg.temperature,
                 batch=cfg.batch,
-                progress=advance,
+                progress=progress("drawing", cfg.n),
             )
     default = loaded.run.path / cfg.task / f"{loaded.images_seen:09d}-s{cfg.seed}.png"
     columns = STEPS if cfg.task == "interpolate" else None
@@ -107,13 +107,11 @@ def interpolation(loaded: Loaded, n: int, seed: int) -> Tensor:
             f"task=interpolate: {type(model).__name__} has no latent code; VAEs and flows have"
         )
     loaded.data.prepare_data()
-    loaded.data.setup("test")
     rows = max(1, n // STEPS)
     test = loaded.data.test
     order = torch.randperm(len(test.x), generator=stream(seed, "interpolate"))[: 2 * rows]
-    chosen = loaded.data.source.redraw(test.x[order], stream(seed, "redraw"))
     y = test.y[order].to(model.device) if model.conditional and test.y is not None else None
-    codes = model.encode(Batch(chosen.to(model.device), y))
+    codes = model.encode(Batch(test.x[order].to(model.device), y))
     start, end = codes[:rows], codes[rows : 2 * rows]
     weights = torch.linspace(0, 1, STEPS, device=codes.device)
     between = torch.stack([torch.lerp(start, end, w) for w in weights], 1).flatten(0, 1)

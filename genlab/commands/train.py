@@ -21,8 +21,9 @@ from genlab.commands.build import (
     plain,
     use_device,
 )
-from genlab.commands.display import closing_table, print_report, progress_bar, say
+from genlab.commands.display import bars, closing_table, console, say
 from genlab.commands.environment import environment
+from genlab.commands.reports import keep_report
 from genlab.config import check, load_config, save_config
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
@@ -71,7 +72,8 @@ def run(cfg: DictConfig) -> float | None:
         torch.set_num_threads(cfg.trainer.threads)
 
     data = build_data(cfg)
-    data.prepare_data()
+    if first:
+        data.prepare_data()
     data.setup()
     model = build_model(cfg, data.spec)
     notes = transfer(cfg, model)
@@ -154,14 +156,16 @@ def fit(
 def finish(cfg: DictConfig, place: Run, evaluator: Evaluator) -> float | None:
     """Measures the best checkpoint on the test split, and says what came out and what is next."""
     loaded = load_run(place, "best", device=use_device(cfg.trainer.accelerator))
-    with progress_bar("measuring", evaluator.work(loaded.model)) as advance:
-        report = evaluator.run(loaded.model, loaded.weights, advance=advance)
-    report_file = place.path / "evaluation" / f"test-{loaded.images_seen:09d}.json"
-    write_json(report_file, report.to_json() | {"images_seen": loaded.images_seen})
+    closing = evaluator.closing(
+        cfg.closing.n_samples, cfg.closing.likelihood_samples, cfg.closing.likelihood_images
+    )
+    with bars() as progress:
+        report = closing.run(loaded.model, loaded.weights, progress)
+    keep_report(report, loaded, "closing")
     place.update("summary.json", metrics=report.scalars(), evaluated_images_seen=loaded.images_seen)
     place.update("run.json", status="finished")
     summary = place.read("summary.json")
-    print_report(report)
+    console().print(report.table())
     pictures = [
         str(Path(place.shown()) / newest.relative_to(place.path))
         for kind in ("samples", "reconstructions")
@@ -263,12 +267,7 @@ def announce(
     resumed: Run | None,
 ) -> None:
     """Says what is about to happen, before it does."""
-    spec = data.spec
-    say(
-        f"data   {data.source.name}: {data.n_train:,} train, {len(data.val.x):,} validation, "
-        f"{len(data.test.x):,} test images, {spec.channels}x{spec.height}x{spec.width}, "
-        f"{spec.levels} levels (split seed {data.split_seed})"
-    )
+    say(f"data   {data.summary()}")
     parameters = sum(p.numel() for p in model.parameters())
     say(f"model  {type(model).__name__}: {parameters:,} parameters, likelihood {model.likelihood}")
     for note in notes:

@@ -100,7 +100,7 @@ class Checkpoints(pl.Callback):
     def save(self, trainer: pl.Trainer) -> None:
         """Writes the last checkpoint; every process must call it."""
         if self.directory is not None:
-            trainer.save_checkpoint(self.directory / "last.ckpt")
+            trainer.save_checkpoint(self.directory / "last.ckpt", weights_only=False)
 
     def choose(self, metrics: dict[str, float]) -> str | None:
         """The metric to monitor.

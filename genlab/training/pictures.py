@@ -43,7 +43,7 @@ class Pictures(Every):
                 log_image(
                     trainer.loggers,
                     "reconstructions",
-                    pairs(model, Batch(val.x[:32], val.y[:32] if val.y is not None else None)),
+                    pairs(model, Batch(*val.take(slice(32)))),
                     step,
                 )
 

@@ -1,6 +1,7 @@
 """Keeps out of the terminal what Lightning says at each start and nobody needs."""
 
 import logging
+import warnings
 
 __all__ = ["quiet_lightning"]
 
@@ -33,6 +34,8 @@ def quiet_lightning() -> None:
 
     A second call does nothing.
     """
+    # Lightning 2.6 on newer releases of torch; nothing that a user could mend.
+    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     for name in LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(f, _Quiet) for f in logger.filters):
