@@ -1,14 +1,14 @@
 """Trains the small classifier that `fd_digits` or `fd_fashion` looks through, deterministically.
 
-    python scripts/train_extractor.py digits --root data/mnist --out /tmp/extractor
-    python scripts/train_extractor.py fashion --root data/fashion-mnist --out /tmp/extractor
+    python scripts/train_extractor.py digits --out /tmp/extractor
+    python scripts/train_extractor.py fashion --out /tmp/extractor
 
-On one machine it rebuilds the committed weights bit for bit, with one thread (which it sets). A
-rebuilt extractor with another hash is another extractor: its numbers compare with none before it.
+On one kind of machine it rebuilds the committed weights bit for bit, with one thread (which it
+sets). A rebuilt extractor with another hash is another extractor: its numbers compare with none
+before it.
 """
 
 import argparse
-import gzip
 import json
 import platform
 import sys
@@ -16,34 +16,28 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from genlab.data.fashion_mnist import FashionMnist
+from genlab.data.images import Split
+from genlab.data.mnist import Mnist
 from genlab.metrics.classifier import Classifier
 from genlab.metrics.features import file_sha256
+from genlab.metrics.moments import StreamingMoments
 
 LEAST = {"digits": 0.984, "fashion": 0.905}
-WIDTH = {"digits": 16, "fashion": 16}
 EPOCHS = {"digits": 3, "fashion": 8}
 BATCH, RATE = 256, 3e-3
 
 
-def read_idx(path: Path) -> Tensor:
-    """A gzipped IDX file of bytes."""
-    data = gzip.decompress(path.read_bytes())
-    shape = [int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(data[3])]
-    return torch.from_numpy(np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).copy()).view(
-        shape
-    )
-
-
-def read(root: Path, split: str) -> tuple[Tensor, Tensor]:
-    """Images ``(n, 1, 28, 28)`` and labels of a split."""
-    x = read_idx(root / f"{split}-images-idx3-ubyte.gz")[:, None]
-    return x, read_idx(root / f"{split}-labels-idx1-ubyte.gz").long()
+def read(name: str, root: str | None) -> tuple[Split, Split]:
+    """The training and the test split."""
+    source = Mnist() if name == "digits" else FashionMnist(root)
+    source.prepare()
+    return source.load("train"), source.load("test")
 
 
 def train(net: Classifier, x: Tensor, y: Tensor, epochs: int) -> None:
@@ -61,6 +55,22 @@ def train(net: Classifier, x: Tensor, y: Tensor, epochs: int) -> None:
             schedule.step()
 
 
+@torch.no_grad()
+def normalize(net: Classifier, x: Tensor) -> None:
+    """Gives the features a mean variance of 1, without moving the logits.
+
+    So the scale of a distance does not depend on how long the network was trained, and the
+    polynomial of the kernel distance is used where it is neither linear nor all cubic.
+    """
+    moments = StreamingMoments()
+    for part in x.split(500):
+        moments.update(net.features(part))
+    scale = (moments.finish().trace / net.fc1.out_features).sqrt().float()
+    net.fc1.weight.div_(scale)
+    net.fc1.bias.div_(scale)
+    net.fc2.weight.mul_(scale)
+
+
 @torch.inference_mode()
 def accuracy(net: Classifier, x: Tensor, y: Tensor) -> float:
     right = [net(a).argmax(1).eq(b).sum() for a, b in zip(x.split(500), y.split(500), strict=True)]
@@ -70,21 +80,23 @@ def accuracy(net: Classifier, x: Tensor, y: Tensor) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=["digits", "fashion"])
-    parser.add_argument("--root", type=Path, required=True, help="folder of the four idx.gz files")
+    parser.add_argument("--root", help="folder of Fashion-MNIST's files, if not in the cache")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--width", type=int)
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(0)
 
+    train_split, test_split = read(args.name, args.root)
+    assert train_split.y is not None
+    assert test_split.y is not None
+
     started = time.process_time()
-    net = Classifier(args.width or WIDTH[args.name])
-    train(net, *read(args.root, "train"), args.epochs or EPOCHS[args.name])
-    net.eval()
+    net = Classifier()
+    train(net, train_split.x, train_split.y, EPOCHS[args.name])
+    normalize(net, train_split.x)
     seconds = time.process_time() - started
-    reached = accuracy(net, *read(args.root, "t10k"))
+    reached = accuracy(net, test_split.x, test_split.y)
     print(f"{args.name}: test accuracy {reached:.4f}, {seconds:.0f} CPU-s")
     if reached < LEAST[args.name]:
         sys.exit(f"below {LEAST[args.name]}: nothing was written")

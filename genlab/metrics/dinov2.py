@@ -143,6 +143,7 @@ class DinoV2Extractor:
     preprocessing = "RGB, Pillow bicubic 224x224, ImageNet mean and deviation"
     dim = 1024
     classes = 0
+    batch = 16
 
     def __init__(self, path: str | None = None, *, download: bool = True):
         weights = torch.load(io.BytesIO(DINOV2.read(path, download=download)), weights_only=True)

@@ -22,6 +22,7 @@ __all__ = [
     "extract",
     "file_sha256",
     "full_precision",
+    "full_scale",
     "to_rgb",
 ]
 
@@ -65,6 +66,9 @@ class Extractor(Protocol):
     classes: int
     """Number of logits, 0 for none."""
 
+    batch: int
+    """Images in a forward pass on a CPU, where small ones stay in its caches; 8 times more else."""
+
     def to(self, device: torch.device | str) -> "Extractor":
         """Moves the weights."""
         ...
@@ -96,6 +100,16 @@ def to_rgb(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
 
 
+def full_scale(x: Tensor, levels: int) -> Tensor:
+    """Levels ``0 .. levels - 1`` as gray values 0..255: what every extractor expects.
+
+    Example:
+        >>> full_scale(torch.tensor([0, 1], dtype=torch.uint8), 2)
+        tensor([  0, 255], dtype=torch.uint8)
+    """
+    return x if levels == 256 else (x.float() * 255 / (levels - 1)).round().to(torch.uint8)
+
+
 @contextmanager
 def full_precision() -> Iterator[None]:
     """No TF32, no autocast, no benchmark-chosen kernels: the same features on every call.
@@ -120,7 +134,7 @@ def extract(
     extractor: Extractor,
     images: Tensor,
     *,
-    batch: int = 500,
+    batch: int | None = None,
     device: torch.device | str = "cpu",
     advance: Callable[[int], object] | None = None,
 ) -> Features:
@@ -129,7 +143,7 @@ def extract(
     Args:
         extractor: Where the features come from.
         images: uint8 of shape ``(n, C, H, W)``, values 0..255.
-        batch: Images a forward pass.
+        batch: Images in a forward pass; what suits the extractor and the device if None.
         device: Where the extractor is.
         advance: Called with the number of images done after each batch.
 
@@ -137,6 +151,7 @@ def extract(
         DataError: The images are not what they should be.
     """
     check_images(images)
+    batch = batch or extractor.batch * (1 if torch.device(device).type == "cpu" else 8)
     features, logits = [], []
     with full_precision():
         for part in images.split(batch):

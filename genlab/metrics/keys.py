@@ -35,7 +35,7 @@ def standard_count(metric: str, extractor: str) -> int:
     if metric in ("nn_ratio", "authenticity", "mmd"):
         return 2000
     if metric == "w2":
-        return 512
+        return 5120
     if metric in OF_ALL_SAMPLES and extractor in ("inception", "dinov2"):
         return 50_000
     return 10_000

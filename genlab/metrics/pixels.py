@@ -31,6 +31,7 @@ class PixelsExtractor:
 
     name = "pixels"
     classes = 0
+    batch = 1000
 
     def __init__(self, channels: int, height: int, width: int, limit: int = 1024):
         self.shape = (channels, height, width)
