@@ -10,6 +10,7 @@ import netrc
 import os
 import secrets
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from pytorch_lightning.loggers import WandbLogger as LightningWandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from genlab.ranges import PositiveFloat
 from genlab.redact import redact
 from genlab.training.loggers.context import Context, notice
 from genlab.training.loggers.images import Pixels
@@ -29,9 +31,6 @@ Mode = Literal["auto", "online", "offline", "disabled"]
 
 INIT_TIMEOUT = 9.0
 """Seconds that a server may take to accept a run; with the fall-back, under 15 in all."""
-
-FINISH_TIMEOUT = 60.0
-"""Seconds that the rest of an upload may take when a run is over."""
 
 
 class WandbLogger(LightningWandbLogger):
@@ -46,6 +45,7 @@ class WandbLogger(LightningWandbLogger):
         mode: ``auto`` is online with a key in ``WANDB_API_KEY`` or netrc, else offline;
             ``WANDB_MODE`` overrules it.
         log_model: Upload checkpoints as artifacts: the last ones at the end, or ``all``.
+        timeout: Seconds that the rest of the upload may take when the run is over.
         notes: A longer description.
     """
 
@@ -56,13 +56,14 @@ class WandbLogger(LightningWandbLogger):
         entity: str | None = None,
         mode: Mode = "auto",
         log_model: bool | Literal["all"] = False,
+        timeout: PositiveFloat = 60.0,
         notes: str | None = None,
     ):
         # Must be set before the import: its default reports to the server even offline.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
-        self.context = context
+        self.context, self.timeout = context, timeout
         path = context.run.path
         stored = context.run.read("run.json").get("wandb_id")
         self.run_id = str(stored or os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4))
@@ -70,7 +71,9 @@ class WandbLogger(LightningWandbLogger):
             context.run.update("run.json", wandb_id=self.run_id)
         super().__init__(name=context.name, project=project, id=self.run_id, log_model=log_model)
         self._save_dir = str(path)
-        self.mode, self.why = choose_mode(mode, wandb.setup().settings.base_url)
+        with quiet_terminal():
+            server = wandb.setup().settings.base_url
+        self.mode, self.why = choose_mode(mode, server)
         self.arguments: dict[str, Any] = {
             "project": project,
             "entity": entity,
@@ -131,7 +134,8 @@ class WandbLogger(LightningWandbLogger):
         wanted: dict[str, Any] = {
             "init_timeout": INIT_TIMEOUT,
             "login_timeout": 1.0,
-            "finish_timeout": FINISH_TIMEOUT,
+            "finish_timeout": self.timeout,
+            "finish_timeout_raises": True,
             "console": "off",  # a progress bar would fill output.log
             "silent": True,
             "quiet": True,
@@ -192,8 +196,32 @@ class WandbLogger(LightningWandbLogger):
         super().finalize(status)
         run, self._experiment = self._experiment, None
         if run is not None:
-            with quiet_terminal():
-                run.finish(exit_code=0 if status == "success" else 1)
+            try:
+                with quiet_terminal():
+                    run.finish(exit_code=0 if status == "success" else 1)
+            except TimeoutError:
+                stop_service()
+                notice(
+                    f"W&B: the upload did not end within {self.timeout:g} s; "
+                    f"`wandb sync {shown(Path(run.dir).parent)}` does the rest"
+                )
+
+
+def stop_service(patience: float = 5.0) -> None:
+    """Ends wandb's own process, which else keeps this one from exiting while it tries again.
+
+    What was not uploaded is in the run's file, from which ``wandb sync`` uploads it.
+    """
+    import wandb
+
+    connection = getattr(wandb.setup(), "_connection", None)
+    process = getattr(getattr(connection, "_proc", None), "_process", None)
+    ending = threading.Thread(target=wandb.teardown, daemon=True)
+    ending.start()
+    ending.join(patience)
+    if ending.is_alive() and process is not None:
+        process.kill()
+        ending.join(patience)
 
 
 def choose_mode(asked: Mode, base_url: str) -> tuple[str, str]:
