@@ -13,9 +13,9 @@ import sys
 import tarfile
 from pathlib import Path
 
+from genlab.data.bundle import ARCHIVE
 from genlab.data.manifest import open_any
 from genlab.data.manifests import MNIST_FILES
-from genlab.data.mnist import ARCHIVE
 from genlab.errors import DataError
 
 # Images of 28 rows of 28 bytes: no alignment to exploit, so no position bits.

@@ -77,6 +77,8 @@ def obtain(
         return found
     if errors and not repair:
         raise errors[0]
+    for seen in errors:
+        log.warning("%s; it is downloaded again", seen)
     target = download_folder(manifest, root)
     return {file.name: download(file, target, command) for file in manifest.files}
 

@@ -100,7 +100,7 @@ MANIFESTS: dict[str, Manifest] = {
                         60_008,
                     ),
                     "t10k-images-idx3-ubyte": (
-                        "5b5141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
                         7_840_016,
                     ),
                     "t10k-labels-idx1-ubyte": (

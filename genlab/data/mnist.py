@@ -5,24 +5,15 @@ Reference: LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning app
 recognition.
 """
 
-import hashlib
-import lzma
-import tarfile
-from pathlib import Path
-
 from genlab.data.archive import check_arrays, put_idx
+from genlab.data.bundle import ARCHIVE, REPAIR, read_archive
 from genlab.data.cache import Writer
 from genlab.data.idx import parse_idx
 from genlab.data.images import CachedImages
 from genlab.data.manifests import MANIFESTS
-from genlab.errors import DataError
 from genlab.types import ImageSpec
 
-__all__ = ["ARCHIVE", "Mnist", "read_archive"]
-
-ARCHIVE = Path(__file__).with_name("mnist.tar.xz")
-
-REPAIR = "pip install --force-reinstall genlab"
+__all__ = ["Mnist"]
 
 
 class Mnist(CachedImages):
@@ -44,30 +35,3 @@ class Mnist(CachedImages):
             put_idx(writer, split, parse_idx(data, f"{ARCHIVE}:{name}", 3 if "idx3" in name else 1))
         for split, n in (("train", manifest.train), ("test", manifest.test)):
             check_arrays(writer.arrays, split, self.spec, f"mnist/{split}", n, REPAIR)
-
-
-def read_archive(archive: Path = ARCHIVE) -> dict[str, bytes]:
-    """The contents of the four idx files, checked against the manifest.
-
-    Raises:
-        DataError: The archive is missing or damaged.
-    """
-    contents: dict[str, bytes] = {}
-    try:
-        with tarfile.open(archive, "r:xz") as tar:
-            for file in MANIFESTS["mnist"].files:
-                member = tar.extractfile(file.name)
-                contents[file.name] = b"" if member is None else member.read()
-    except (OSError, EOFError, KeyError, tarfile.TarError, lzma.LZMAError) as error:
-        raise DataError(
-            f"{archive}: expected the bundled MNIST archive, found {type(error).__name__} "
-            f"({error}); repair: {REPAIR}"
-        ) from error
-    for file in MANIFESTS["mnist"].files:
-        found = hashlib.sha256(contents[file.name]).hexdigest()
-        if found != file.hash:
-            raise DataError(
-                f"{archive}:{file.name}: expected sha256 {file.hash}, found {found}; "
-                f"repair: {REPAIR}"
-            )
-    return contents

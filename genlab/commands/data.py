@@ -1,0 +1,306 @@
+"""genlab data: which data sets there are, where they lie, and whether they are whole."""
+
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genlab.catalogue import Entry, entries
+from genlab.commands.list import config_folders, show
+from genlab.commands.parser import Parser, add_config_dir
+from genlab.data.bundle import ARCHIVE, read_archive
+from genlab.data.cache import cache_dir, open_arrays
+from genlab.data.files import find, folders
+from genlab.data.manifest import Manifest, repair_command
+from genlab.data.manifests import MANIFESTS
+from genlab.errors import ConfigError, DataError, nearest
+
+if TYPE_CHECKING:
+    from genlab.data.module import ImageDataModule
+
+__all__ = ["run"]
+
+ROOT = ("root", "data.root")
+"""How the folder of the files may be given."""
+
+ACTIONS = ("list", "verify", "prepare", "show")
+
+HELP = """\
+genlab data                       the data sets, their shapes, and where they are
+genlab data NAME                  one of them: files, hashes, licence
+genlab data verify [NAME ...]     compare what is here with the manifests
+genlab data prepare NAME [k=v]    download, verify, decode; repair what is damaged
+genlab data show NAME [k=v]       some of its images as a PNG file
+"""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Lists, describes, verifies, prepares or shows data sets.
+
+    Returns:
+        0, or 2 if `verify` found damage.
+
+    Raises:
+        ConfigError: There is no such data set, or a key of it is wrong.
+        DataError: A file is missing or damaged.
+    """
+    parser = Parser(
+        prog="genlab data", description=HELP, formatter_class=RawDescriptionHelpFormatter
+    )
+    parser.add_argument("words", nargs="*", metavar="WORD", help="see above")
+    parser.add_argument("--out", metavar="FILE", help="of show: the PNG file (NAME.png)")
+    parser.add_argument("-n", type=int, default=64, help="of show: how many images")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="train")
+    add_config_dir(parser)
+    args = parser.parse_intermixed_args(argv)
+    words = [word for word in args.words if "=" not in word]
+    overrides = [word for word in args.words if "=" in word]
+    places = config_folders(args.config_dir)
+    known = {entry.name: entry for entry in entries("data", places)}
+    action, names = (words[0], words[1:]) if words and words[0] in ACTIONS else (None, words)
+    for name in names:
+        if name not in known:
+            options = [*known, *ACTIONS] if action is None else known
+            raise ConfigError(
+                f"{name}: no such data set{nearest(name, options) or ';'} "
+                f"there are {', '.join(known)}"
+            )
+    root = next((w.partition("=")[2] for w in overrides if w.partition("=")[0] in ROOT), None)
+    if action == "verify":
+        return verify(names, root)
+    if action in ("prepare", "show") and len(names) != 1:
+        raise ConfigError(f"genlab data {action} needs the name of one data set")
+    if action == "prepare":
+        return prepare(names[0], overrides, places)
+    if action == "show":
+        return picture(names[0], overrides, places, args.n, args.split, args.out)
+    if names and action is None:
+        for name in names:
+            describe(known[name], root)
+        return 0
+    return table(list(known.values()), root)
+
+
+def table(found: Sequence[Entry], root: str | None) -> int:
+    """All data sets in a table."""
+    rows = []
+    for entry in found:
+        manifest = MANIFESTS.get(entry.name)
+        rows.append(
+            [
+                entry.name,
+                shape(manifest),
+                counts(manifest),
+                str(manifest.classes or "") if manifest else "",
+                where(manifest, root),
+                entry.promise,
+            ]
+        )
+    show(
+        ["data", "shape", "train + test", "classes", "where", "what it is"],
+        rows,
+        "genlab data NAME says more of one, genlab data prepare NAME fetches it",
+    )
+    return 0
+
+
+def shape(manifest: Manifest | None) -> str:
+    """``1x28x28``."""
+    if manifest is None or manifest.shape is None:
+        return "by config"
+    return "x".join(map(str, manifest.shape))
+
+
+def counts(manifest: Manifest | None) -> str:
+    """``60,000 + 10,000``."""
+    if manifest is None or manifest.train is None or manifest.test is None:
+        return "by config"
+    return f"{manifest.train:,} + {manifest.test:,}"
+
+
+def where(manifest: Manifest | None, root: str | None = None) -> str:
+    """Where a data set's files are, in a few words; found, not verified."""
+    if manifest is None:
+        return "yours"
+    if manifest.origin != "download":
+        return {"bundled": "bundled", "generated": "generated", "yours": "yours: data.path="}[
+            manifest.origin
+        ]
+    try:
+        paths = find(manifest, root)
+    except DataError:
+        return "incomplete: genlab data verify"
+    if paths is not None:
+        return str(next(iter(paths.values())).parent)
+    if any((cache_dir() / "arrays").glob(f"{manifest.key}*")):
+        return str(cache_dir() / "arrays")
+    return f"to download, {manifest.megabytes:,} MB"
+
+
+def describe(entry: Entry, root: str | None) -> None:
+    """One data set at length."""
+    manifest = MANIFESTS.get(entry.name)
+    print(f"{entry.name}: {entry.promise}")
+    if manifest is not None:
+        print(f"  shape    {shape(manifest)}, {manifest.levels} levels")
+        print(f"  images   {counts(manifest)}")
+        print(f"  classes  {manifest.classes or 'by config, or none'}")
+        if manifest.licence:
+            print(f"  licence  {manifest.licence}")
+        print(f"  where    {where(manifest, root)}")
+        if manifest.origin == "download":
+            print(f"  looked for in {', '.join(map(str, folders(manifest, root)))}")
+        for file in manifest.files:
+            size = f", {file.size:,} bytes" if file.size is not None else ""
+            print(f"  {file.name}: {file.algorithm} of its {file.hashed} {file.hash}{size}")
+    print(f"  config   {entry.path}\n  use      genlab train data={entry.name}")
+
+
+def verify(names: Sequence[str], root: str | None) -> int:
+    """Compares files and cached arrays with the manifests, one line a data set.
+
+    Returns:
+        0 if all is whole or absent, 2 if something is damaged.
+    """
+    damaged = 0
+    bundle: list[str] | None = None
+    for name in names or MANIFESTS:
+        manifest = MANIFESTS.get(name)
+        if manifest is None or not manifest.files:
+            if names:
+                print(f"{name}: no files of known hashes")
+            continue
+        if manifest.origin == "bundled":
+            bundle = problems_of_bundle() if bundle is None else bundle
+            looked, problems = str(ARCHIVE), list(bundle)
+        else:
+            looked, problems = problems_of_files(manifest, root)
+        cached, damage = problems_of_cache(manifest)
+        looked = ", ".join(part for part in (looked, cached) if part)
+        problems += damage
+        for problem in problems:
+            print(f"{name}: DAMAGED: {problem}")
+        if not problems:
+            print(f"{name}: {'whole, ' + looked if looked else 'not here'}")
+        damaged += bool(problems)
+    return 2 if damaged else 0
+
+
+def problems_of_bundle() -> list[str]:
+    """What is wrong with the archive in the package."""
+    try:
+        read_archive()
+    except DataError as error:
+        return [str(error)]
+    return []
+
+
+def problems_of_files(manifest: Manifest, root: str | None) -> tuple[str, list[str]]:
+    """Where the files of a data set are, and what is wrong with them, in all folders."""
+    looked, problems = [], []
+    for folder in folders(manifest, root):
+        present = [(file, path) for file in manifest.files if (path := file.find(folder))]
+        if not present:
+            continue
+        looked.append(str(folder))
+        missing = [file.name for file in manifest.files if file.find(folder) is None]
+        problems += [
+            f"{folder / name}: expected a file, found nothing; "
+            f"repair: {repair_command(manifest.name, root)}"
+            for name in missing
+        ]
+        for file, path in present:
+            try:
+                file.check(path, repair_command(manifest.name, root))
+            except DataError as error:
+                problems.append(str(error))
+    return ", ".join(looked), problems
+
+
+def problems_of_cache(manifest: Manifest) -> tuple[str, list[str]]:
+    """Where the decoded arrays of a data set are, and what is wrong with them."""
+    looked, problems = [], []
+    for folder in sorted((cache_dir() / "arrays").glob(f"{manifest.key}*")):
+        if folder.suffix == ".part":
+            continue
+        looked.append(str(folder))
+        try:
+            open_arrays(folder, thorough=True)
+        except (OSError, ValueError, KeyError) as error:
+            problems.append(f"{folder}: {error}; repair: {repair_command(manifest.name)}")
+    return ", ".join(looked), problems
+
+
+def prepare(name: str, overrides: Sequence[str], places: Sequence[Path]) -> int:
+    """Downloads, verifies and decodes a data set, and says what it is."""
+    module = build_module(name, overrides, places)
+    module.source.prepare(repair=True)
+    print(f"{module.summary()}\nfingerprint {module.fingerprint}")
+    return 0
+
+
+def picture(
+    name: str, overrides: Sequence[str], places: Sequence[Path], n: int, split: str, out: str | None
+) -> int:
+    """Writes some images of a data set as a PNG file."""
+    if n < 1:
+        raise ConfigError(f"-n {n}: at least one image is needed")
+    target = Path(out or f"{name}.png")
+    if target.suffix != ".png":
+        raise ConfigError(f"--out {target}: a .png is needed")
+    module = build_module(name, overrides, places)
+    module.prepare_data()
+    images = getattr(module, split)
+
+    import torch
+    from PIL import Image
+
+    from genlab.rng import stream
+    from genlab.training.loggers import grid
+
+    chosen = torch.randperm(len(images.x), generator=stream(0, "data show"))[:n]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    x = images.x[chosen]
+    Image.fromarray(grid(x, levels=module.spec.levels)).save(target)
+    print(f"{len(chosen)} images of {name}/{split}: {target}")
+    return 0
+
+
+def build_module(name: str, overrides: Sequence[str], places: Sequence[Path]) -> "ImageDataModule":
+    """The data module of a config with some keys changed; ``root=`` means ``data.root=``."""
+    config = composed(name, overrides, places)
+    from hydra.utils import instantiate
+
+    from genlab.data.build import build
+
+    module: ImageDataModule = build(config, instantiate)
+    return module
+
+
+def composed(name: str, overrides: Sequence[str], places: Sequence[Path]) -> dict[str, Any]:
+    """The section ``data`` as Hydra composes it, checked.
+
+    Raises:
+        ConfigError: A key or a value is wrong.
+    """
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from genlab.config import check_component
+
+    # "++" takes keys that are not there, too: the check below knows the nearest that is.
+    prefixed = [f"++data.{override.removeprefix('data.')}" for override in overrides]
+    own, *others = [folder.resolve() for folder in reversed(places)]
+    search = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in others)}]"]
+    with initialize_config_dir(str(own), version_base="1.3"):
+        cfg = compose(f"data/{name}", overrides=[*prefixed, *(search if others else [])])
+    missing = sorted(str(key) for key in OmegaConf.missing_keys(cfg))
+    if missing:
+        raise ConfigError(f"{missing[0]}: no value; give one with {missing[0]}=VALUE")
+    content = OmegaConf.to_container(cfg.data, resolve=True)
+    assert isinstance(content, dict)
+    section = {str(key): value for key, value in content.items()}
+    problems = list(check_component("data", section, ()))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return section
