@@ -59,8 +59,8 @@ def manifold_scores(
         DataError: A set has no more images than neighbours.
     """
     x, y = samples.double(), reference.double()
-    real = neighbour_distances(y, max(ball, prdc_ball))
     own = neighbour_distances(x, ball)[:, ball - 1]
+    real = neighbour_distances(y, max(ball, prdc_ball))
     precise = inside = torch.zeros((), dtype=torch.float64, device=x.device)  # counts
     recalled = torch.zeros(len(y), dtype=torch.bool, device=x.device)
     nearest = torch.full((len(y),), torch.inf, dtype=torch.float64, device=x.device)

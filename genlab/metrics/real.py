@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from genlab.errors import DataError
@@ -148,7 +149,7 @@ class RealImages:
             saved["rows"] = moments.rows
         else:
             saved |= {"full": moments.full, "root": moments.root.contiguous()}
-        _atomically(path, lambda part: save_file(saved, part))
+        _atomically(path, lambda part: part.write_bytes(save(saved)))
         return moments
 
     @cached_property
@@ -209,4 +210,5 @@ def _atomically(path: Path, write: Callable[[Path], object]) -> None:
         write(part)
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from torch import Tensor
 
@@ -148,20 +149,31 @@ class Report:
         known = {f"{v.extractor} {v.extractor_id[:8]}" for v in self.values if v.extractor}
         facts = [*sorted(known), f"weights {self.weights}", f"seed {self.seed}"]
         if self.seeds > 1:
-            facts.append(f"± over {self.seeds} draws of samples")
+            facts.append(f"± of {self.seeds} draws")
+        if any(v.low is not None for v in self.values):
+            facts.append("likelihood ± at 95 %")
         table = Table(
             title=f"{self.data} {self.fingerprint[:8]}",
             caption=" · ".join([*facts, f"{self.seconds:.1f} s"]),
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            collapse_padding=True,
         )
-        for name in ("metric", "value", "floor", "n", "split", "s"):
-            side = "left" if name in ("metric", "split") else "right"
+        for name in ("metric", "", "value", "±", "floor", "n", "split", "s"):
+            side = "left" if name in ("metric", "", "split") else "right"
             table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
         for v in self.values:
-            arrow = {"lower": " ↓", "higher": " ↑"}.get(v.better or "", "")
-            spread = f" ± {v.std:.2g}" if v.std is not None else ""
+            spread = v.std
             if v.low is not None and v.high is not None:
-                spread += f" [{v.low:.5g}, {v.high:.5g}]"
-            floor = "" if v.floor is None else f"{v.floor:.4g}"
-            value = f"{v.value:.5g}{spread}"
-            table.add_row(f"{v.key}{arrow}", value, floor, f"{v.n:,}", v.split, f"{v.seconds:.1f}")
+                spread = (v.high - v.low) / 2
+            table.add_row(
+                v.key,
+                {"lower": "↓", "higher": "↑"}.get(v.better or "", ""),
+                f"{v.value:.4g}",
+                "" if spread is None else f"{spread:.2g}",
+                "" if v.floor is None else f"{v.floor:.4g}",
+                str(v.n),
+                v.split,
+                f"{v.seconds:.1f}",
+            )
         return table
