@@ -43,7 +43,7 @@ def build_loggers(
         config: The whole resolved configuration as plain data; secrets are taken out here.
         root: The directory of all runs; by default the configuration's ``root``, and the run
             directory's parent if there is none.
-        group: The sweep that the run belongs to.
+        group: The sweep that the run belongs to; by default the configuration's ``group``.
         job_type: ``train`` or what else the command is.
         tags: By default the configuration's ``tags``.
 
@@ -59,7 +59,7 @@ def build_loggers(
         run=run,
         root=place if run.path.resolve().is_relative_to(place.resolve()) else run.path.parent,
         config=redact(dict(config)),
-        group=group,
+        group=group or config.get("group"),
         job_type=job_type,
         tags=tuple(config.get("tags") or () if tags is None else tags),
     )

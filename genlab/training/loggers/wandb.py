@@ -6,7 +6,6 @@ wait, gives each run directory a run id of its own, and ends the run when the ru
 """
 
 import contextlib
-import netrc
 import os
 import secrets
 import sys
@@ -14,7 +13,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pytorch_lightning.loggers import WandbLogger as LightningWandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
@@ -24,10 +22,9 @@ from genlab.redact import redact
 from genlab.training.loggers.context import Context, notice
 from genlab.training.loggers.images import Pixels
 from genlab.training.loggers.scoped import environment, replaced
+from genlab.training.loggers.wandb_mode import choose_mode
 
-__all__ = ["WandbLogger", "choose_mode"]
-
-Mode = Literal["auto", "online", "offline", "disabled"]
+__all__ = ["WandbLogger"]
 
 INIT_TIMEOUT = 9.0
 """Seconds that a server may take to accept a run; with the fall-back, under 15 in all."""
@@ -54,7 +51,7 @@ class WandbLogger(LightningWandbLogger):
         context: Context,
         project: str = "genlab",
         entity: str | None = None,
-        mode: Mode = "auto",
+        mode: Literal["auto", "online", "offline", "disabled"] = "auto",
         log_model: bool | Literal["all"] = False,
         timeout: PositiveFloat = 60.0,
         notes: str | None = None,
@@ -222,47 +219,6 @@ def stop_service(patience: float = 5.0) -> None:
     if ending.is_alive() and process is not None:
         process.kill()
         ending.join(patience)
-
-
-def choose_mode(asked: Mode, base_url: str) -> tuple[str, str]:
-    """Decides how to log, and says why not online.
-
-    Args:
-        asked: The configuration's mode.
-        base_url: The server.
-
-    Returns:
-        ``online``, ``offline`` or ``disabled``, and a reason.
-    """
-    told = os.environ.get("WANDB_MODE", "").strip().lower()
-    told = {"dryrun": "offline", "run": "online", "disabled": "disabled"}.get(told, told)
-    if asked == "auto" and told in ("online", "offline", "disabled"):
-        asked = told  # type: ignore[assignment]
-        reason = f"WANDB_MODE={told}"
-    else:
-        reason = f"mode={asked}"
-    if asked in ("offline", "disabled"):
-        return asked, reason
-    if not has_key(base_url):
-        return "offline", "no key was found (`wandb login` stores one)"
-    return "online", ""
-
-
-def has_key(base_url: str) -> bool:
-    """Whether credentials for this server are in the environment or in netrc."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    host = urlsplit(base_url).netloc
-    # Keys for W&B's own cloud were stored under this name before the cloud moved.
-    hosts = [host] if os.environ.get("WANDB_BASE_URL") else [host, "api.wandb.ai"]
-    named = os.environ.get("NETRC")
-    files = [Path(named)] if named else [Path("~/.netrc"), Path("~/_netrc")]
-    for file in files:
-        with contextlib.suppress(OSError, netrc.NetrcParseError):  # as good as no file
-            entries = netrc.netrc(file.expanduser())
-            if any(found[2] for name in hosts if (found := entries.authenticators(name))):
-                return True
-    return False
 
 
 @contextlib.contextmanager
