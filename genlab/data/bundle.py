@@ -1,6 +1,7 @@
 """The archive of MNIST that comes with the package; nothing here imports torch."""
 
 import hashlib
+import io
 import lzma
 import tarfile
 from pathlib import Path
@@ -24,7 +25,9 @@ def read_archive(archive: Path = ARCHIVE) -> dict[str, bytes]:
     """
     contents: dict[str, bytes] = {}
     try:
-        with tarfile.open(archive, "r:xz") as tar:
+        # At once: to look a member up and go back to it would decompress the archive twice.
+        content = lzma.decompress(archive.read_bytes())
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             for file in MNIST_FILES:
                 member = tar.extractfile(file.name)
                 contents[file.name] = b"" if member is None else member.read()

@@ -6,6 +6,7 @@ dimension as a 32-bit integer) and the values. Format: Yann LeCun's MNIST page.
 
 import gzip
 import lzma
+import math
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def parse_idx(data: bytes, path: str, dims: int, repair: str = "") -> npt.NDArra
             f"{path}: expected a header of {header} bytes, found {len(data)} bytes" + suffix(repair)
         )
     shape = tuple(int(n) for n in np.frombuffer(data, ">u4", dims, 4))
-    expected = header + int(np.prod(shape, dtype=np.int64))
+    expected = header + math.prod(shape)
     if len(data) != expected:
         raise DataError(
             f"{path}: expected {expected} bytes for the shape {shape}, found {len(data)}"

@@ -1,0 +1,105 @@
+"""What the tests of the data sets share: MNIST loaded once, small idx files, a loopback mirror."""
+
+import dataclasses
+import functools
+import gzip
+import hashlib
+import http.server
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from genlab.data.idx import to_idx
+from genlab.data.manifest import DataFile
+from genlab.data.manifests import MANIFESTS
+from genlab.data.mnist import Mnist
+
+NAMES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+@pytest.fixture(scope="session")
+def mnist(tmp_path_factory):
+    """MNIST, decoded once for all tests."""
+    before = os.environ.get("GENLAB_CACHE")
+    os.environ["GENLAB_CACHE"] = str(tmp_path_factory.mktemp("mnist"))
+    try:
+        source = Mnist()
+        source.prepare()
+    finally:
+        if before is None:
+            del os.environ["GENLAB_CACHE"]
+        else:
+            os.environ["GENLAB_CACHE"] = before
+    return source
+
+
+@pytest.fixture
+def mnist_everywhere(mnist, monkeypatch):
+    """Every `Mnist` uses the arrays that are decoded already."""
+    monkeypatch.setattr(Mnist, "_arrays", mnist.arrays())
+
+
+def idx_contents(n_train=20, n_test=8):
+    """Four small idx files of random digits."""
+    rng = np.random.default_rng(0)
+    arrays = (
+        rng.integers(0, 256, (n_train, 28, 28), np.uint8),
+        rng.integers(0, 10, n_train).astype(np.uint8),
+        rng.integers(0, 256, (n_test, 28, 28), np.uint8),
+        rng.integers(0, 10, n_test).astype(np.uint8),
+    )
+    return {name: to_idx(array) for name, array in zip(NAMES, arrays, strict=True)}
+
+
+@pytest.fixture
+def small_fashion(monkeypatch):
+    """Fashion-MNIST shrunk to 20 + 8 images: gives the contents of its files."""
+    contents = idx_contents()
+    files = tuple(
+        DataFile(name, hashlib.sha256(data).hexdigest(), "sha256", "content", len(data))
+        for name, data in contents.items()
+    )
+    shrink(monkeypatch, "fashion_mnist", files=files, train=20, test=8, system=())
+    return contents
+
+
+def shrink(monkeypatch, name, **changes):
+    """Replaces parts of a manifest."""
+    monkeypatch.setitem(MANIFESTS, name, dataclasses.replace(MANIFESTS[name], **changes))
+
+
+def write(folder, contents, suffix=".gz"):
+    """Writes files, compressed by gzip if the suffix says so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in contents.items():
+        (folder / f"{name}{suffix}").write_bytes(gzip.compress(data) if suffix == ".gz" else data)
+    return folder
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A web server on loopback: gives its folder and its address."""
+    monkeypatch.setenv("no_proxy", "*")
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
