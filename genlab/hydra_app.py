@@ -56,7 +56,9 @@ def run(command: str, argv: Sequence[str], original: Sequence[str]) -> None:
         made = create(*positional, **named)
         job.reach()  # after Hydra has looked for plugins, which it imports
         runs = not (args.cfg or args.info or args.shell_completion or args.hydra_help)
-        checked: Any = CheckedLoader(made.config_loader, command, tuple(args.overrides), runs)
+        checked: Any = CheckedLoader(
+            made.config_loader, command, tuple(args.overrides), runs, args.multirun
+        )
         made.config_loader = checked
         return made
 
@@ -173,14 +175,18 @@ class CheckedLoader:
         command: The command whose schema a job's config must fit.
         typed: The overrides of the command line.
         runs: Whether jobs will run; a config that is only shown may be incomplete.
+        multirun: Whether the command line asks for a sweep.
     """
 
-    def __init__(self, loader: Any, command: str, typed: tuple[str, ...], runs: bool):
+    def __init__(
+        self, loader: Any, command: str, typed: tuple[str, ...], runs: bool, multirun: bool
+    ):
         self.loader = loader
         self.command = command
         self.typed = typed
         self.runs = runs
-        self.ahead: tuple[list[str], DictConfig] | None = None
+        self.multirun = multirun
+        self.ahead: tuple[list[str], DictConfig | Exception] | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name == "loader":  # not set yet: a copy is being unpickled
@@ -207,6 +213,8 @@ class CheckedLoader:
         if not validate_sweep_overrides:
             return self.composed_for_mode(compose, overrides, run_mode)
         if run_mode == RunMode.RUN and self.ahead is not None and overrides == self.ahead[0]:
+            if isinstance(self.ahead[1], Exception):
+                raise self.ahead[1]
             cfg = self.ahead[1]
             cfg.hydra.mode = RunMode.RUN
             cfg.hydra.overrides.hydra.append("hydra.mode=RUN")
@@ -223,16 +231,21 @@ class CheckedLoader:
         """Composes for Hydra's question whether the config asks for a sweep.
 
         Hydra then composes all over again. So this is composed as for a single run, which it most
-        often is, and kept.
+        often is, and what came of it is kept.
         """
         from hydra.types import RunMode
 
+        if self.multirun:
+            raise ConfigError("asked and answered")  # Hydra goes by the flag
         try:
-            cfg: DictConfig = compose(overrides, RunMode.RUN)
-            check_hydra(cfg, self.typed)
-        except Exception:  # it asks for a sweep indeed, or it is wrong: Hydra will get to that
-            wrong: DictConfig = compose(overrides, mode, False)
-            return wrong
+            cfg = self.composed(compose, overrides, RunMode.RUN)
+        except Exception as error:
+            if re.search("Ambiguous value|requires --multirun|You must specify", str(error)):
+                cfg = compose(overrides, mode, False)  # right, if the config asks for a sweep
+                check_hydra(cfg, self.typed)
+                return cfg
+            self.ahead = ([*overrides, "hydra.mode=RUN"], error)
+            raise
         if cfg.hydra.mode is None:
             self.ahead = ([*overrides, "hydra.mode=RUN"], cfg)
         return cfg

@@ -45,7 +45,7 @@ def printable(error: GenlabError, command: str = "genlab") -> str:
     lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     shown = [line if len(line) <= LONGEST else line[: LONGEST - 3] + "..." for line in lines]
     if len(shown) > MAX_LINES:
-        shown = [*shown[:MAX_LINES], f"... and {len(shown) - MAX_LINES} more of this kind"]
+        shown = [*shown[:MAX_LINES], f"... and {len(shown) - MAX_LINES} more"]
     return f"{command}: error: " + "\n  ".join(shown)
 
 
