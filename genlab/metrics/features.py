@@ -116,18 +116,18 @@ def full_precision() -> Iterator[None]:
 
     TF32 keeps 10 bits of the mantissa, which moves a Fréchet distance in its third digit.
     """
-    matmul = torch.backends.cuda.matmul.allow_tf32
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    conv = cudnn.conv  # type: ignore[attr-defined]
+    saved = matmul.fp32_precision, conv.fp32_precision, cudnn.benchmark
     kind = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.backends.cuda.matmul.allow_tf32 = False
-        with (
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False),
-            torch.autocast(kind, enabled=False),
-            torch.inference_mode(),
-        ):
+        # not allow_tf32: reading that raises once anybody has set the new switches
+        matmul.fp32_precision = conv.fp32_precision = "ieee"
+        cudnn.benchmark = False
+        with torch.autocast(kind, enabled=False), torch.inference_mode():
             yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = matmul
+        matmul.fp32_precision, conv.fp32_precision, cudnn.benchmark = saved
 
 
 def extract(

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import shutil
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -15,7 +17,7 @@ from genlab.metrics.classifier import ClassifierExtractor, StackedClassifierExtr
 from genlab.metrics.dinov2 import VisionTransformer, resize_bicubic
 from genlab.metrics.efficientnet import PACKAGE, EfficientNetExtractor
 from genlab.metrics.extractors import choose, own
-from genlab.metrics.features import extract, full_precision
+from genlab.metrics.features import extract
 from genlab.metrics.inception import INCEPTION, InceptionExtractor
 from genlab.metrics.pixels import PixelsExtractor
 from genlab.metrics.weights_files import WeightsFile, WeightsMissing
@@ -43,7 +45,7 @@ def test_damaged_weights_are_refused(tmp_path):
     data = bytearray((tmp_path / "digits.safetensors").read_bytes())
     data[-1] ^= 1
     (tmp_path / "digits.safetensors").write_bytes(data)
-    with pytest.raises(DataError, match=r"digits\.safetensors has sha256 .*, expected 49137ed1"):
+    with pytest.raises(DataError, match=r"digits\.safetensors has sha256 .*, expected c21c69b8"):
         ClassifierExtractor("digits", tmp_path)
     (tmp_path / "digits.safetensors").unlink()
     with pytest.raises(DataError, match="is missing"):
@@ -220,13 +222,31 @@ def test_what_are_not_images_is_refused(bad, message):
         extract(ClassifierExtractor("digits"), bad)
 
 
-def test_full_precision_leaves_the_settings_as_they_were():
-    before = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+def test_full_precision_leaves_every_switch_as_it_was():
+    script = """
+import torch
+from genlab.metrics.features import full_precision
+matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+def state():
+    return matmul.fp32_precision, cudnn.conv.fp32_precision, cudnn.benchmark
+def check():
+    before = state()
     with full_precision():
-        assert not torch.backends.cuda.matmul.allow_tf32
-        assert not torch.backends.cudnn.allow_tf32
+        assert state() == ("ieee", "ieee", False), state()
         assert torch.is_inference_mode_enabled()
-    assert before == (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+    assert state() == before, (state(), before)
+check()
+cudnn.benchmark = True
+torch.set_float32_matmul_precision("high")
+check()
+cudnn.conv.fp32_precision = "tf32"
+check()
+torch.backends.fp32_precision = "tf32"
+check()
+matmul.fp32_precision = "ieee"
+check()
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
 
 
 def test_vision_transformer_has_the_published_parameters():
