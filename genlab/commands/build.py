@@ -44,14 +44,7 @@ def plain(cfg: Any) -> Any:
 
 def build_data(cfg: DictConfig) -> ImageDataModule:
     """The data module; nothing is read yet."""
-    curriculum = instantiate(cfg.curriculum) if cfg.get("curriculum") else None
-    return assemble(
-        plain(cfg.data),
-        instantiate,
-        seed=cfg.seed,
-        chunk=cfg.trainer.chunk * cfg.trainer.accumulate,
-        curriculum=curriculum,
-    )
+    return assemble(plain(cfg.data), instantiate)
 
 
 def build_model(cfg: DictConfig, spec: ImageSpec) -> GenerativeModel:

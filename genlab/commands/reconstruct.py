@@ -27,7 +27,7 @@ def run(cfg: DictConfig) -> None:
     Raises:
         GenlabError: Something the user can mend.
     """
-    check(cfg)
+    check(cfg, "reconstruct")
     if cfg.split not in SPLITS:
         raise ConfigError(f"split={cfg.split}: {', '.join(SPLITS)} are allowed")
     loaded = load_run(

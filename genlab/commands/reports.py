@@ -3,11 +3,12 @@
 import time
 from typing import Any
 
-from genlab.commands.build import Loaded
+from genlab.commands.build import Loaded, plain
 from genlab.metrics.report import Report
 from genlab.runs import write_json
+from genlab.training.loggers import build_loggers, close_loggers, log_metrics
 
-__all__ = ["keep_report"]
+__all__ = ["keep_report", "log_report"]
 
 
 def keep_report(report: Report, loaded: Loaded, name: str) -> None:
@@ -33,3 +34,16 @@ def keep_report(report: Report, loaded: Loaded, name: str) -> None:
         evaluated_images_seen=loaded.images_seen,
         weights=loaded.weights,
     )
+
+
+def log_report(report: Report, loaded: Loaded) -> None:
+    """Writes a later evaluation into the history that training wrote, at the images seen then.
+
+    The run's own loggers go on under the same identity: the same W&B run, the same dashboard row.
+    """
+    loggers = build_loggers(plain(loaded.cfg.logger), loaded.run, plain(loaded.cfg))
+    try:
+        scalars = {f"test/{key}": value for key, value in report.scalars().items()}
+        log_metrics(loggers, scalars, loaded.images_seen)
+    finally:
+        close_loggers(loggers)

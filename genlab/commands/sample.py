@@ -14,7 +14,7 @@ from genlab.data.transforms import to_bytes
 from genlab.errors import ConfigError, Unsupported, nearest
 from genlab.rng import stream
 from genlab.runs import find_run
-from genlab.training.loggers import show
+from genlab.training.loggers import grid, show
 from genlab.training.pictures import draw_images
 from genlab.types import Batch
 
@@ -31,7 +31,7 @@ def run(cfg: DictConfig) -> None:
     Raises:
         GenlabError: Something the user can mend.
     """
-    check(cfg)
+    check(cfg, "sample")
     if cfg.task not in TASKS:
         raise ConfigError(
             f"task={cfg.task}: {' and '.join(TASKS)} are allowed{nearest(cfg.task, TASKS)}"
@@ -73,7 +73,7 @@ def run(cfg: DictConfig) -> None:
         f"{loaded.images_seen:,} images, {loaded.weights} weights, seed {cfg.seed}): {target}"
     )
     if cfg.show:
-        show(images)
+        show(grid(images, columns=columns))
 
 
 def labels(loaded: Loaded, label: int | None, n: int) -> Tensor | None:

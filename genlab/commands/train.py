@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers.logger import Logger
 
 from genlab.commands.build import (
     build_data,
@@ -38,6 +39,7 @@ from genlab.training.loggers import (
     Progress,
     build_loggers,
     close_loggers,
+    log_metrics,
     quiet_lightning,
     rewind_loggers,
 )
@@ -72,6 +74,8 @@ def run(cfg: DictConfig) -> float | None:
         torch.set_num_threads(cfg.trainer.threads)
 
     data = build_data(cfg)
+    data.seed, data.chunk = cfg.seed, cfg.trainer.chunk * cfg.trainer.accumulate
+    data.curriculum = instantiate(cfg.curriculum) if cfg.curriculum else None
     if first:
         data.prepare_data()
     data.setup()
@@ -82,13 +86,24 @@ def run(cfg: DictConfig) -> float | None:
     place = resumed or own_directory(cfg, first)
     if first:
         announce(cfg, place, data, model, notes, resumed)
+    loggers = build_loggers(plain(cfg.logger), place, plain(cfg), group=cfg.group)
     start = resumed.checkpoint("last") if resumed else None
+    if start is not None and not start.exists():
+        start = None
+        say("       stopped before its first checkpoint: it starts again") if first else None
     seen = read_checkpoint(start)["genlab"]["images_seen"] if start else 0
-    if module.max_images is not None and seen >= module.max_images:
+    complete = module.max_images is not None and seen >= module.max_images
+    if complete and first:
         say(f"       complete already, after {seen:,} images; go on with trainer.epochs=MORE")
-    else:
-        fit(cfg, place, data, module, evaluator, start)
-    return finish(cfg, place, evaluator) if first else None
+    status = "failed"
+    try:
+        if not complete:
+            fit(cfg, place, data, module, evaluator, loggers, start)
+        best = finish(cfg, place, evaluator, loggers) if first else None
+        status = "success"
+    finally:
+        close_loggers(loggers, status)
+    return best
 
 
 def fit(
@@ -97,6 +112,7 @@ def fit(
     data: ImageDataModule,
     module: GenerativeModule,
     evaluator: Evaluator,
+    loggers: list[Logger],
     start: Path | None,
 ) -> None:
     """Trains, and leaves the run's state in its directory however training ends.
@@ -119,7 +135,6 @@ def fit(
         callbacks.append(Progress())
     # The checkpoint comes last: it holds what the others came to.
     callbacks += [stop, checkpoints]
-    loggers = build_loggers(plain(cfg.logger), place, plain(cfg), group=cfg.group)
     trainer = build_trainer(cfg, data, loggers, callbacks)
     if start is not None:
         rewind_loggers(loggers, read_checkpoint(start)["genlab"]["images_seen"])
@@ -143,7 +158,6 @@ def fit(
                 best=checkpoints.best if checkpoints.best_images is not None else None,
                 best_images=checkpoints.best_images,
             )
-            close_loggers(loggers, "success" if status == "trained" else status)
     if status == "interrupted":
         if trainer.is_global_zero:
             say(
@@ -153,7 +167,9 @@ def fit(
         raise SystemExit(128 + (stop.received or signal.SIGINT))
 
 
-def finish(cfg: DictConfig, place: Run, evaluator: Evaluator) -> float | None:
+def finish(
+    cfg: DictConfig, place: Run, evaluator: Evaluator, loggers: list[Logger]
+) -> float | None:
     """Measures the best checkpoint on the test split, and says what came out and what is next."""
     loaded = load_run(place, "best", device=use_device(cfg.trainer.accelerator))
     closing = evaluator.closing(
@@ -162,6 +178,8 @@ def finish(cfg: DictConfig, place: Run, evaluator: Evaluator) -> float | None:
     with bars() as progress:
         report = closing.run(loaded.model, loaded.weights, progress)
     keep_report(report, loaded, "closing")
+    scalars = {f"test/{key}": value for key, value in report.scalars().items()}
+    log_metrics(loggers, scalars, loaded.images_seen)
     place.update("summary.json", metrics=report.scalars(), evaluated_images_seen=loaded.images_seen)
     place.update("run.json", status="finished")
     summary = place.read("summary.json")
