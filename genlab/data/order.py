@@ -44,7 +44,7 @@ class Order:
         self._shuffled: tuple[tuple[int, int], Tensor] | None = None
         self.curriculum.bind(self.y)
         self.images_per_epoch = self._whole(n, "")
-        self._candidates(0)
+        self._run(0, 1)  # so that a first stage of too few images is refused now
 
     def indices(self, position: int, batches: int) -> Tensor:
         """The images of consecutive batches, int64 of shape ``(batches * batch_size,)``.

@@ -1,0 +1,130 @@
+"""genlab data: the list, one data set, verification, preparation, pictures."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genlab.commands.data import run
+from genlab.data.cache import cache_dir
+from genlab.data.fashion_mnist import FashionMnist
+from genlab.data.manifests import MANIFESTS
+from genlab.errors import ConfigError, DataError
+
+from .conftest import write
+
+
+def test_the_list_has_all(capsys):
+    assert run([]) == 0
+    listed = capsys.readouterr().out
+    for name in MANIFESTS:
+        assert name in listed
+    assert "to download, 171 MB" in listed
+    assert run(["list"]) == 0
+    assert capsys.readouterr().out == listed
+
+
+def test_listing_loads_nothing_heavy():
+    code = (
+        "import sys; from genlab.commands.data import run; run([]); run(['cifar10']); "
+        "heavy = {'torch', 'torchvision', 'pytorch_lightning', 'hydra'} & set(sys.modules); "
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_where_the_files_are(tmp_path, small_fashion, capsys):
+    folder = write(tmp_path / "fashion-mnist", small_fashion)
+    run(["fashion_mnist", f"data.root={tmp_path}"])
+    described = capsys.readouterr().out
+    assert f"where    {folder}" in described
+    for file in MANIFESTS["fashion_mnist"].files:
+        assert file.hash in described
+
+
+def test_verify_finds_damage(tmp_path, small_fashion, capsys):
+    root = f"root={tmp_path}"
+    assert run(["verify", "fashion_mnist", root]) == 0
+    assert "not here" in capsys.readouterr().out
+    folder = write(tmp_path, small_fashion)
+    FashionMnist(root=str(tmp_path)).prepare()
+    assert run(["verify", "fashion_mnist", root]) == 0
+    assert f"whole, {folder}" in capsys.readouterr().out
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+    (folder / "train-labels-idx1-ubyte.gz").unlink()
+    array = next((cache_dir() / "arrays").glob("fashion_mnist-*")) / "test_x.npy"
+    array.write_bytes(array.read_bytes()[:-1] + b"x")
+    assert run(["verify", "fashion_mnist", root]) == 2
+    told = capsys.readouterr().out
+    assert told.count("DAMAGED") == 3
+    assert told.count(f"genlab data prepare fashion_mnist data.root={tmp_path}") == 2
+    assert "test_x.npy: expected sha256" in told
+
+
+def test_verify_looks_at_the_bundle(capsys, monkeypatch, tmp_path):
+    assert run(["verify", "mnist", "mnist_dyn", "synthetic"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("whole, ") == 2
+    assert "synthetic: no files of known hashes" in told
+
+    def damaged():
+        raise DataError("the archive: expected this, found that")
+
+    monkeypatch.setattr("genlab.commands.data.read_archive", damaged)
+    assert run(["verify", "mnist"]) == 2
+    assert "mnist: DAMAGED: the archive" in capsys.readouterr().out
+
+
+def test_prepare_says_what_there_is(capsys, tmp_path, small_fashion):
+    write(tmp_path, small_fashion)
+    words = ["prepare", "fashion_mnist", f"root={tmp_path}", "val_size=4", "batch_size=2"]
+    assert run(words) == 0
+    told = capsys.readouterr().out
+    assert "fashion_mnist: 16 train, 4 validation (split_seed 0), 8 test images, 1x28x28" in told
+    assert "fingerprint " in told
+
+
+def test_show_writes_a_picture(tmp_path, capsys):
+    out = tmp_path / "new" / "bars.png"
+    assert run(["show", "synthetic", "data.size=10", "-n", "9", "--out", str(out)]) == 0
+    assert str(out) in capsys.readouterr().out
+    picture = np.asarray(Image.open(out))
+    assert picture.shape[0] >= 30
+    assert picture.max() > 150
+    assert picture.min() < 60
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["cifar"], "did you mean 'cifar10'"),
+        (["prepar"], "did you mean 'prepare'"),
+        (["prepare"], "needs the name of one data set"),
+        (["prepare", "folder"], "data.path: no value"),
+        (["prepare", "synthetic", "sise=3"], "did you mean 'size'"),
+        (["prepare", "synthetic", "size=-3"], "data.size=-3: an integer >= 1"),
+        (["show", "synthetic", "-n", "0"], "at least one image"),
+        (["show", "synthetic", "--out", "x.jpg"], "a .png is needed"),
+        (["--split", "all"], "invalid choice"),
+        (["--config-dir", "/nowhere"], "no such folder"),
+    ],
+)
+def test_mistakes_are_a_line(words, message):
+    with pytest.raises(ConfigError, match=message):
+        run(words)
+
+
+def test_own_configs_are_listed_and_used(tmp_path, capsys):
+    folder = tmp_path / "mine" / "data"
+    folder.mkdir(parents=True)
+    (folder / "bars.yaml").write_text(
+        "# My bars\ndefaults: [synthetic, _self_]\nsize: 5\nn_train: 64\n"
+    )
+    where = ["--config-dir", str(tmp_path / "mine")]
+    assert run(where) == 0
+    assert "My bars" in capsys.readouterr().out
+    assert run(["prepare", "bars", *where]) == 0
+    assert "synthetic: 56 train, 8 validation" in capsys.readouterr().out
