@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from copy import copy
-from statistics import mean, stdev
 from typing import Literal
 
 import torch
@@ -11,22 +10,15 @@ from torch import Tensor
 
 from genlab.errors import ConfigError, DataError, nearest
 from genlab.metrics.extractors import choose
-from genlab.metrics.features import Extractor, Features, check_images, extract, full_precision
-from genlab.metrics.groups import BETTER, GROUPS, Group
+from genlab.metrics.features import Extractor, Features, check_images, extract
+from genlab.metrics.groups import GROUPS, Group
 from genlab.metrics.isolation import isolated_rng
-from genlab.metrics.keys import metric_key, standard_count
-from genlab.metrics.likelihood import (
-    Likelihood,
-    bits_per_dim,
-    bootstrap,
-    likelihood_keys,
-    log_probs,
-    random_subset,
-)
-from genlab.metrics.memorization import nearest_neighbours, panel
+from genlab.metrics.keys import standard_count
+from genlab.metrics.likelihood import Likelihood
+from genlab.metrics.measure import join, measure, measure_likelihood, nearest_panel
 from genlab.metrics.progress import Progress, quiet
 from genlab.metrics.real import RealImages, Reference
-from genlab.metrics.report import Panel, Report, Value
+from genlab.metrics.report import Report
 from genlab.ranges import NonNegativeInt, PositiveInt
 from genlab.rng import key, stream
 
@@ -172,7 +164,15 @@ class Suite:
                     extractors = self.extractors(reference.name, reference.shape, device)
                 self._distances(report, sampler, reference, extractors, device, progress)
             if likelihood is not None and "likelihood" in self.metrics:
-                report.values += self._likelihood(likelihood, device, progress)
+                report.values += measure_likelihood(
+                    likelihood,
+                    k=self.likelihood_samples,
+                    n=self.likelihood_images,
+                    batch=self.batch,
+                    seed=self.seed,
+                    device=device,
+                    progress=progress,
+                )
         report.seconds = time.perf_counter() - started
         return report
 
@@ -232,9 +232,9 @@ class Suite:
             for name, group in self.groups.items():
                 if group.needs(extractor):
                     sets = [features[j] for features in drawn]
-                    report.values += self._measure(name, group, sets, real)
+                    report.values += measure(name, group, sets, real, self.seed)
             if "memorization" in self.groups and report.panel is None:
-                report.panel = self._panel(images, first[j], real)
+                report.panel = nearest_panel(images, first[j], real)
 
     def _draw(
         self,
@@ -265,99 +265,4 @@ class Suite:
             for extractor, seen in zip(extractors, features, strict=True):
                 seen.append(extract(extractor, x, device=device))
             step(size)
-        return torch.cat(images), [_join(seen) for seen in features]
-
-    def _measure(
-        self, name: str, group: Group, sets: list[Features], real: RealImages
-    ) -> list[Value]:
-        """The group's numbers, each with its floor."""
-        extractor = real.extractor
-        n = min(len(sets[0]), standard_count(group.names[0], extractor.name))
-        started = time.perf_counter()
-        with full_precision():
-            runs = [
-                group.measure(x.take(random_subset(len(x), n, self.seed)), real, self.seed)
-                for x in sets
-            ]
-        seconds = time.perf_counter() - started
-        floor_n = min(n, len(real.reference.test))
-        floors = self._floors(name, group, floor_n, real)
-        values = []
-        for i, short in enumerate(group.names):
-            numbers = [float(number) for run in runs if (number := run[i]) is not None]
-            if not numbers:
-                continue
-            values.append(
-                Value(
-                    key=metric_key(short, extractor, n),
-                    value=mean(numbers),
-                    better=BETTER[short],
-                    n=n,
-                    split="train",
-                    floor=floors.get(short),
-                    floor_n=floor_n if short in floors else None,
-                    std=stdev(numbers) if len(numbers) > 1 else None,
-                    extractor=extractor.name,
-                    extractor_id=extractor.id,
-                    seconds=seconds,
-                )
-            )
-        return values
-
-    def _floors(self, name: str, group: Group, n: int, real: RealImages) -> dict[str, float]:
-        """The group's numbers of n real test images; none where there are too few of them."""
-
-        def compute() -> dict[str, float]:
-            # another draw than the one that a group takes as its own real images
-            test = real.subset("test", n, key(self.seed, "floor"))
-            try:
-                with full_precision():
-                    numbers = group.measure(test, real, self.seed)
-            except DataError:
-                return {}
-            found = zip(group.names, numbers, strict=True)
-            return {name: float(number) for name, number in found if number is not None}
-
-        return real.floor(f"{name}/{n}/{self.seed}", compute)
-
-    def _panel(self, images: Tensor, x: Features, real: RealImages, rows: int = 8) -> Panel:
-        """The samples that are nearest to training images, beside these."""
-        n = min(len(x), standard_count("nn_ratio", real.extractor.name))
-        k = min(5, len(real.reference.train))
-        near = nearest_neighbours(x.features[:n], real.features("train").features, k)
-        worst = near.distance[:, 0].argsort()[:rows]
-        chosen, indices = images[worst], near.indices[worst]
-        picture = panel(chosen, indices, real.reference.train)
-        return Panel(chosen, indices, near.distance[worst], picture)
-
-    def _likelihood(
-        self, likelihood: Likelihood, device: torch.device | str, progress: Progress
-    ) -> list[Value]:
-        """Nats and bits/dim, with bootstrap intervals."""
-        started = time.perf_counter()
-        total = len(likelihood.x)
-        n = min(self.likelihood_images or total, total)
-        found = -log_probs(
-            likelihood,
-            k=self.likelihood_samples,
-            n=n,
-            batch=self.batch,
-            seed=self.seed,
-            device=device,
-            advance=progress("likelihood", n),
-        )
-        low, high = bootstrap(found, seed=self.seed)
-        seconds = time.perf_counter() - started
-        keys = likelihood_keys(likelihood.kind, self.likelihood_samples, n, total)
-        numbers = (float(found.mean()), low, high)
-        bits = tuple(bits_per_dim(number, likelihood.dims) for number in numbers)
-        return [
-            Value(name, value, "lower", n, likelihood.split, low=a, high=b, seconds=seconds)
-            for name, (value, a, b) in zip(keys, (numbers, bits), strict=True)
-        ]
-
-
-def _join(parts: list[Features]) -> Features:
-    """Features of batches as those of all."""
-    logits = [part.logits for part in parts if part.logits is not None]
-    return Features(torch.cat([p.features for p in parts]), torch.cat(logits) if logits else None)
+        return torch.cat(images), [join(seen) for seen in features]
