@@ -152,9 +152,10 @@ class VAE(GenerativeModel):
             Nats per image, ``(B,)``.
         """
         labels = self._check_labels(batch.y if self.conditional else None, len(batch.x))
-        # A portion's decoded maps: what stays in a CPU's cache, or fills a GPU.
-        budget = 2**20 if self.device.type == "cpu" else 2**27
-        rows = max(1, budget // (self.head.channels * self.spec.height * self.spec.width))
+        # Numbers in a portion's decoded maps: what stays in a CPU's cache, or fills a GPU.
+        budget, most = (2**20, 2**11) if self.device.type == "cpu" else (2**27, 2**17)
+        size = self.head.channels * self.spec.height * self.spec.width
+        rows = min(max(1, budget // size), most)
         bounds = []
         with self.evaluating():
             mixture = self._mixture()

@@ -78,6 +78,7 @@ class ConvEncoder(nn.Module):
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
         flat = channels[-1] * sizes[-1][0] * sizes[-1][1]
         self.head = MLP([flat + context, hidden, out], dropout=dropout)
+        self.to(memory_format=torch.channels_last)  # measured: a tenth to a quarter off a step
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Features ``(B, out)`` of images ``(B, C, H, W)`` and context ``(B, context)``."""
@@ -117,7 +118,8 @@ class ConvDecoder(nn.Module):
             layers += [nn.ReLU(), nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1)]
             layers += [CropTo(*size)]
         self.convolutions = nn.Sequential(*layers)
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, z: Tensor) -> Tensor:
         """Maps ``(B, P, H, W)`` of codes ``(B, n)``."""
-        return self.convolutions(self.stem(z).unflatten(1, self.start))
+        return self.convolutions(self.stem(z).unflatten(1, self.start)).contiguous()

@@ -1,0 +1,259 @@
+"""The contract's checks bite: a model that breaks the contract in one respect fails in that one."""
+
+import contract
+import pytest
+import torch
+from families import TINY, images
+from torch import nn
+from torch.nn import functional as F
+
+from genlab.models.base import GenerativeModel
+from genlab.models.vae import VAE
+from genlab.types import ImageSpec, Loss
+
+SPEC = ImageSpec(1, 4, 4, levels=2, num_classes=3)
+SMALL = {"network": "mlp", "hidden": 16, "latent": 4}
+
+
+class Autoregressive(GenerativeModel):
+    """p(x) as a product over pixels, each given those before it, exactly."""
+
+    likelihood = "exact"
+    diagonal = -1  # the highest diagonal that a pixel may see
+
+    def __init__(self, spec, conditional=False):
+        super().__init__(spec, conditional)
+        self.linear = nn.Linear(spec.dims, spec.dims)
+
+    def logits(self, x):
+        return F.linear(x, self.linear.weight.tril(self.diagonal), self.linear.bias)
+
+    def log_prob(self, batch, *, samples=1, generator=None):
+        x = batch.x.flatten(1).float()
+        return -F.binary_cross_entropy_with_logits(self.logits(x), x, reduction="none").sum(1)
+
+    def loss(self, batch, player="model"):
+        total = -self.log_prob(batch).mean()
+        return Loss(total, {"nll": total.detach()})
+
+    def draw(self, n, y, generator, temperature):
+        x = torch.zeros(n, self.spec.dims)
+        for i in range(self.spec.dims):
+            p = (self.logits(x)[:, i] / temperature).sigmoid()
+            x[:, i] = torch.rand(n, generator=generator) < p
+        return x.view(n, *self.spec.shape).to(torch.uint8)
+
+
+class Rivals(GenerativeModel):
+    """Two players that each pull at a number of their own."""
+
+    players = ("first", "second")
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.first, self.second = nn.Linear(1, 1), nn.Linear(1, 1)
+
+    def loss(self, batch, player="model"):
+        total = self.player(player)(torch.ones(1, 1)).square().sum()
+        return Loss(total, {player: total.detach()})
+
+    def draw(self, n, y, generator, temperature):
+        return torch.randint(0, 2, (n, *self.spec.shape), generator=generator).to(torch.uint8)
+
+
+def broken(base, **members):
+    return type(f"Broken{base.__name__}", (base,), members)
+
+
+def test_the_models_that_are_broken_below_are_sound():
+    for model in (Autoregressive(SPEC), Rivals(SPEC), VAE(SPEC, **SMALL)):
+        contract.check_samples(model)
+        contract.check_labels(model)
+        contract.check_players(model)
+        contract.check_gradients(model, images(SPEC))
+        contract.check_likelihood_is_pure(model, images(SPEC))
+        contract.check_evaluation_leaves_no_trace(model, images(SPEC))
+        contract.check_codes(model, images(SPEC))
+        contract.check_learning(model, images(SPEC), 20)
+    for model in (Autoregressive(TINY), VAE(TINY, **SMALL), Rivals(TINY)):
+        contract.scale_weights(model, 3)
+        contract.check_likelihood(model)
+
+
+def test_a_pixel_that_sees_itself_is_caught():
+    model = broken(Autoregressive, diagonal=0)(TINY)
+    contract.scale_weights(model, 3)
+    with pytest.raises(AssertionError, match="sums to"):
+        contract.check_likelihood(model)
+
+
+def test_a_bound_that_calls_itself_exact_is_caught():
+    model = broken(VAE, likelihood="exact")(TINY, **SMALL)
+    with pytest.raises(AssertionError, match="sums to"):
+        contract.check_likelihood(model)
+
+
+def distortion_only(self, x, y, samples, portion, mixture, generator):
+    mean, log_std = self._posterior(2.0 * x - 1, None)
+    z, _ = self._draw(mean, log_std, 1, generator)
+    return -self._distortion(z, None, x, generator)[0]
+
+
+def quarter_of_the_rate(self, x, y, samples, portion, mixture, generator):
+    honest = VAE._bound(self, x, y, 1, portion, mixture, generator)
+    return honest / 4 + distortion_only(self, x, y, 1, 1, mixture, generator) * 3 / 4
+
+
+@pytest.mark.parametrize("bound", [distortion_only, quarter_of_the_rate])
+def test_a_bound_that_leaves_out_the_rate_is_caught(bound):
+    model = broken(VAE, _bound=bound)(TINY, **SMALL)
+    contract.train(model, contract.few_images(TINY), 200, lr=1e-2)
+    with pytest.raises(AssertionError, match="sums to"):
+        contract.check_likelihood(model)
+
+
+def test_a_sum_of_importance_weights_for_their_mean_is_caught():
+    def sum_not_mean(self, x, y, samples, portion, mixture, generator):
+        bound = VAE._bound(self, x, y, samples, portion, mixture, generator)
+        return bound + torch.tensor(float(samples)).log()
+
+    model = broken(VAE, _bound=sum_not_mean)(TINY, **SMALL)
+    with pytest.raises(AssertionError, match="k=8: it sums to"):
+        contract.check_likelihood(model)
+
+
+def test_an_undeclared_likelihood_is_caught():
+    with pytest.raises(AssertionError, match="declares none"):
+        contract.check_likelihood(broken(Autoregressive, likelihood="none")(TINY))
+    with pytest.raises(AssertionError, match="but has none"):
+        contract.check_likelihood(broken(Rivals, likelihood="exact")(TINY))
+
+
+def test_a_parameter_that_no_gradient_reaches_is_caught_by_name():
+    model = Autoregressive(SPEC)
+    model.spare = nn.Parameter(torch.zeros(2))
+    with pytest.raises(AssertionError, match="no gradient reaches spare"):
+        contract.check_gradients(model, images(SPEC))
+
+
+def test_a_gradient_that_is_not_finite_is_caught_by_name():
+    def loss(self, batch, player="model"):
+        total = self.linear.bias.sum() + self.linear.weight.sum()
+        return Loss(total + (total - total.detach()).sqrt(), {})
+
+    with pytest.raises(AssertionError, match=r"gradient of linear\.weight is not finite"):
+        contract.check_gradients(broken(Autoregressive, loss=loss)(SPEC), images(SPEC))
+
+
+def test_a_player_that_moves_another_is_caught():
+    def after_step(self, player):
+        with torch.no_grad():
+            self.second.weight.mul_(0.9)
+
+    with pytest.raises(AssertionError, match=r"first moved second\.weight"):
+        contract.check_gradients(broken(Rivals, after_step=after_step)(SPEC), images(SPEC))
+
+
+def test_a_parameter_without_a_player_is_caught():
+    model = Rivals(SPEC)
+    model.third = nn.Linear(1, 1)
+    with pytest.raises(AssertionError, match=r"third.weight is trained by \[\]"):
+        contract.check_players(model)
+
+
+def test_a_part_that_keeps_its_graph_is_caught():
+    def loss(self, batch, player="model"):
+        total = -self.log_prob(batch).mean()
+        return Loss(total, {"nll": total})
+
+    with pytest.raises(AssertionError, match="nll is not detached"):
+        contract.check_gradients(broken(Autoregressive, loss=loss)(SPEC), images(SPEC))
+
+
+def test_samples_that_ignore_the_generator_are_caught():
+    def draw(self, n, y, generator, temperature):
+        return torch.randint(0, 2, (n, *self.spec.shape)).to(torch.uint8)
+
+    with pytest.raises(AssertionError, match="global generator"):
+        contract.check_samples(broken(Autoregressive, draw=draw)(SPEC))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda x: x.float(), lambda x: x[:, :, :2], lambda x: x + 2, lambda x: x[:1]],
+    ids=["dtype", "shape", "levels", "count"],
+)
+def test_samples_that_are_no_images_are_caught(spoil):
+    def draw(self, *arguments):
+        return spoil(Autoregressive.draw(self, *arguments))
+
+    with pytest.raises(AssertionError):
+        contract.check_samples(broken(Autoregressive, draw=draw)(SPEC))
+
+
+def test_a_likelihood_that_depends_on_the_mode_is_caught():
+    def log_prob(self, batch, *, samples=1, generator=None):
+        return Autoregressive.log_prob(self, batch) - float(self.training)
+
+    model = broken(Autoregressive, log_prob=log_prob)(SPEC)
+    with pytest.raises(AssertionError):
+        contract.check_likelihood_is_pure(model, images(SPEC))
+
+
+def test_an_evaluation_that_learns_is_caught():
+    def log_prob(self, batch, *, samples=1, generator=None):
+        with torch.no_grad():
+            self.linear.bias.add_(1)
+        return Autoregressive.log_prob(self, batch)
+
+    with pytest.raises(AssertionError):
+        contract.check_likelihood_is_pure(
+            broken(Autoregressive, log_prob=log_prob)(SPEC), images(SPEC)
+        )
+
+
+def test_a_mode_that_is_left_behind_is_caught():
+    def diagnostics(self, batch):
+        self.eval()
+        return {}
+
+    with pytest.raises(AssertionError):
+        contract.check_evaluation_leaves_no_trace(
+            broken(VAE, diagnostics=diagnostics)(SPEC, **SMALL), images(SPEC)
+        )
+
+
+def test_state_outside_the_state_dict_is_caught():
+    def after_step(self, player):
+        self.shift = getattr(self, "shift", 0) + 1
+
+    def log_prob(self, batch, *, samples=1, generator=None):
+        return Autoregressive.log_prob(self, batch) - getattr(self, "shift", 0)
+
+    kind = broken(Autoregressive, after_step=after_step, log_prob=log_prob)
+    with pytest.raises(AssertionError):
+        contract.check_state(kind(SPEC), kind(SPEC), images(SPEC))
+
+
+def test_a_loss_that_does_not_fall_is_caught():
+    def rising(self, batch, player="model"):
+        self.steps = getattr(self, "steps", 0) + 1
+        honest = Autoregressive.loss(self, batch)
+        return Loss(honest.total + self.steps, honest.parts)
+
+    with pytest.raises(AssertionError, match="the loss went from"):
+        contract.check_learning(broken(Autoregressive, loss=rising)(SPEC), images(SPEC), 20)
+
+
+def test_a_parameter_that_never_moves_is_named():
+    model = Autoregressive(SPEC)
+    model.spare = nn.Parameter(torch.zeros(2))
+    assert contract.check_learning(model, images(SPEC), 5) == {"spare"}
+
+
+def test_a_model_that_takes_labels_it_does_not_need_is_caught():
+    def sample(self, n, y=None, **options):
+        return GenerativeModel.sample(self, n, None, **options)
+
+    with pytest.raises(pytest.fail.Exception):
+        contract.check_labels(broken(Autoregressive, sample=sample)(SPEC))
