@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
@@ -30,8 +30,8 @@ class FilesLogger(Logger):
     def __init__(self, run: Run):
         super().__init__()
         self.run = run
-        self._file: TextIO | None = None
-        self._start = 0.0
+        self._session = time.monotonic()
+        self._start: float | None = None
 
     @property
     def name(self) -> str:
@@ -53,15 +53,14 @@ class FilesLogger(Logger):
         """The history."""
         return self.run.metrics_file
 
-    def _open(self) -> TextIO:
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+    def _begin(self) -> float:
+        """When this session would have begun, had there been no break since the run began."""
+        if self._start is None:
             history.repair(self.path)
             rows = history.read_metrics(self.path).rows if self.path.exists() else []
             before = max((float(row.get("seconds", 0.0)) for row in rows), default=0.0)
-            self._start = time.monotonic() - before
-            self._file = self.path.open("a", buffering=1, encoding="utf-8")
-        return self._file
+            self._start = self._session - before
+        return self._start
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -81,13 +80,15 @@ class FilesLogger(Logger):
         """
         if step is None:
             raise ValueError("metrics are logged at a number of images seen, and there is none")
-        file = self._open()
+        begun = self._begin()
         row = {
             "images_seen": int(step),
-            "seconds": round(time.monotonic() - self._start, 3),
+            "seconds": round(time.monotonic() - begun, 3),
             "time": round(time.time(), 3),
         }
-        file.write(history.encode(row | {k: _number(v) for k, v in metrics.items()}))
+        line = history.encode(row | {k: _number(v) for k, v in metrics.items()})
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line)
 
     @rank_zero_only
     def log_image(
@@ -106,18 +107,8 @@ class FilesLogger(Logger):
     @rank_zero_only
     def rewind(self, images_seen: int) -> None:
         """Drops what lies beyond the images seen, which a resumed run logs anew."""
-        self._close()
         history.rewind(self.path, images_seen)
-
-    @rank_zero_only
-    def finalize(self, status: str) -> None:
-        """Closes the file; a later event opens it again."""
-        self._close()
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._session, self._start = time.monotonic(), None
 
 
 def image_path(run: Run, key: str, images_seen: int, index: int | None = None) -> Path:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.runs import Run
-from genlab.training.loggers.history import FILE, read_metrics
+from genlab.training.loggers.history import read_metrics
 from genlab.training.loggers.scoped import environment, replaced
 
 __all__ = ["PROJECT", "begin", "bind", "end", "flat", "import_run", "local", "missing", "rewind"]
@@ -77,18 +77,28 @@ def bind(root: Path) -> Path:
 
 
 def begin(
-    root: Path, project: str, name: str, *, config: Mapping[str, Any], group: str | None
+    root: Path,
+    project: str,
+    name: str,
+    *,
+    config: Mapping[str, Any],
+    group: str | None,
+    fresh: bool = False,
 ) -> Any:
     """Begins a run in the store, or continues the one of this name.
 
-    What the store holds under this name without a history in the run directory is of an earlier
-    run there, which was deleted, and is forgotten.
+    Args:
+        root: The run root.
+        project: Name of the project in the store.
+        name: The run's name.
+        config: Its configuration, flat.
+        group: Its sweep.
+        fresh: Forget a run of this name: its directory was deleted, this is another run.
     """
     bind(root)
     trackio = sys.modules["trackio"]
     with local():
-        history = root / name / FILE
-        if not (history.exists() and history.stat().st_size):
+        if fresh:
             forget(project, name)
         # trackio asks the hub for the user's name if there is a token.
         with replaced(trackio.Run, "_get_username", _nobody):

@@ -34,6 +34,8 @@ class TrackioLogger(Logger):
         self.project = project
         self._store = store.bind(context.root)
         self._run: Any = None
+        # Asked now, before the first line of this session is written there.
+        self._fresh = not context.run.metrics_file.exists()
 
     @property
     def name(self) -> str:
@@ -60,7 +62,9 @@ class TrackioLogger(Logger):
                 self.context.name,
                 config=store.flat(self.context.config),
                 group=self.context.group,
+                fresh=self._fresh,
             )
+            self._fresh = False
         return self._run
 
     @rank_zero_only

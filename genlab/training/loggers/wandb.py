@@ -8,6 +8,7 @@ wait, gives each run directory a run id of its own, and ends the run when the ru
 import contextlib
 import os
 import secrets
+import shutil
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -116,11 +117,15 @@ class WandbLogger(LightningWandbLogger):
     def _go_online(self) -> Any:
         import wandb
 
+        folders = self.context.run.path / "wandb"
+        before = set(folders.glob("run-*"))
         try:
             return self._init("online")
         except Exception as error:
             # The service still holds the run's id, and would refuse it to the offline run.
             wandb.teardown()
+            for empty in set(folders.glob("run-*")) - before:
+                shutil.rmtree(empty)
             reason = " ".join(str(error).split())[:160]
             self.why = f"no run could be begun at the server ({reason})"
             return None
