@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import torch
 
@@ -84,7 +83,7 @@ def build(name: str, shape: Shape, *, path: str | None = None, download: bool = 
 
 
 def choose(
-    names: Sequence[str] | Literal["auto", "fast"],
+    names: Sequence[str] | str,
     dataset: str,
     shape: Shape,
     *,

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from copy import copy
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -34,8 +33,8 @@ class Suite:
     Args:
         extractors: ``auto`` (the data set's own classifier where there is one, else Inception
             where its weights are, else pixels), ``fast`` (``auto``, but never Inception on a
-            CPU), or names: digits, fashion, stacked_digits, inception, dinov2, efficientnet,
-            pixels.
+            CPU), or one or more names: digits, fashion, stacked_digits, inception, dinov2,
+            efficientnet, pixels.
         metrics: Names of `GROUPS`, and ``likelihood``.
         n_samples: Samples to draw; None is what the extractors' protocols ask for: 50,000 for
             inception and dinov2, 26,000 for stacked_digits, else 10,000.
@@ -55,7 +54,7 @@ class Suite:
 
     def __init__(
         self,
-        extractors: list[str] | Literal["auto", "fast"] = "auto",
+        extractors: list[str] | str = "auto",
         metrics: list[str] | None = None,
         n_samples: PositiveInt | None = None,
         batch: PositiveInt = 500,

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from genlab.config import config_dir
 from genlab.errors import ConfigError, DataError
 from genlab.metrics import real, suite
-from genlab.metrics.classifier import ClassifierExtractor
+from genlab.metrics.classifier import ClassifierExtractor, StackedClassifierExtractor
 from genlab.metrics.features import extract
 from genlab.metrics.frechet import frechet_distance
 from genlab.metrics.groups import BETTER, GROUPS
@@ -232,6 +232,23 @@ def test_the_number_of_samples_follows_the_protocol():
     assert full.count([Pretender("stacked_digits", "0")]) == 26_000
     assert Suite(metrics=["score"]).count([PixelsExtractor(1, 28, 28)]) == 0
     assert Suite(metrics=["score"], extractors=["pixels"]).run(None, reference()).values == []
+
+
+def test_stacked_digits_are_counted_in_triples():
+    shape = (3, 28, 28)
+    images = reference(shape=shape, name="stacked_mnist")
+    x = images.train[:40]
+    made = Suite("auto", ["frechet", "modes"], n_samples=120)
+    found = made.run(lambda n, g: x.repeat(3, 1, 1, 1)[:n], images)
+    triples = extract(StackedClassifierExtractor(), x).logits.argmax(1).unique()
+    assert found["modes_stacked_digits_120"] == len(triples)
+    assert found.value("fd_stacked_digits_120").extractor_id == ClassifierExtractor("digits").id
+
+
+def test_an_extractor_may_be_named_without_a_list():
+    assert [e.name for e in Suite("pixels").extractors("mnist", (1, 28, 28))] == ["pixels"]
+    with pytest.raises(ConfigError, match="did you mean 'digits'"):
+        Suite("digit").extractors("mnist", (1, 28, 28))
 
 
 def test_someone_elses_images_are_measured_alike():
