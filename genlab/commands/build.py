@@ -103,7 +103,7 @@ def build_evaluator(cfg: DictConfig, data: ImageDataModule, split: str = "test")
 
 
 def build_trainer(
-    cfg: DictConfig, data: ImageDataModule, loggers: list[Any], callbacks: list[pl.Callback]
+    cfg: DictConfig, data: ImageDataModule, callbacks: list[pl.Callback]
 ) -> pl.Trainer:
     """The Lightning trainer: an endless stream of chunks, stopped by the images seen or time.
 
@@ -126,7 +126,7 @@ def build_trainer(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         deterministic=t.deterministic,
-        logger=loggers,
+        logger=False,  # set when the run has a directory
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
         enable_checkpointing=False,

@@ -1,7 +1,6 @@
 """genlab train: from a config to a run directory with a trained model and what it is worth."""
 
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +16,27 @@ from genlab.commands.build import (
     build_evaluator,
     build_model,
     build_module,
-    build_trainer,
     load_run,
     plain,
     use_device,
 )
 from genlab.commands.display import bars, closing_table, console, say
 from genlab.commands.environment import environment
+from genlab.commands.fitting import Fitting
 from genlab.commands.reports import keep_report
 from genlab.config import check, load_config, save_config
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.runs import Run, create_run, find_run, mark_run, write_json
-from genlab.training.budget import Budget
-from genlab.training.cadence import seconds_of
-from genlab.training.checkpoints import Checkpoints, read_checkpoint
-from genlab.training.evaluation import Evaluator, QuickMetrics
-from genlab.training.interrupt import GracefulStop
+from genlab.training.checkpoints import read_checkpoint
+from genlab.training.evaluation import Evaluator
 from genlab.training.loggers import (
-    Progress,
     build_loggers,
     close_loggers,
     log_metrics,
     quiet_lightning,
-    rewind_loggers,
 )
-from genlab.training.module import GenerativeModule
 from genlab.training.transfer import freeze, load_what_fits
 
 __all__ = ["run"]
@@ -83,6 +76,8 @@ def run(cfg: DictConfig) -> float | None:
     notes = transfer(cfg, model)
     module = build_module(cfg, model, data.n_train)
     evaluator = build_evaluator(cfg, data)
+    fitting = Fitting.of(cfg, data, module, evaluator)
+    # Whatever the user can have got wrong was found by now: from here on, files are written.
     place = resumed or own_directory(cfg, first)
     if first:
         announce(cfg, place, data, model, notes, resumed)
@@ -98,73 +93,12 @@ def run(cfg: DictConfig) -> float | None:
     status = "failed"
     try:
         if not complete:
-            fit(cfg, place, data, module, evaluator, loggers, start)
+            fitting.run(place, loggers, start)
         best = finish(cfg, place, evaluator, loggers) if first else None
         status = "success"
     finally:
         close_loggers(loggers, status)
     return best
-
-
-def fit(
-    cfg: DictConfig,
-    place: Run,
-    data: ImageDataModule,
-    module: GenerativeModule,
-    evaluator: Evaluator,
-    loggers: list[Logger],
-    start: Path | None,
-) -> None:
-    """Trains, and leaves the run's state in its directory however training ends.
-
-    Raises:
-        SystemExit: A signal ended it; the exit code is that of the signal.
-    """
-    chosen = {k: instantiate(c) for k, c in (cfg.callbacks or {}).items() if c is not None}
-    checkpoints = next((c for c in chosen.values() if isinstance(c, Checkpoints)), Checkpoints())
-    checkpoints.directory = place.checkpoint().parent
-    stop = GracefulStop(checkpoints)
-    callbacks = [c for c in chosen.values() if c is not checkpoints]
-    for callback in callbacks:
-        if isinstance(callback, QuickMetrics):
-            callback.evaluator = evaluator
-    if cfg.trainer.max_time is not None:
-        module.max_seconds = seconds_of(cfg.trainer.max_time)
-        callbacks.append(Budget(module.max_seconds))
-    if cfg.trainer.progress:
-        callbacks.append(Progress())
-    # The checkpoint comes last: it holds what the others came to.
-    callbacks += [stop, checkpoints]
-    trainer = build_trainer(cfg, data, loggers, callbacks)
-    if start is not None:
-        rewind_loggers(loggers, read_checkpoint(start)["genlab"]["images_seen"])
-    status = "failed"
-    try:
-        if trainer.is_global_zero:
-            place.update("run.json", status="running", fingerprint=data.fingerprint)
-        trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=True)
-        status = "interrupted" if module.interrupted else "trained"
-    finally:
-        if trainer.is_global_zero:
-            place.update("run.json", status=status, images_seen=module.images_seen)
-            place.update(
-                "summary.json",
-                images_seen=module.images_seen,
-                epochs=module.images_seen / data.n_train,
-                train_seconds=round(module.seconds, 3),
-                parameters=sum(p.numel() for p in module.model.parameters()),
-                device=str(module.device),
-                best_metric=checkpoints.metric,
-                best=checkpoints.best if checkpoints.best_images is not None else None,
-                best_images=checkpoints.best_images,
-            )
-    if status == "interrupted":
-        if trainer.is_global_zero:
-            say(
-                f"stopped after {module.images_seen:,} images, all of it kept; go on with\n"
-                f"  genlab train run={place.shown()}"
-            )
-        raise SystemExit(128 + (stop.received or signal.SIGINT))
 
 
 def finish(

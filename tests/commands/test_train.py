@@ -97,7 +97,10 @@ def test_a_complete_run_is_measured_again_not_trained(trained, genlab):
         (["run=nothing"], ["run=nothing", "does not exist"]),
         (["run=tinny"], ["did you mean 'tiny'"]),
         ([*TINY, "name=tiny"], ["name=tiny", "exists", "run="]),
-        ([*TINY, "data.batch_size=4096"], ["data.batch_size=4096", "training images"]),
+        (
+            [*TINY[:6], *TINY[7:], "data.batch_size=4096"],
+            ["data.batch_size=4096", "training images"],
+        ),
         ([*TINY, "trainer.epochs=null"], ["max_images, epochs and max_time"]),
         ([*TINY, "trainer.epochs=null", "trainer.max_time=1s"], ["scheduler", "max_images"]),
         ([*TINY, "freeze=[nothing.*]"], ["freeze", "nothing.*"]),
