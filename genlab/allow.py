@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from genlab.errors import ConfigError, nearest
 from genlab.static import Definition, load, locate
 
-__all__ = ["OPTIMIZER_RANGES", "THIRD_PARTY", "TRUSTED_NEVER", "check_trust", "refusal"]
+__all__ = ["OPTIMIZER_RANGES", "PACKAGES", "THIRD_PARTY", "TRUSTED_NEVER", "check_trust", "refusal"]
 
 PACKAGES = ("data", "metrics", "models", "nn", "training")
 """The packages of genlab whose public classes a config may name."""

@@ -15,7 +15,7 @@ from genlab.values import UNKNOWN, shown
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["check_hydra"]
+__all__ = ["LOGGING", "PLUGINS", "check_hydra"]
 
 PLUGINS = frozenset(
     [

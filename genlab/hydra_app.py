@@ -14,9 +14,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from genlab.allow import PACKAGES, THIRD_PARTY
 from genlab.config import check, config_dir, trust_modules
 from genlab.errors import ConfigError, GenlabError
-from genlab.guard import check_hydra
+from genlab.guard import LOGGING, PLUGINS, check_hydra
 from genlab.messages import explain, printable
 from genlab.overrides import check_overrides, key_of, value_of
 from genlab.suggest import unknown_key
@@ -62,16 +63,26 @@ def run(command: str, argv: Sequence[str], original: Sequence[str]) -> None:
         made.config_loader = checked
         return made
 
-    version = tuple(int(part) for part in re.findall(r"\d+", hydra.__version__)[:2])
-    base = {"version_base": "1.3"} if version < (1, 4) else {}
+    main = hydra.main(config_path=str(config_dir()), config_name=command, **versioned(trust))
     sys.argv = [original[0], *args.flags, *args.overrides]
     try:
         with replaced(Hydra, "create_main_hydra2", create_checked):
-            hydra.main(config_path=str(config_dir()), config_name=command, **base)(job)()
+            main(job)()
     finally:
         sys.argv = list(original)
     if job.error is not None:
         raise job.error
+
+
+def versioned(trust: Sequence[str]) -> dict[str, Any]:
+    """What `hydra.main` is to be told, by its version: 1.4 has an allow-list of its own."""
+    import hydra
+
+    version = tuple(int(part) for part in re.findall(r"\d+", hydra.__version__)[:2])
+    if version < (1, 4):
+        return {"version_base": "1.3"}
+    packages = [f"{name}.*" for name in (*(f"genlab.{part}" for part in PACKAGES), *trust)]
+    return {"execution_whitelist": [*packages, *sorted(THIRD_PARTY | PLUGINS | LOGGING)]}
 
 
 def parse(argv: Sequence[str]) -> SimpleNamespace:
@@ -192,6 +203,11 @@ class CheckedLoader:
         if name == "loader":  # not set yet: a copy is being unpickled
             raise AttributeError(name)
         return getattr(self.loader, name)
+
+    def get_mode(self, config_name: str | None, overrides: list[str]) -> Any:
+        """Whether the config asks for a sweep; Hydra 1.4 asks this way, and composes nothing."""
+        parsed = self.loader.parse_overrides(config_name, overrides)
+        return self.loader.get_mode(config_name, overrides, parsed)
 
     def load_configuration(
         self,

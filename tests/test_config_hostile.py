@@ -253,7 +253,7 @@ def test_from_a_model_of_a_folder_and_in_a_sweep(lab, capsys):
     write(
         "sweep/evil.yaml", {"hydra": {"mode": "MULTIRUN", "sweeper": {"params": {"model": "evil"}}}}
     )
-    assert cli.main(["train", "--config-dir", "evil", "sweep=evil"]) == 2
+    assert cli.main(["train", "--config-dir", "evil", "-m", "sweep=evil"]) == 2
     assert "model._target_=os.mkdir" in capsys.readouterr().err
 
 
@@ -307,6 +307,7 @@ def test_a_config_cannot_trust_for_the_user(lab, capsys):
     assert "planted" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore")  # Hydra 1.4 warns where it is given no allow-list
 def test_the_probes_bite_where_nothing_is_checked(tmp_path, monkeypatch):
     """The control: without the check, several of the probes leave their marks."""
     monkeypatch.chdir(tmp_path)
