@@ -151,7 +151,7 @@ MANIFESTS: dict[str, Manifest] = {
             ),
             folders=("emnist", "EMNIST/raw"),
             origin="download",
-            licence="public domain (NIST)",
+            licence="no licence stated; cite Cohen et al. (2017)",
             megabytes=562,
         ),
         Manifest(

@@ -64,11 +64,8 @@ class Order:
     def _run(self, position: int, batches: int) -> Tensor:
         """As many of the batches as lie in one epoch of one stage, at least one."""
         stage = self.curriculum.stage(position)
+        # The batch in which a stage is reached is still one of the stage before.
         start = self._aligned(self.curriculum.start(stage))
-        while start > position:
-            # The batch in which a stage begins belongs to the stage before.
-            stage -= 1
-            start = self._aligned(self.curriculum.start(stage))
         candidates = self._candidates(stage)
         n = self.n if candidates is None else len(candidates)
         size = self._whole(n, f" in stage {stage} of the curriculum")

@@ -60,6 +60,20 @@ def test_damage_is_seen_and_mended(harm, caplog):
     assert (cached("key", refuse)["x"] == VALUES).all()
 
 
+def test_the_size_of_what_is_too_large_to_be_hashed_is_checked(monkeypatch):
+    cached("key", build)
+    path = cache_dir() / "arrays" / "key" / "x.npy"
+    data = path.read_bytes()
+    monkeypatch.setattr("genlab.data.cache.ALWAYS_HASHED", 0)
+    path.write_bytes(data[:-1] + b"?")
+    open_arrays(path.parent)
+    with pytest.raises(ValueError, match="expected sha256"):
+        open_arrays(path.parent, thorough=True)
+    path.write_bytes(data + b"?")
+    with pytest.raises(ValueError, match=f"expected {len(data)} bytes, found {len(data) + 1}"):
+        open_arrays(path.parent)
+
+
 def test_a_failed_build_leaves_nothing():
     def fail(writer):
         writer.put("x", VALUES)

@@ -189,6 +189,20 @@ def test_what_is_redrawn_is_drawn_once_for_validation_and_test():
     assert not torch.equal(elsewhere.test.x, test)
 
 
+def test_no_two_images_are_drawn_alike(monkeypatch):
+    monkeypatch.setattr("genlab.data.loader.BLOCK", 10)
+
+    class Even(Grey):
+        def load(self, split):
+            x, y = super().load(split)
+            return Split(torch.full_like(x, 128), y)
+
+    module = ImageDataModule(Even(), **SMALL)
+    drawn = torch.cat([module.train.x, module.val.x, module.test.x]).flatten(1)
+    # Of 140 drawings of 16 fair bits, a few may well agree; whole blocks may not.
+    assert len(drawn.unique(dim=0)) > 130
+
+
 def test_the_stream_redraws_what_is_stored():
     module = ImageDataModule(Grey(), **SMALL)
     source = module.train_stream(chunk=1)

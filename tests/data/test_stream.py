@@ -155,6 +155,12 @@ def test_augmentation_and_redrawing_differ_from_epoch_to_epoch():
     assert len(x[0].flatten(1).unique(dim=0)) == B
 
 
+def test_each_batch_is_augmented_in_its_own_way():
+    one = Split(torch.randint(0, 256, (1, 1, 6, 6), dtype=torch.uint8).expand(B, -1, -1, -1))
+    x, _ = batches(Stream(one, batch_size=B, chunk=2, augment=[Affine()]), 4)
+    assert len(x.flatten(2).flatten(0, 1).unique(dim=0)) == 4 * B
+
+
 def test_the_redrawn_images_keep_their_mean():
     one = Split(torch.arange(36, dtype=torch.uint8).mul(7).view(1, 1, 6, 6).expand(B, -1, -1, -1))
     x, _ = batches(Stream(one, batch_size=B, chunk=50, redraw=BinarizedMnist().redraw), 1500)
