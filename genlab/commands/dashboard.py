@@ -47,10 +47,10 @@ def run(argv: Sequence[str]) -> int:
     if imported:
         print(f"imported {imported} of {len(runs)} runs from their own directories")
     dashboard = serve(root, args.port)
-    print(f"{len(runs)} runs under {root}: {dashboard.url}  (Ctrl-C ends it)", flush=True)
-    if not args.no_browser and sys.stdout.isatty():
-        webbrowser.open(dashboard.url)
     try:
+        print(f"{len(runs)} runs under {root}: {dashboard.url}  (Ctrl-C ends it)", flush=True)
+        if not args.no_browser and sys.stdout.isatty():
+            webbrowser.open(dashboard.url)
         while True:
             time.sleep(1)
     except KeyboardInterrupt:
