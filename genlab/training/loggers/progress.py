@@ -122,7 +122,7 @@ class Progress(pl.callbacks.ProgressBar):
             self.before = (now, images)
         if self.live is not None:
             self.next = now + self.interval
-            self.live.update(self._row(module, images), refresh=True)
+            self.live.update(self._row(module, images, self.live.console.width), refresh=True)
         else:
             self.next = now + self.plain_interval
             print(self._line(module, images), file=sys.stderr, flush=True)
@@ -139,14 +139,17 @@ class Progress(pl.callbacks.ProgressBar):
             parts.append(losses)
         return "  ".join(parts)
 
-    def _row(self, module: pl.LightningModule, images: int) -> Table:
+    def _row(self, module: pl.LightningModule, images: int, width: int) -> Table:
+        """The line with a bar in front, which gives way where the terminal is narrow."""
         done = share(module)
+        text = self._line(module, images).split("  ", 1)[1]
+        room = min(24, width - len(text) - 12)
         row = Table.grid(padding=(0, 1))
-        row.add_row(
-            Text(f"{self.phase:<8}", style="bold"),
-            Bar(total=1.0, completed=done, width=24) if done is not None else Text(""),
-            Text(self._line(module, images).split("  ", 1)[1], no_wrap=True, overflow="ellipsis"),
-        )
+        cells = [Text(f"{self.phase:<8}", style="bold")]
+        if done is not None and room >= 6:
+            row.add_row(*cells, Bar(total=1.0, completed=done, width=room), Text(text))
+        else:
+            row.add_row(*cells, Text(text, no_wrap=True, overflow="ellipsis"))
         return row
 
 
