@@ -48,7 +48,7 @@ def _widths(width: int, levels: int) -> list[int]:
 
 
 class ConvEncoder(nn.Module):
-    """Strided convolutions down to at most 4 x 4, then fully connected layers.
+    """Strided convolutions down to at most 8 x 8, then fully connected layers.
 
     Args:
         shape: ``(C, H, W)`` of the images.
@@ -70,7 +70,7 @@ class ConvEncoder(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        sizes = pyramid(*shape[1:])
+        sizes = pyramid(*shape[1:], smallest=8)
         channels = [shape[0], *_widths(width, len(sizes) - 1)]
         layers: list[nn.Module] = []
         for n_in, n_out in itertools.pairwise(channels):
@@ -107,7 +107,7 @@ class ConvDecoder(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        sizes = pyramid(*shape[1:])[::-1]
+        sizes = pyramid(*shape[1:], smallest=8)[::-1]
         channels = [*_widths(width, len(sizes) - 1)[::-1], shape[0]]
         flat = channels[0] * sizes[0][0] * sizes[0][1]
         self.stem = MLP([n, hidden, flat], dropout=dropout)

@@ -64,10 +64,11 @@ def fit_mixture(
 ) -> Mixture:
     """Fits a mixture of diagonal normals by expectation maximization.
 
-    Starts from random codes as means with the codes' overall variance.
+    Starts from codes far from each other as means (k-means++, Arthur and Vassilvitskii 2007)
+    and the codes' overall variance.
 
     Args:
-        z: Codes ``(N, D)``, N >= components.
+        z: Codes ``(N, D)``.
         components: Number of components.
         generator: Picks the first means, on the codes' device.
         steps: Steps of the algorithm.
@@ -77,8 +78,14 @@ def fit_mixture(
     Returns:
         The fitted mixture.
     """
-    start = torch.randperm(len(z), generator=generator, device=z.device)[:components]
-    overall = z.var(0, correction=0).clamp_min(torch.finfo(z.dtype).tiny)
+    tiny = torch.finfo(z.dtype).tiny
+    start = torch.randint(len(z), (1,), generator=generator, device=z.device)
+    distance = (z - z[start]).square().sum(1)
+    while len(start) < components:
+        further = torch.multinomial(distance + tiny, 1, generator=generator)
+        distance = distance.minimum((z - z[further]).square().sum(1))
+        start = torch.cat([start, further])
+    overall = z.var(0, correction=0).clamp_min(tiny)
     mixture = Mixture(
         z.new_full((components,), -math.log(components)),
         z[start],

@@ -133,8 +133,9 @@ class Categorical(Head):
     ) -> Tensor:
         """As `Head.pixel_log_prob`."""
         log_p = self._logits(params).log_softmax(-4)
-        index = x.long().expand(log_p.shape[:-4] + log_p.shape[-3:]).unsqueeze(-4)
-        return log_p.gather(-4, index).squeeze(-4).sum(-3)
+        leading = torch.broadcast_shapes(log_p.shape[:-4], x.shape[:-3])
+        index = x.long().expand(leading + x.shape[-3:]).unsqueeze(-4)
+        return log_p.expand(leading + log_p.shape[-4:]).gather(-4, index).squeeze(-4).sum(-3)
 
     def mean(self, params: Tensor) -> Tensor:
         """As `Head.mean`."""

@@ -11,7 +11,8 @@ __all__ = ["ResBlock", "ResNetDecoder", "ResNetEncoder"]
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    groups = next(g for g in (8, 4, 2, 1) if channels % g == 0)
+    # Groups of at least four channels: one alone in a 1 x 1 map would be normalized to nothing.
+    groups = next(g for g in (8, 4, 2, 1) if channels % (4 * g) == 0 or g == 1)
     return nn.GroupNorm(groups, channels)
 
 
