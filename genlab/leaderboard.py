@@ -42,11 +42,13 @@ class Row:
 
     Args:
         path: Its directory, as it was found.
+        name: The same from the place where it was looked for.
         facts: Model, data, seed, status, images seen ...
         metrics: The newest measurement under each key.
     """
 
     path: Path
+    name: str
     facts: dict[str, Any]
     metrics: dict[str, Measured] = field(default_factory=dict)
 
@@ -85,7 +87,7 @@ def read_board(places: Sequence[Path]) -> Board:
             raise ConfigError(f"{place}: there is no such directory")
         for run in list_runs(place):
             try:
-                rows.append(read_row(run))
+                rows.append(read_row(run, place))
             except (ConfigError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
                 damaged.append((run.path, " ".join(f"{type(error).__name__}: {error}".split())))
     if not rows and not damaged:
@@ -94,8 +96,8 @@ def read_board(places: Sequence[Path]) -> Board:
     return Board(rows, damaged)
 
 
-def read_row(run: Run) -> Row:
-    """Reads a run directory."""
+def read_row(run: Run, place: Path) -> Row:
+    """Reads a run directory at or below a place."""
     identity, summary = run.read("run.json"), run.read("summary.json")
     facts = {key: identity.get(key) for key in ("model", "data", "seed", "status", "fingerprint")}
     facts |= {key: None if key not in summary else float(summary[key]) for key in FACTS}
@@ -103,7 +105,8 @@ def read_row(run: Run) -> Row:
     metrics: dict[str, Measured] = {}
     for report in sorted(reports, key=lambda report: str(report["created"])):
         metrics |= dict(values(report))
-    return Row(run.path, facts, metrics)
+    name = run.name if run.path == place else run.path.relative_to(place).as_posix()
+    return Row(run.path, name, facts, metrics)
 
 
 def values(report: dict[str, Any]) -> Iterator[tuple[str, Measured]]:

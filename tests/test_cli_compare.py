@@ -99,6 +99,15 @@ def test_a_run_without_an_evaluation_is_shown_without_a_rank(tmp_path, capsys):
     assert ranks == {"a": 1, "b": None}
 
 
+def test_runs_of_a_sweep_are_told_apart(tmp_path, capsys):
+    for sweep in ("first", "second"):
+        make(tmp_path / sweep, "0", value("fd_digits", 2.0))
+    assert cli.main(["compare", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "first/0" in out
+    assert "second/0" in out
+
+
 def test_floors_stand_beside_values(tmp_path, capsys):
     make(tmp_path, "a", value("fd_digits", 2.25, floor=0.125))
     assert cli.main(["compare", str(tmp_path)]) == 0

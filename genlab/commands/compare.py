@@ -92,7 +92,7 @@ def show(board: Board, key: str) -> None:
 def cells(row: Row, names: Sequence[str]) -> list[str]:
     """A run's line of the table, after its rank."""
     facts = row.facts
-    found = [row.path.name, *(str(facts[key] or "?") for key in ("model", "data"))]
+    found = [row.name, *(str(facts[key] or "?") for key in ("model", "data"))]
     found.append("?" if facts["seed"] is None else str(facts["seed"]))
     found += ["-" if facts[key] is None else f"{facts[key]:,.0f}" for key in FACTS]
     for name in names:

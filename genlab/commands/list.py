@@ -38,7 +38,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def config_folders(folder: str | None) -> list[Path]:
-    """The folders of configs: genlab's, then the user's.
+    """The folders of configs: genlab's, then the user's, whose classes are then found, too.
 
     Raises:
         ConfigError: The user's is not there.
@@ -47,12 +47,16 @@ def config_folders(folder: str | None) -> list[Path]:
         return [config_dir()]
     if not Path(folder).is_dir():
         raise ConfigError(f"--config-dir {folder}: there is no such folder")
+    for place in (Path.cwd(), Path(folder).resolve().parent):  # as for `genlab train`
+        if str(place) not in sys.path:
+            sys.path.append(str(place))
     return [config_dir(), Path(folder)]
 
 
 def overview(folders: Sequence[Path], as_json: bool) -> int:
     """All groups and the names in them."""
-    names = {group: options(folders, group) for group in groups(folders)}
+    shown = [group for group in groups(folders) if not group.startswith("hydra")]
+    names = {group: options(folders, group) for group in shown}
     if as_json:
         print(json.dumps(names, indent=2))
         return 0
