@@ -70,7 +70,8 @@ class Checkpoints(pl.Callback):
     checkpoint is never the state inside a step, and never holds a number that is not finite.
 
     Args:
-        monitor: The metric that makes the best; ``auto``: ``val/loss`` where the family has one.
+        monitor: The metric that makes the best; ``auto``: ``val/loss`` where the family has one,
+            else the Fréchet distance of the quick metrics.
         mode: Whether ``min`` or ``max`` is best.
     """
 
@@ -115,7 +116,8 @@ class Checkpoints(pl.Callback):
                     f"{', '.join(sorted(metrics)) or 'no metric'}"
                 )
             return self.monitor
-        return "val/loss" if "val/loss" in metrics else None
+        distances = sorted(name for name in metrics if name.startswith("quick/fd"))
+        return next((name for name in ("val/loss", *distances) if name in metrics), None)
 
     def improves(self, value: float) -> bool:
         """Whether the value beats the best so far."""

@@ -1,0 +1,138 @@
+"""Every file under configs/: it composes, passes the check, promises something, and builds."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
+
+from genlab.commands.build import build_data, build_model, build_module
+from genlab.config import check, config_dir
+from genlab.errors import ConfigError
+from genlab.types import Batch
+
+CONFIGS = config_dir()
+FILES = sorted(path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.yaml"))
+GROUPS = sorted({str(path.parent) for path in FILES} - {"."})
+PRIMARY = {path.stem for path in FILES if str(path.parent) == "."}
+MODELS = sorted(path.stem for path in FILES if str(path.parent) == "model")
+DATA = sorted(path.stem for path in FILES if str(path.parent) == "data")
+MISSING = {"folder": ["data.path=x"], "hf": ["data.path=x"]}
+"""What some files leave for the user to say."""
+
+
+@pytest.fixture(autouse=True)
+def _hydra():
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        yield
+    GlobalHydra.instance().clear()
+
+
+def composed(*overrides, command="train"):
+    return compose(command, list(overrides))
+
+
+def test_there_is_no_file_that_this_test_does_not_see():
+    assert len(FILES) >= 60
+    assert {"model", "data", "optimizer", "scheduler", "trainer", "logger"} <= set(GROUPS)
+    assert {"train", "evaluate", "sample", "reconstruct"} <= PRIMARY
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if str(f.parent) not in (".", "hydra")], ids=str)
+def test_every_choice_composes_and_passes_the_check(file):
+    group, name = str(file.parent), file.stem
+    new = "+" if group in ("sweep",) else ""
+    cfg = composed(f"{new}{group}={name}", *(MISSING.get(name, []) if group == "data" else []))
+    check(cfg, "train")
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_file_begins_with_its_promise(file):
+    lines = (CONFIGS / file).read_text().splitlines()
+    first = next(line for line in lines if not line.startswith("# @package"))
+    assert re.match(r"# \S.{10,}", first), f"{file} does not say what it is"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_models_header_tells_its_size(name):
+    text = (CONFIGS / "model" / f"{name}.yaml").read_text()
+    match = re.search(r"# parameters: ([\d,]+) on (\d+)x(\d+)x(\d+)x(\d+)", text)
+    assert match, f"model/{name}.yaml has no '# parameters: N on CxHxWxLEVELS'"
+    from genlab.types import ImageSpec
+
+    spec = ImageSpec(*map(int, match.groups()[1:]), num_classes=10)
+    model = build_model(composed(f"model={name}"), spec)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert f"{count:,}" == match[1]
+    assert re.search(r"# measured: \S", text), f"model/{name}.yaml does not say what was measured"
+
+
+TINY_DATA = {
+    "synthetic": ["data.limit=64"],
+    "mnist_dyn": ["data.limit=64"],
+    "gaussians": ["data.limit=64"],
+}
+"""Data that is quickly made or bundled: 8-bit images, binary images, and points."""
+
+
+@pytest.mark.parametrize("data", TINY_DATA)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_trains_on_every_kind_of_data_or_says_why_not(model, data, request):
+    cfg = composed(
+        f"model={model}", f"data={data}", *TINY_DATA[data], "data.batch_size=8", "data.val_size=16"
+    )
+    check(cfg, "train")
+    source = build_data(cfg)
+    source.prepare_data()
+    try:
+        built = build_model(cfg, source.spec)
+    except ConfigError as misfit:
+        reason = str(misfit)
+    else:
+        reason = None
+    if reason is not None:
+        assert "model." in reason or "data." in reason
+        return
+    module = build_module(cfg, built, source.n_train)
+    batch = next(iter(source.train_stream()))
+    batch = Batch(batch.x[0], None if batch.y is None else batch.y[0])
+    for player, optimizer in zip(built.players, module.configure_optimizers(), strict=True):
+        loss = built.loss(batch, player)
+        loss.total.backward()
+        optimizer.step()
+        assert torch.isfinite(loss.total)
+
+
+def test_a_family_brings_its_optimizer_and_the_user_has_the_last_word():
+    assert composed("model=vae").optimizer._target_.endswith("Adam")
+    assert composed("model=vae", "optimizer=sgd").optimizer._target_.endswith("SGD")
+    assert composed("optimizer=adamw", "optimizer.lr=0.5").optimizer.lr == 0.5
+
+
+@pytest.mark.parametrize("name", sorted(f.stem for f in FILES if str(f.parent) == "optimizer"))
+def test_every_optimizer_steps(name):
+    make = instantiate(composed(f"optimizer={name}").optimizer)
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = make([weight])
+    weight.square().sum().backward()
+    optimizer.step()
+    assert (weight < 1).all()
+
+
+@pytest.mark.parametrize("name", sorted(f.stem for f in FILES if str(f.parent) == "scheduler"))
+def test_every_schedule_is_a_factor(name):
+    schedule = instantiate(composed(f"scheduler={name}").scheduler)
+    assert all(0 < schedule.factor(share / 10) <= 1 for share in range(11))
+
+
+@pytest.mark.parametrize(
+    "file", sorted(f for f in FILES if str(f.parent) == "experiment"), ids=lambda f: f.stem
+)
+def test_an_experiment_states_command_number_and_hardware(file):
+    text = Path(CONFIGS / file).read_text()
+    assert f"# command: genlab train experiment={file.stem}" in text
+    for part in ("# expected: ", "# hardware: ", "# measured: "):
+        assert part in text
