@@ -4,10 +4,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from genlab.data.augment import parse_augment
 from genlab.data.curriculum import Curriculum
 from genlab.data.images import ImageData
 from genlab.data.module import ImageDataModule
-from genlab.data.transforms import parse_augment
 from genlab.errors import ConfigError
 
 __all__ = ["build", "module_keys"]

@@ -7,13 +7,13 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 
+from genlab.data.augment import parse_augment
 from genlab.data.curriculum import Curriculum
 from genlab.data.images import ImageData, Split, check_split
 from genlab.data.loader import Batches, redrawn
 from genlab.data.residence import fits, nbytes, settle
 from genlab.data.split import hold_out, limited
 from genlab.data.stream import Stream
-from genlab.data.transforms import parse_augment
 from genlab.errors import ConfigError
 from genlab.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from genlab.types import ImageSpec

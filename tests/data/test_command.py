@@ -73,7 +73,7 @@ def test_verify_looks_at_the_bundle(capsys, monkeypatch, tmp_path):
     def damaged():
         raise DataError("the archive: expected this, found that")
 
-    monkeypatch.setattr("genlab.commands.data.read_archive", damaged)
+    monkeypatch.setattr("genlab.data.verify.read_archive", damaged)
     assert run(["verify", "mnist"]) == 2
     assert "mnist: DAMAGED: the archive" in capsys.readouterr().out
 
