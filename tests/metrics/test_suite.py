@@ -124,9 +124,8 @@ def everything(tmp_path_factory):
         arguments = config("full") | {"n_samples": 200, "likelihood_samples": 10, "seeds": 2}
 
         def careless(n, generator):
-            random.random()
-            np.random.random()  # noqa: NPY002
-            return (torch.rand(n, 1, 28, 28) * 255).round().to(torch.uint8)
+            scale = 200 + 20 * random.random() + 20 * np.random.random()  # noqa: NPY002
+            return (torch.rand(n, 1, 28, 28) * scale).round().to(torch.uint8)
 
         def log_prob(x, y, k, generator):
             return -x.double().mean((1, 2, 3)) - torch.rand(len(x), generator=generator) - k
@@ -138,12 +137,16 @@ def everything(tmp_path_factory):
             numpy = np.random.get_state()  # noqa: NPY002
             return [torch.get_rng_state().tolist(), random.getstate(), str(numpy)]
 
-        before = states()
-        run = [
-            Suite(**arguments).run(careless, images, likelihood=likelihood, weights="raw")
-            for _ in range(2)
-        ]
-        return run, before, states()
+        runs, before, after = [], [], []
+        for seed in range(2):
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+            before.append(states())
+            made = Suite(**arguments)
+            runs.append(made.run(careless, images, likelihood=likelihood, weights="raw"))
+            after.append(states())
+        return runs, before, after
 
 
 def test_evaluating_moves_no_global_random_state(everything):
