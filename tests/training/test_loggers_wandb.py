@@ -16,6 +16,7 @@ from genlab.runs import mark_run
 from genlab.training.loggers.build import (
     build_loggers,
     close_loggers,
+    log_checkpoint,
     log_image,
     log_metrics,
 )
@@ -116,6 +117,28 @@ def test_without_a_key_all_is_in_the_run_directory_and_one_line_says_so(
     logs = [file for file in run.path.rglob("*") if file.is_file()]
     assert any(file.name == "debug.log" for file in logs)
     assert [file for file in logs if b"canary-" in file.read_bytes()] == []
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_checkpoint_is_kept_if_asked_and_staged_in_the_run_directory(
+    wanted, new_run, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    run = new_run("a")
+    (run.path / "best.ckpt").write_bytes(b"weights" * 100)
+    chosen = {"wandb": CHOSEN["wandb"] | {"log_model": wanted}}
+    loggers = build_loggers(chosen, run, CONFIG)
+    log_metrics(loggers, {"a": 1.0}, 1)
+    log_checkpoint(loggers, run.path / "best.ckpt", "best")
+    (run.path / "best.ckpt").write_bytes(b"later")
+    close_loggers(loggers)
+    staged = list((run.path / "wandb" / "artifacts").rglob("*"))
+    assert [f.read_bytes() for f in staged if f.is_file()] == [b"weights" * 100] * wanted
+    [found] = records(run)
+    assert [a["name"] for a in of_type(found, "artifact")] == (
+        [f"model-{run.read('run.json')['wandb_id']}"] * wanted
+    )
+    assert not (tmp_path / "home" / ".local").exists()
 
 
 def test_jobs_of_one_process_are_runs_of_their_own(new_run):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from genlab.training.loggers.build import (
         build_loggers,
         close_loggers,
+        log_checkpoint,
         log_image,
         log_metrics,
         rewind_loggers,
@@ -26,6 +27,7 @@ __all__ = [
     "close_loggers",
     "compare",
     "grid",
+    "log_checkpoint",
     "log_image",
     "log_metrics",
     "quiet_lightning",
@@ -36,7 +38,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "build": ("build_loggers", "close_loggers", "log_image", "log_metrics", "rewind_loggers"),
+    "build": (
+        "build_loggers",
+        "close_loggers",
+        "log_checkpoint",
+        "log_image",
+        "log_metrics",
+        "rewind_loggers",
+    ),
     "history": ("read_metrics",),
     "images": ("compare", "grid", "save_png", "show"),
     "progress": ("Progress",),

@@ -17,7 +17,14 @@ from genlab.training.loggers.files import FilesLogger
 from genlab.training.loggers.images import Pixels
 from genlab.training.loggers.mirror import Mirror
 
-__all__ = ["build_loggers", "close_loggers", "log_image", "log_metrics", "rewind_loggers"]
+__all__ = [
+    "build_loggers",
+    "close_loggers",
+    "log_checkpoint",
+    "log_image",
+    "log_metrics",
+    "rewind_loggers",
+]
 
 _open: list[Logger] = []
 """The loggers of the last run that this process began; a next run must not find them open."""
@@ -141,6 +148,20 @@ def log_image(
     for logger in loggers:
         if hasattr(logger, "log_image"):
             logger.log_image(key=key, images=[pixels], step=step, **extra)
+
+
+def log_checkpoint(loggers: Iterable[Logger], path: Path, *aliases: str) -> None:
+    """Offers a checkpoint file to every logger that keeps such files, if it was asked to.
+
+    Args:
+        loggers: The loggers.
+        path: The file; it is copied or uploaded before anything else may replace it.
+        aliases: What the checkpoint is: ``best``, ``last``.
+    """
+    for logger in loggers:
+        keep = getattr(logger, "log_checkpoint", None)
+        if keep is not None:
+            keep(path, aliases or ("latest",))
 
 
 @atexit.register

@@ -24,7 +24,8 @@ class MLFlowLogger(LightningMLFlowLogger):
     Args:
         context: The run.
         experiment: Name of the experiment.
-        uri: Tracking server; None keeps everything in ``<run root>/mlruns``.
+        uri: Tracking server; None keeps everything under the run root: a database in
+            ``mlflow.db``, pictures in ``mlflow/``.
 
     Raises:
         ConfigError: mlflow is not installed.
@@ -32,15 +33,18 @@ class MLFlowLogger(LightningMLFlowLogger):
 
     def __init__(self, context: Context, experiment: str = "genlab", uri: str | None = None):
         try:
-            import_module("mlflow")
+            for package in ("mlflow", "sqlalchemy", "alembic"):
+                import_module(package)
         except ImportError:
             raise ConfigError(
-                "logger=mlflow: the package is missing; pip install 'genlab[mlflow]'"
+                "logger=mlflow: a package is missing; pip install 'genlab[mlflow]'"
             ) from None
+        root = context.root.resolve()
         super().__init__(
             experiment_name=experiment,
             run_name=context.name,
-            tracking_uri=uri or (context.root.resolve() / "mlruns").as_uri(),
+            tracking_uri=uri or f"sqlite:///{root / 'mlflow.db'}",
+            artifact_location=None if uri else (root / "mlflow").as_uri(),
             tags={
                 "job_type": context.job_type,
                 "group": context.group or "",

@@ -12,6 +12,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,7 +43,7 @@ class WandbLogger(LightningWandbLogger):
         entity: User or team; the account's default if None.
         mode: ``auto`` is online with a key in ``WANDB_API_KEY`` or netrc, else offline;
             ``WANDB_MODE`` overrules it.
-        log_model: Upload checkpoints as artifacts: the last ones at the end, or ``all``.
+        log_model: Upload the checkpoints that are handed over as artifacts.
         timeout: Seconds that the rest of the upload may take when the run is over.
         notes: A longer description.
     """
@@ -53,7 +54,7 @@ class WandbLogger(LightningWandbLogger):
         project: str = "genlab",
         entity: str | None = None,
         mode: Literal["auto", "online", "offline", "disabled"] = "auto",
-        log_model: bool | Literal["all"] = False,
+        log_model: bool = False,
         timeout: PositiveFloat = 60.0,
         notes: str | None = None,
     ):
@@ -139,6 +140,7 @@ class WandbLogger(LightningWandbLogger):
             "finish_timeout": self.timeout,
             "finish_timeout_raises": True,
             "console": "off",  # a progress bar would fill output.log
+            "x_save_requirements": False,  # environment.json has the versions
             "silent": True,
             "quiet": True,
         }
@@ -189,13 +191,19 @@ class WandbLogger(LightningWandbLogger):
             return
         run = self.experiment
         artifact = wandb.Artifact(f"model-{self.run_id}", type="model")
-        artifact.add_file(str(path))
-        run.log_artifact(artifact, aliases=list(aliases))
+        with self._staged_here():
+            artifact.add_file(str(path))
+            run.log_artifact(artifact, aliases=list(aliases))
+
+    def _staged_here(self) -> AbstractContextManager[None]:
+        """Inside, what is to be uploaded is copied into the run directory, not the home."""
+        return environment(WANDB_DATA_DIR=str(self.context.run.path.resolve() / "wandb"))
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Ends the run, and with it W&B's part of this process; a later event resumes it."""
-        super().finalize(status)
+        with self._staged_here():
+            super().finalize(status)
         run, self._experiment = self._experiment, None
         if run is not None:
             try:
