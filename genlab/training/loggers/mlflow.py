@@ -87,3 +87,9 @@ class MLFlowLogger(LightningMLFlowLogger):
         for i, image in enumerate(images):
             name = key if len(images) == 1 else f"{key}_{i}"
             client.log_image(self._run_id, image, key=name, step=step or 0)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Ends the run; a later event continues it."""
+        if self._initialized:
+            super().finalize(status if status in ("success", "failed") else "KILLED")
