@@ -94,7 +94,7 @@ def test_a_bound_that_calls_itself_exact_is_caught():
 
 
 def distortion_only(self, x, y, samples, portion, mixture, generator):
-    mean, log_std = self._posterior(2.0 * x - 1, None)
+    mean, log_std = self._posterior(x.float(), None)
     z, _ = self._draw(mean, log_std, 1, generator)
     return -self._distortion(z, None, x, generator)[0]
 

@@ -42,7 +42,7 @@ class VampPrior(nn.Module):
 
     def forward(self, posterior: Posterior) -> Mixture:
         """The mixture of the pseudo-inputs' posteriors."""
-        images = self.logits.tanh()  # tanh keeps them on the scale of images, [-1, 1]
+        images = self.logits.sigmoid()  # on the scale of the encoder's images, [0, 1]
         mean, log_std = posterior(images, self.context)
         weights = mean.new_ones(len(mean)).log_softmax(0)
         return Mixture(weights, mean, log_std)

@@ -97,7 +97,7 @@ def test_the_priors_are_the_mixtures_that_they_say():
     torch.testing.assert_close(learned.log_weights.exp().sum(), torch.tensor(1.0))
     vamp = VampPrior(6, (1, 2, 2))
     m = vamp(posterior)
-    torch.testing.assert_close(m.mean, vamp.logits.tanh().flatten(1)[:, :2])
+    torch.testing.assert_close(m.mean, vamp.logits.sigmoid().flatten(1)[:, :2])
     torch.testing.assert_close(m.log_weights.exp(), torch.full((6,), 1 / 6))
     vamp = VampPrior(6, (1, 2, 2), context=2)
     torch.testing.assert_close(vamp(posterior).log_std, vamp.context)
