@@ -45,10 +45,10 @@ def run(argv: Sequence[str]) -> int:
     runs = named_runs(root)
     imported = fill(root, runs)
     if imported:
-        print(f"imported {imported} of {len(runs)} runs from their own directories")
+        print(f"imported {imported} of {count(runs)} from their own directories")
     dashboard = serve(root, args.port)
     try:
-        print(f"{len(runs)} runs under {root}: {dashboard.url}  (Ctrl-C ends it)", flush=True)
+        print(f"{count(runs)} under {root}: {dashboard.url}  (Ctrl-C ends it)", flush=True)
         if not args.no_browser and sys.stdout.isatty():
             webbrowser.open(dashboard.url)
         while True:
@@ -56,6 +56,11 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         dashboard.close()
     return 0
+
+
+def count(runs: dict[str, Run]) -> str:
+    """How many they are."""
+    return f"{len(runs)} run" if len(runs) == 1 else f"{len(runs)} runs"
 
 
 def named_runs(root: Path) -> dict[str, Run]:

@@ -183,7 +183,7 @@ def test_the_command_runs_until_it_is_interrupted(tmp_path):
         text=True,
     ) as process:
         said = [process.stdout.readline() for _ in range(2)]
-        assert said[0] == "imported 1 of 1 runs from their own directories\n"
+        assert said[0] == "imported 1 of 1 run from their own directories\n"
         url = re.search(r"http://\S+", said[1])[0]
         assert get(url)[0] == 200
         process.send_signal(signal.SIGINT)

@@ -89,7 +89,7 @@ class MLFlowLogger(LightningMLFlowLogger):
             client.log_image(self._run_id, image, key=name, step=step or 0)
 
     @rank_zero_only
-    def finalize(self, status: str) -> None:
+    def finalize(self, status: str = "success") -> None:
         """Ends the run; a later event continues it."""
         if self._initialized:
             super().finalize(status if status in ("success", "failed") else "KILLED")

@@ -76,7 +76,8 @@ class Progress(pl.callbacks.ProgressBar):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        if self.enabled and time.monotonic() >= self.next:
+        # The last line is left to the end of training, when the last losses are known.
+        if self.enabled and time.monotonic() >= self.next and share(module) != 1.0:
             self._update(module)
 
     def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -132,7 +133,7 @@ class Progress(pl.callbacks.ProgressBar):
         count = f"{images:,}" + (f"/{goal:,}" if goal else "") + " images"
         parts = [self.phase, count, f"{self.rate:,.0f} images/s"]
         left = remaining(module, self.rate)
-        if left is not None:
+        if left:
             parts.append(f"{clock(left)} left")
         losses = key_losses(getattr(module, "latest", {}))
         if losses:
