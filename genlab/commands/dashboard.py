@@ -1,5 +1,6 @@
 """genlab dashboard: all runs of a run root in the browser, live, without an account."""
 
+import os
 import sys
 import time
 import webbrowser
@@ -20,6 +21,9 @@ from genlab.training.loggers.scoped import environment
 __all__ = ["Dashboard", "fill", "run", "serve"]
 
 HOST = "127.0.0.1"
+ORDER = "val/*,train/loss,train/*,test/*,quick/*"
+"""What comes first on the page."""
+
 POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
     "frame-ancestors 'none'; form-action 'self'"
@@ -147,6 +151,7 @@ def serve(root: Path, port: int | None = None) -> Dashboard:
     Raises:
         ConfigError: The port is taken.
     """
+    os.environ.setdefault("TRACKIO_PLOT_ORDER", ORDER)
     store.bind(root)
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from trackio.launch import launch_trackio_dashboard

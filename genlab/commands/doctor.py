@@ -149,7 +149,7 @@ def disk(root: Path) -> Iterator[Finding]:
 
 def wandb_login() -> Iterator[Finding]:
     """How runs would be logged to Weights & Biases; asks no server."""
-    from genlab.training.loggers.wandb import choose_mode
+    from genlab.training.loggers.wandb_mode import choose_mode
 
     server = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
     mode, reason = choose_mode("auto", server)
