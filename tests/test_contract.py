@@ -104,7 +104,7 @@ def test_the_declared_likelihood_is_honest_after_training(name, model):
     if model.likelihood == "none":
         pytest.skip("no likelihood")
     model = build(name, TINY)
-    contract.train(model, contract.few_images(TINY), 100, lr=1e-2)
+    contract.train(model, contract.few_images(TINY), 150, lr=1e-2)
     contract.check_likelihood(model)
 
 

@@ -70,7 +70,7 @@ class Autoencoder(GenerativeModel):
     def loss(self, batch: Batch, player: str = "model") -> Loss:
         """Distance of the reconstruction, per image; in training mode the prior looks on."""
         x = to_unit(batch.x, self.spec.levels)
-        z = self._encode(self._corrupt(x))
+        z = self.encoder(self._corrupt(x))
         if self.training:
             self.prior.observe(z)
         logits = self.decoder(z)
@@ -89,7 +89,7 @@ class Autoencoder(GenerativeModel):
     def encode(self, batch: Batch) -> Tensor:
         """Codes ``(B, latent)``."""
         with self.evaluating():
-            return self._encode(to_unit(batch.x, self.spec.levels))
+            return self.encoder(to_unit(batch.x, self.spec.levels))
 
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -107,9 +107,6 @@ class Autoencoder(GenerativeModel):
     def finish(self, batches: Iterable[Batch]) -> None:
         """Fits the normal distribution to the codes of training images."""
         self.prior.fit(torch.cat([self.encode(batch) for batch in batches]))
-
-    def _encode(self, x: Tensor) -> Tensor:
-        return self.encoder(2 * x - 1)
 
     def _corrupt(self, x: Tensor) -> Tensor:
         if self.noise == "none":

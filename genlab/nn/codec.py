@@ -39,7 +39,12 @@ class Codec:
     dropout: float = 0.0
 
     def encoder(self, shape: Shape, out: int, *, context: int = 0) -> nn.Module:
-        """A module ``(images, context or None) -> features (B, out)``."""
+        """A module ``(images on [0, 1], context or None) -> features (B, out)``.
+
+        Convolutions rescale the images to [-1, 1], the ``mlp`` does not. Measured with a VAE of
+        MNIST: on [-1, 1], where most pixels are -1, the ``mlp`` reached 123.8 rather than 117.6
+        nats (binary images, 3 epochs), the ``conv`` 0.03 bits/dim less (8 bits, 3 epochs).
+        """
         dropout = self.dropout
         if self.network == "mlp":
             return MLPEncoder(

@@ -81,8 +81,8 @@ class ConvEncoder(nn.Module):
         self.to(memory_format=torch.channels_last)  # measured: a tenth to a quarter off a step
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Features ``(B, out)`` of images ``(B, C, H, W)`` and context ``(B, context)``."""
-        h = self.convolutions(x)
+        """Features ``(B, out)`` of images ``(B, C, H, W)`` on [0, 1] and of their context."""
+        h = self.convolutions(2 * x - 1)
         return self.head(h if context is None else torch.cat([h, context], 1))
 
 

@@ -6,7 +6,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Mixture", "fit_mixture", "kl_from_standard", "normal_log_prob"]
+__all__ = [
+    "Mixture",
+    "draw_normal",
+    "fit_mixture",
+    "kl_from_standard",
+    "normal_log_prob",
+    "sampled_rate",
+]
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -20,6 +27,15 @@ def normal_log_prob(z: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
 def kl_from_standard(mean: Tensor, log_std: Tensor) -> Tensor:
     """``KL(N(mean, std^2) || N(0, 1))`` in nats, for each dimension apart."""
     return 0.5 * (mean.square() + (2 * log_std).exp() - 1) - log_std
+
+
+def draw_normal(
+    mean: Tensor, log_std: Tensor, k: int, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """k draws of each normal, and the standard normal noise they are made of: ``(k, B, D)``."""
+    shape = (k, *mean.shape)
+    noise = torch.randn(shape, dtype=mean.dtype, device=mean.device, generator=generator)
+    return mean + log_std.exp() * noise, noise
 
 
 class Mixture(NamedTuple):
@@ -51,6 +67,20 @@ class Mixture(NamedTuple):
         mean = self.mean[m]
         noise = torch.randn(mean.shape, dtype=mean.dtype, device=mean.device, generator=generator)
         return mean + temperature * self.log_std[m].exp() * noise
+
+
+def sampled_rate(z: Tensor, noise: Tensor, log_std: Tensor, prior: Mixture | None) -> Tensor:
+    """``log q(z | x) - log p(z)`` of draws, an unbiased estimate of their rate: nats ``(k, B)``.
+
+    Args:
+        z: Draws from `draw_normal`, ``(k, B, D)``.
+        noise: What they are made of.
+        log_std: Log standard deviations of q, ``(B, D)``.
+        prior: p(z), None for the standard normal.
+    """
+    zero = z.new_zeros(())
+    log_q = normal_log_prob(noise, zero, zero) - log_std.sum(-1)
+    return log_q - (normal_log_prob(z, zero, zero) if prior is None else prior.log_prob(z))
 
 
 @torch.no_grad()

@@ -29,7 +29,7 @@ class MLP(nn.Sequential):
 
 
 class MLPEncoder(nn.Module):
-    """Images ``(B, C, H, W)`` and context ``(B, E)`` to features ``(B, out)``."""
+    """Images ``(B, C, H, W)`` on [0, 1] and context ``(B, E)`` to features ``(B, out)``."""
 
     def __init__(
         self,

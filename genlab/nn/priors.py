@@ -1,14 +1,16 @@
 """Priors of latent codes beyond the standard normal: each yields a `Mixture`."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from genlab.nn.distributions import Mixture, fit_mixture
 
-__all__ = ["FittedPrior", "LearnedPrior", "VampPrior"]
+__all__ = ["FittedPrior", "LearnedPrior", "PriorName", "VampPrior", "make_prior"]
 
+PriorName = Literal["normal", "mixture", "vamp", "fitted"]
 Posterior = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
@@ -74,3 +76,22 @@ class FittedPrior(nn.Module):
         mixture = fit_mixture(z, len(self.mean), generator=generator)
         for buffer, value in zip(self.buffers(), mixture, strict=True):
             buffer.copy_(value)
+
+
+def make_prior(
+    name: PriorName, components: int, latent: int, shape: tuple[int, int, int], context: int = 0
+) -> nn.Module | None:
+    """Builds the named prior; None is the standard normal.
+
+    Args:
+        name: ``normal``, ``mixture`` (learned), ``vamp`` or ``fitted``.
+        components: Number of components of any but ``normal``.
+        latent: Length of a code.
+        shape: ``(C, H, W)`` of the images.
+        context: Length of a conditional model's context vector.
+    """
+    if name == "mixture":
+        return LearnedPrior(components, latent)
+    if name == "vamp":
+        return VampPrior(components, shape, context)
+    return FittedPrior(components, latent) if name == "fitted" else None

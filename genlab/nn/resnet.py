@@ -76,8 +76,8 @@ class ResNetEncoder(nn.Module):
         self.head = nn.Linear(channels[-1] * sizes[-1][0] * sizes[-1][1] + context, out)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Features ``(B, out)`` of images ``(B, C, H, W)`` and context ``(B, context)``."""
-        h = self.blocks(x)
+        """Features ``(B, out)`` of images ``(B, C, H, W)`` on [0, 1] and of their context."""
+        h = self.blocks(2 * x - 1)
         return self.head(h if context is None else torch.cat([h, context], 1))
 
 

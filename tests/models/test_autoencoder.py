@@ -21,7 +21,7 @@ def images(n=10):
 def test_the_loss_is_the_distance_per_image(distance):
     model = Autoencoder(SPEC, distance=distance, **SMALL)
     x = images().x / 255
-    shown = model.decoder(model.encoder(2 * x - 1)).sigmoid()
+    shown = model.decoder(model.encoder(x)).sigmoid()
     squared = (shown - x).square()
     expected = squared if distance == "mse" else F.binary_cross_entropy(shown, x, reduction="none")
     loss = model.loss(images())
@@ -53,7 +53,7 @@ def test_the_clean_image_is_the_target():
     seen = {}
     model.encoder.register_forward_hook(lambda m, inputs, out: seen.update(x=inputs[0]))
     loss = model.loss(images())
-    assert (seen["x"] == -1).float().mean() > 0.98  # the encoder saw next to nothing
+    assert (seen["x"] == 0).float().mean() > 0.98  # the encoder saw next to nothing
     logits = model.decoder(model.encoder(seen["x"]))
     expected = (logits.sigmoid() - images().x / 255).square().mean()
     torch.testing.assert_close(loss.parts["mse"], expected.detach())
