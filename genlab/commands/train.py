@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 
 from genlab.commands.build import (
+    Loaded,
     build_data,
     build_evaluator,
     build_model,
@@ -25,11 +26,12 @@ from genlab.commands.environment import environment
 from genlab.commands.fitting import Fitting
 from genlab.commands.reports import keep_report
 from genlab.config import check, load_config, save_config
+from genlab.data.loader import Batches
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.runs import Run, create_run, find_run, mark_run, write_json
-from genlab.training.checkpoints import read_checkpoint
+from genlab.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from genlab.training.evaluation import Evaluator
 from genlab.training.loggers import (
     build_loggers,
@@ -38,6 +40,7 @@ from genlab.training.loggers import (
     quiet_lightning,
 )
 from genlab.training.transfer import freeze, load_what_fits
+from genlab.types import Batch
 
 __all__ = ["run"]
 
@@ -106,6 +109,7 @@ def finish(
 ) -> float | None:
     """Measures the best checkpoint on the test split, and says what came out and what is next."""
     loaded = load_run(place, "best", device=use_device(cfg.trainer.accelerator))
+    fit_the_rest(loaded, evaluator.data)
     closing = evaluator.closing(
         cfg.closing.n_samples, cfg.closing.likelihood_samples, cfg.closing.likelihood_images
     )
@@ -140,6 +144,26 @@ def finish(
     )
     best = summary["best"]
     return float(best) if best is not None else None
+
+
+def fit_the_rest(loaded: Loaded, data: ImageDataModule) -> None:
+    """Fits what a family fits to its finished weights, a prior to the codes for one, and keeps
+    it in the best checkpoint."""
+    if type(loaded.model).finish is GenerativeModel.finish:
+        return
+    device = loaded.model.device
+    batches = (
+        Batch(batch.x.to(device), None if batch.y is None else batch.y.to(device))
+        for batch in Batches(data.train, data.eval_batch_size)
+    )
+    loaded.model.finish(batches)
+    checkpoint = read_checkpoint(loaded.checkpoint)
+    state = loaded.model.state_dict()
+    if loaded.weights == "ema":
+        checkpoint["genlab"]["ema"] = state
+    else:
+        checkpoint["state_dict"] |= {f"model.{name}": tensor for name, tensor in state.items()}
+    AtomicCheckpointIO().save_checkpoint(checkpoint, loaded.checkpoint)
 
 
 def best_line(summary: dict[str, Any]) -> str:

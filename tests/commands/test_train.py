@@ -196,6 +196,18 @@ class Coins(GenerativeModel):
     assert code == 0, err
 
 
+def test_what_is_fitted_to_a_finished_model_is_kept(genlab, tmp_path):
+    code, _, err = genlab("train", *TINY, "model.prior=fitted", "trainer.epochs=1", "name=fit")
+    assert code == 0, err
+    run = tmp_path / "runs" / "fit"
+    fitted = read_checkpoint(run / "checkpoints" / "best.ckpt")["genlab"]["ema"]
+    before = read_checkpoint(run / "checkpoints" / "last.ckpt")["genlab"]["ema"]
+    changed = {name for name in fitted if not torch.equal(fitted[name], before[name])}
+    assert changed
+    assert all(name.startswith("prior.") for name in changed)
+    assert genlab("sample", "run=fit", "n=4")[0] == 0
+
+
 START = [sys.executable, "-m", "genlab"]
 
 
