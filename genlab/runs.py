@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import ConfigError, nearest
+from genlab.redact import redact
 
 __all__ = ["Run", "create_run", "find_run", "list_runs", "write_atomically", "write_json"]
 
@@ -129,7 +130,7 @@ def mark_run(path: Path, **identity: Any) -> Run:
         {
             "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "status": "created",
-            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "command": redact([Path(sys.argv[0]).name, *sys.argv[1:]]),
             **identity,
         },
     )

@@ -112,6 +112,11 @@ def interpolation(loaded: Loaded, n: int, seed: int) -> Tensor:
     order = torch.randperm(len(test.x), generator=stream(seed, "interpolate"))[: 2 * rows]
     y = test.y[order].to(model.device) if model.conditional and test.y is not None else None
     codes = model.encode(Batch(test.x[order].to(model.device), y))
+    if not codes.is_floating_point():
+        raise Unsupported(
+            f"task=interpolate: the codes of {type(model).__name__} are discrete, there is nothing "
+            "between two of them"
+        )
     start, end = codes[:rows], codes[rows : 2 * rows]
     weights = torch.linspace(0, 1, STEPS, device=codes.device)
     between = torch.stack([torch.lerp(start, end, w) for w in weights], 1).flatten(0, 1)

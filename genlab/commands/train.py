@@ -36,9 +36,12 @@ from genlab.training.evaluation import Evaluator
 from genlab.training.loggers import (
     build_loggers,
     close_loggers,
+    log_checkpoint,
+    log_image,
     log_metrics,
     quiet_lightning,
 )
+from genlab.training.pictures import Pictures
 from genlab.training.transfer import freeze, load_what_fits
 from genlab.types import Batch
 
@@ -110,6 +113,9 @@ def finish(
     """Measures the best checkpoint on the test split, and says what came out and what is next."""
     loaded = load_run(place, "best", device=use_device(cfg.trainer.accelerator))
     fit_the_rest(loaded, evaluator.data)
+    pictures = Pictures().draw(loaded.model, evaluator.data, cfg.seed)
+    for kind, picture in pictures.items():
+        log_image(loggers, kind, picture, loaded.images_seen)
     closing = evaluator.closing(
         cfg.closing.n_samples, cfg.closing.likelihood_samples, cfg.closing.likelihood_images
     )
@@ -118,11 +124,12 @@ def finish(
     keep_report(report, loaded, "closing")
     scalars = {f"test/{key}": value for key, value in report.scalars().items()}
     log_metrics(loggers, scalars, loaded.images_seen)
+    log_checkpoint(loggers, loaded.checkpoint, "best")
     place.update("summary.json", metrics=report.scalars(), evaluated_images_seen=loaded.images_seen)
     place.update("run.json", status="finished")
     summary = place.read("summary.json")
     console().print(report.table())
-    pictures = [
+    files = [
         str(Path(place.shown()) / newest.relative_to(place.path))
         for kind in ("samples", "reconstructions")
         if (newest := max((place.path / kind).glob("*.png"), default=None)) is not None
@@ -134,7 +141,7 @@ def finish(
             "images seen": f"{summary['images_seen']:,} ({summary['epochs']:.1f} epochs)",
             "training time": f"{summary['train_seconds']:.0f} s on {summary['device']}",
             f"best {summary['best_metric']}": best_line(summary),
-            "pictures": "\n".join(pictures) or "none",
+            "pictures": "\n".join(files) or "none",
         },
         [
             ("draw images", f"genlab sample run={place.shown()}"),

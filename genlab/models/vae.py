@@ -12,7 +12,7 @@ from genlab.models.base import GenerativeModel
 from genlab.nn.codec import Activation, Codec, NetworkName
 from genlab.nn.distributions import Mixture, draw_normal, kl_from_standard, sampled_rate
 from genlab.nn.heads import HeadName, make_head
-from genlab.nn.priors import FittedPrior, PriorName, make_prior
+from genlab.nn.priors import FittedPrior, LearnedPrior, PriorName, make_prior
 from genlab.nn.scaling import from_unit, to_unit
 from genlab.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
 from genlab.types import Batch, ImageSpec, Loss
@@ -237,8 +237,8 @@ class VAE(GenerativeModel):
 
     @torch.no_grad()
     def finish(self, batches: Iterable[Batch]) -> None:
-        """Fits a ``fitted`` prior to codes drawn for training images; does nothing for others."""
-        if isinstance(self.prior, FittedPrior):
+        """Fits a mixture to codes drawn for training images; other priors stay as they are."""
+        if isinstance(self.prior, FittedPrior | LearnedPrior):
             generator = torch.Generator(self.device).manual_seed(0)
             codes = []
             with self.evaluating():

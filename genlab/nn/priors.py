@@ -27,6 +27,17 @@ class LearnedPrior(nn.Module):
         """The mixture; the posterior is not looked at."""
         return Mixture(self.logits.log_softmax(0), self.mean, self.log_std)
 
+    @torch.no_grad()
+    def fit(self, z: Tensor) -> None:
+        """Fits the mixture to codes ``(N, D)`` of a finished model.
+
+        What gradients left far from the codes is moved to them: for a given posterior, the mixture
+        nearest to its codes has the best bound (Tomczak and Welling 2018, section 2).
+        """
+        mixture = fit_to(z, len(self.mean))
+        for parameter, value in zip((self.logits, self.mean, self.log_std), mixture, strict=True):
+            parameter.copy_(value)
+
 
 class VampPrior(nn.Module):
     """The posteriors of M learned images (Tomczak and Welling 2018, "VAE with a VampPrior").
@@ -72,10 +83,13 @@ class FittedPrior(nn.Module):
 
     def fit(self, z: Tensor) -> None:
         """Fits the mixture to codes ``(N, D)``; the same codes give the same mixture."""
-        generator = torch.Generator(z.device).manual_seed(0)
-        mixture = fit_mixture(z, len(self.mean), generator=generator)
-        for buffer, value in zip(self.buffers(), mixture, strict=True):
+        for buffer, value in zip(self.buffers(), fit_to(z, len(self.mean)), strict=True):
             buffer.copy_(value)
+
+
+def fit_to(z: Tensor, components: int) -> Mixture:
+    """A mixture fitted to codes; the same codes give the same mixture."""
+    return fit_mixture(z, components, generator=torch.Generator(z.device).manual_seed(0))
 
 
 def make_prior(

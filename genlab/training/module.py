@@ -213,8 +213,8 @@ class GenerativeModule(pl.LightningModule):
         self.history(
             self.latest
             | {
-                "lr": first.param_groups[0]["lr"],
-                "images_per_second": (self.images_seen - images) / elapsed,
+                "train/lr": first.param_groups[0]["lr"],
+                "train/images_per_second": (self.images_seen - images) / elapsed,
             }
         )
         self.window, self.window_steps, self.window_pause = {}, 0, 0.0

@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from genlab.data.module import ImageDataModule
 from genlab.data.transforms import to_bytes
 from genlab.models.base import GenerativeModel
 from genlab.ranges import PositiveInt
@@ -34,18 +35,17 @@ class Pictures(Every):
     def act(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         if not trainer.is_global_zero:
             return
-        model, step = module.eval_model, module.images_seen
-        with isolated(module.seed, "pictures"):
-            samples = draw_images(model, self.n, seed=module.seed)
-            log_image(trainer.loggers, "samples", grid(samples), step)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        for kind, picture in self.draw(module.eval_model, data, module.seed).items():
+            log_image(trainer.loggers, kind, picture, module.images_seen)
+
+    def draw(self, model: GenerativeModel, data: ImageDataModule, seed: int) -> dict[str, Pixels]:
+        """The pictures of a model, by their kind."""
+        with isolated(seed, "pictures"):
+            pictures = {"samples": grid(draw_images(model, self.n, seed=seed))}
             if model.can("reconstruct"):
-                val = trainer.datamodule.val  # type: ignore[attr-defined]
-                log_image(
-                    trainer.loggers,
-                    "reconstructions",
-                    pairs(model, Batch(*val.take(slice(32)))),
-                    step,
-                )
+                pictures["reconstructions"] = pairs(model, Batch(*data.val.take(slice(32))))
+        return pictures
 
 
 @torch.no_grad()

@@ -77,8 +77,10 @@ def test_a_finished_run_goes_on_and_equals_one_that_never_stopped(trained, genla
     assert code == 0, err
     whole, half = tmp_path / "runs" / "whole", tmp_path / "runs" / "half"
     torch.testing.assert_close(weights(half), weights(whole), rtol=0, atol=0)
-    seen = [(line["images_seen"], line["train/loss"]) for line in lines(half) if "lr" in line]
-    expected = [(line["images_seen"], line["train/loss"]) for line in lines(whole) if "lr" in line]
+    seen = [(line["images_seen"], line["train/loss"]) for line in lines(half) if "train/lr" in line]
+    expected = [
+        (line["images_seen"], line["train/loss"]) for line in lines(whole) if "train/lr" in line
+    ]
     assert seen == expected
 
 
