@@ -46,6 +46,15 @@ def short(words):
     return [command, *[w for w in rest if not w.startswith("trainer.epochs")], *extra]
 
 
+def write_files(folder):
+    """The files that the README prints, under the names that it gives them."""
+    text = README.read_text()
+    for name, kind in re.findall(r"`([\w/]+\.\w+)`:\n\n```(\w+)\n", text):
+        content = text.split(f"`{name}`:\n\n```{kind}\n", 1)[1].split("```", 1)[0]
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+
+
 def test_the_readme_has_commands():
     names = {words[1] for words in commands()}
     assert {"train", "sample", "reconstruct", "evaluate", "compare", "dashboard"} <= names
@@ -53,6 +62,7 @@ def test_the_readme_has_commands():
 
 def test_every_command_of_the_readme_runs_in_its_order(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    write_files(tmp_path)
     ran = 0
     for words in commands():
         if words[1] in SERVERS:

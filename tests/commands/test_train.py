@@ -154,50 +154,6 @@ def test_time_is_a_budget(genlab, tmp_path):
     assert time.monotonic() - start < 120
 
 
-def test_a_model_of_ones_own_is_one_file_and_one_config(genlab, tmp_path):
-    (tmp_path / "coins.py").write_text(
-        '''"""A coin for each pixel."""
-import torch
-from torch import nn
-
-from genlab.models.base import GenerativeModel
-from genlab.types import Loss
-
-
-class Coins(GenerativeModel):
-    likelihood = "exact"
-
-    def __init__(self, spec, bias: float = 0.0):
-        super().__init__(spec)
-        self.logits = nn.Parameter(torch.full((spec.dims, spec.levels), bias))
-
-    def log_prob(self, batch, *, samples=1, generator=None):
-        table = self.logits.log_softmax(-1)
-        index = batch.x.flatten(1).long()
-        return table[torch.arange(self.spec.dims), index].sum(-1)
-
-    def loss(self, batch, player="model"):
-        total = -self.log_prob(batch).mean()
-        return Loss(total, {"nats": total.detach()})
-
-    def draw(self, n, y, generator, temperature):
-        p = (self.logits / temperature).softmax(-1)
-        x = torch.multinomial(p, n, replacement=True, generator=generator)
-        return x.T.reshape(n, *self.spec.shape).to(torch.uint8)
-'''
-    )
-    (tmp_path / "mine" / "model").mkdir(parents=True)
-    (tmp_path / "mine" / "model" / "coins.yaml").write_text("_target_: coins.Coins\nbias: 0.0\n")
-    words = [w for w in TINY if not w.startswith("model")]
-    mine = ("--config-dir", "mine", "model=coins", "trust=[coins]", "optimizer.lr=0.1")
-    code, _, err = genlab("train", *mine, *words, "trainer.epochs=3", "name=coins")
-    assert code == 0, err
-    summary = json.loads((tmp_path / "runs" / "coins" / "summary.json").read_text())
-    assert summary["metrics"]["bpd_exact"] < 8
-    code, _, err = genlab("sample", "run=coins", "n=4", "trust=[coins]")
-    assert code == 0, err
-
-
 def test_what_is_fitted_to_a_finished_model_is_kept(genlab, tmp_path):
     code, _, err = genlab("train", *TINY, "model.prior=fitted", "trainer.epochs=1", "name=fit")
     assert code == 0, err
