@@ -1,18 +1,23 @@
 """What run directories say of their models, and which of it may be ranked together."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from genlab.errors import ConfigError, nearest
 from genlab.runs import Run, list_runs
 
-__all__ = ["Board", "Measured", "Row", "blocks", "choose_key", "read_board"]
+__all__ = ["Board", "Measured", "Row", "blocks", "choose_key", "over_seeds", "read_board"]
 
 PREFERRED = ("fid", "fd_digits", "fd_fashion", "fd_", "nll")
 """Beginnings of the metric to rank by where none is named, the first that a run has."""
+
+OWN = ("seed:", "name:", "run:", "root:", "group:", "notes:")
+"""Lines of a config that differ between runs of one setting."""
 
 FACTS = ("images_seen", "train_seconds", "parameters")
 """What is known without an evaluation; a ranking by it has no floor and no protocol."""
@@ -28,12 +33,16 @@ class Measured:
         floor: The same of real images against real ones, where that was measured.
         identity: What must be equal for two numbers to be comparable: data, split, the number of
             images, and the extractor's weights.
+        std: Standard deviation over training seeds (divisor n - 1), where it is a mean.
+        runs: How many runs it is of.
     """
 
     value: float
     lower_is_better: bool
     floor: float | None
     identity: tuple[tuple[str, Any], ...]
+    std: float | None = None
+    runs: int = 1
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,14 @@ class Row:
         name: The same from the place where it was looked for.
         facts: Model, data, seed, status, images seen ...
         metrics: The newest measurement under each key.
+        setting: Hash of its config but for the seed and its names; empty where there is none.
     """
 
     path: Path
     name: str
     facts: dict[str, Any]
     metrics: dict[str, Measured] = field(default_factory=dict)
+    setting: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,56 @@ def read_row(run: Run, place: Path) -> Row:
     for report in sorted(reports, key=lambda report: str(report["created"])):
         metrics |= dict(values(report))
     name = run.name if run.path == place else run.path.relative_to(place).as_posix()
-    return Row(run.path, name, facts, metrics)
+    return Row(run.path, name, facts, metrics, setting_of(run))
+
+
+def setting_of(run: Run) -> str:
+    """What runs of one setting share: the hash of the config less the seed and the names.
+
+    The lines are compared, not parsed: configs are written in one form, and parsing is slow.
+    """
+    if not run.config_file.is_file():
+        return ""
+    lines = run.config_file.read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(OWN)]
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest()
+
+
+def over_seeds(board: Board) -> Board:
+    """The board with one row a setting: runs that differ in the seed alone become their mean."""
+    groups: dict[str, list[Row]] = {}
+    for row in board.rows:
+        groups.setdefault(row.setting or str(row.path), []).append(row)
+    return Board([together(rows) for rows in groups.values()], board.damaged)
+
+
+def together(rows: Sequence[Row]) -> Row:
+    """Rows of one setting as one; of several runs of a seed, the newest counts."""
+    by_seed = {row.facts["seed"]: row for row in rows}
+    rows = list(by_seed.values())
+    first = rows[0]
+    if len(rows) == 1:
+        return first
+    facts = dict(first.facts)
+    facts["seed"] = ",".join(str(seed) for seed in sorted(by_seed, key=str))
+    for key in FACTS:
+        numbers = [row.facts[key] for row in rows if row.facts[key] is not None]
+        facts[key] = mean(numbers) if numbers else None
+    keys = dict.fromkeys(key for row in rows for key in row.metrics)
+    metrics = {key: average([r.metrics[key] for r in rows if key in r.metrics]) for key in keys}
+    return Row(first.path, f"{first.name} +{len(rows) - 1}", facts, metrics, first.setting)
+
+
+def average(found: Sequence[Measured]) -> Measured:
+    """The mean over seeds, of those numbers that compare with the first."""
+    alike = [m for m in found if m.identity == found[0].identity]
+    numbers = [m.value for m in alike]
+    return replace(
+        alike[0],
+        value=mean(numbers),
+        std=stdev(numbers) if len(numbers) > 1 else None,
+        runs=len(numbers),
+    )
 
 
 def values(report: dict[str, Any]) -> Iterator[tuple[str, Measured]]:

@@ -1,5 +1,6 @@
 """From a checked config to the objects it names."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.commands.display import warn
 from genlab.config import load_config
 from genlab.data.build import build as assemble
 from genlab.data.module import ImageDataModule
@@ -98,7 +100,11 @@ def build_evaluator(cfg: DictConfig, data: ImageDataModule, split: str = "test")
         WeightsMissing: Weights that were asked for by name are not here.
     """
     evaluator = Evaluator(instantiate(cfg.metrics), data, split)
-    evaluator.extractors()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        evaluator.extractors()
+    for warning in caught:  # in the program's own form: what is not measured, and why
+        warn(str(warning.message))
     return evaluator
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.commands.parser import Parser
-from genlab.leaderboard import FACTS, Board, Row, blocks, choose_key, read_board
+from genlab.leaderboard import FACTS, Board, Row, blocks, choose_key, over_seeds, read_board
 
 __all__ = ["run"]
 
@@ -24,9 +24,14 @@ def run(argv: Sequence[str]) -> int:
         "places", nargs="*", default=["runs"], metavar="DIR", help="runs or folders"
     )
     parser.add_argument("--sort", metavar="KEY", help="the metric to rank by")
+    parser.add_argument(
+        "--runs", action="store_true", help="each run, not the mean over the seeds of a setting"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(argv)
     board = read_board([Path(place) for place in args.places])
+    if not args.runs:
+        board = over_seeds(board)
     key = choose_key(board, args.sort)
     if args.json:
         print(json.dumps(plain(board, key), indent=2))
@@ -45,6 +50,8 @@ def plain(board: Board, key: str) -> dict[str, Any]:
             **row.facts,
             "metrics": {name: finite(found.value) for name, found in row.metrics.items()},
             "floors": {name: finite(m.floor) for name, m in row.metrics.items() if m.floor},
+            "std": {name: finite(m.std) for name, m in row.metrics.items() if m.std is not None},
+            "runs": {name: m.runs for name, m in row.metrics.items() if m.runs > 1},
         }
         for number, block in enumerate(blocks(board, key), 1)
         for place, row in enumerate(block, 1)
@@ -98,6 +105,8 @@ def cells(row: Row, names: Sequence[str]) -> list[str]:
     for name in names:
         measured = row.metrics.get(name)
         text = "-" if measured is None else f"{measured.value:.4g}"
+        if measured is not None and measured.std is not None:
+            text += f" ± {measured.std:.2g} of {measured.runs}"
         if measured is not None and measured.floor is not None:
             text += f" ({measured.floor:.3g})"
         found.append(text)

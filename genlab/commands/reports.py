@@ -6,7 +6,7 @@ from typing import Any
 from genlab.commands.build import Loaded, plain
 from genlab.metrics.report import Report
 from genlab.runs import write_json
-from genlab.training.loggers import build_loggers, close_loggers, log_metrics
+from genlab.training.loggers import build_loggers, close_loggers, grid, log_metrics, save_png
 
 __all__ = ["keep_report", "log_report"]
 
@@ -27,6 +27,9 @@ def keep_report(report: Report, loaded: Loaded, name: str) -> None:
     }
     file = loaded.run.path / "evaluation" / f"{name}-{loaded.images_seen:09d}.json"
     write_json(file, provenance | report.to_dict())
+    if report.panel is not None:
+        # Samples beside their nearest training images: what a copy would look like.
+        save_png(file.with_suffix(".png"), grid(report.panel.picture[None], columns=1))
     summary = loaded.run.read("summary.json")
     loaded.run.update(
         "summary.json",
