@@ -1,5 +1,6 @@
 """Every test: one thread, no network, its own caches, the same random state."""
 
+import logging
 import os
 import socket
 
@@ -38,6 +39,15 @@ def _same_start(tmp_path, monkeypatch):
     torch.manual_seed(0)
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _same_logging():
+    """A command run in this process lets Hydra set up logging, to streams that end with a test."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """The command line: what it answers, what it refuses, and that it loads nothing for either."""
 
 import json
-import logging
 import os
 import resource
 import subprocess
@@ -33,16 +32,6 @@ def jobs(monkeypatch):
     stub.run = run
     monkeypatch.setitem(sys.modules, "genlab.commands.train", stub)
     return seen
-
-
-@pytest.fixture(autouse=True)
-def _same_logging():
-    """Hydra configures the root logger, for streams that are gone after the test."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture

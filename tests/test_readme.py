@@ -21,7 +21,7 @@ SHORT = {
         "closing.n_samples=64",
         "closing.likelihood_images=32",
     ],
-    "evaluate": ["metrics.n_samples=64", "metrics.likelihood_images=32"],
+    "evaluate": ["metrics.n_samples=160", "metrics.likelihood_images=32"],
 }
 """What makes a command short without changing what it does."""
 

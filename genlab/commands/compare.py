@@ -93,7 +93,7 @@ def show(board: Board, key: str) -> None:
     for reason in incomparable(ranked, key):
         console.print(reason, style="yellow")
     for path, reason in board.damaged:
-        console.print(f"damaged: {path}: {reason}", style="red", markup=False)
+        console.print(f"damaged: {path}: {reason}", style="red", markup=False, soft_wrap=True)
 
 
 def cells(row: Row, names: Sequence[str]) -> list[str]:

@@ -1,7 +1,5 @@
 """The command line in this process, in a folder of its own."""
 
-import logging
-
 import pytest
 
 from genlab.cli import main
@@ -28,7 +26,6 @@ TINY = (
 def genlab(tmp_path, monkeypatch, capsys):
     """Runs a command; returns its exit code, what it printed, and its errors."""
     monkeypatch.chdir(tmp_path)
-    handlers = logging.root.handlers[:]
 
     def run(*words):
         capsys.readouterr()
@@ -36,8 +33,7 @@ def genlab(tmp_path, monkeypatch, capsys):
         out, err = capsys.readouterr()
         return code, out, err
 
-    yield run
-    logging.root.handlers[:] = handlers
+    return run
 
 
 @pytest.fixture

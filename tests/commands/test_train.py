@@ -100,7 +100,7 @@ def test_a_complete_run_is_measured_again_not_trained(trained, genlab):
         (["run=tinny"], ["did you mean 'tiny'"]),
         ([*TINY, "name=tiny"], ["name=tiny", "exists", "run="]),
         (
-            [*TINY[:6], *TINY[7:], "data.batch_size=4096"],
+            [*(w for w in TINY if "batch_size" not in w), "data.batch_size=4096"],
             ["data.batch_size=4096", "training images"],
         ),
         ([*TINY, "trainer.epochs=null"], ["max_images, epochs and max_time"]),
