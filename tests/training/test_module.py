@@ -1,6 +1,7 @@
 """The training module against loops written out by hand, and against itself under all that must
 not change a result: chunk size, validation, previews, interruption."""
 
+import logging
 import math
 
 import pytest
@@ -19,9 +20,11 @@ from .toys import SPEC, Coins, Duel, ToyData, fit, module_of
 
 @pytest.fixture(autouse=True)
 def _quiet():
-    import logging
-
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    yield
+    logger.setLevel(level)
 
 
 def weights(module):
