@@ -87,7 +87,7 @@ def run(cfg: DictConfig) -> float | None:
     place = resumed or own_directory(cfg, first)
     if first:
         announce(cfg, place, data, model, notes, resumed)
-    loggers = build_loggers(plain(cfg.logger), place, plain(cfg), group=cfg.group)
+    loggers = build_loggers(plain(cfg.logger), place, plain(cfg), group=cfg.group or sweep())
     start = resumed.checkpoint("last") if resumed else None
     if start is not None and not start.exists():
         start = None
@@ -178,6 +178,12 @@ def best_line(summary: dict[str, Any]) -> str:
     if summary["best"] is None:
         return "-"
     return f"{summary['best']:.4g} after {summary['best_images']:,} images"
+
+
+def sweep() -> str | None:
+    """The sweep that this run is a job of, None outside of one."""
+    hydra = HydraConfig.get()
+    return Path(hydra.sweep.dir).name if hydra.mode == RunMode.MULTIRUN else None
 
 
 def resumed_config(cfg: DictConfig, place: Run) -> DictConfig:

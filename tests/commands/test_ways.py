@@ -27,6 +27,29 @@ def test_a_multirun_is_runs_of_their_own(genlab, tmp_path):
     assert not names[0] & names[1]
 
 
+def test_the_best_checkpoint_is_by_the_metric_that_was_asked_for(genlab, tmp_path):
+    words = ["callbacks.checkpoints.monitor=quick/fd_pixels_100", "trainer.epochs=4", "name=best"]
+    every = ["callbacks.evaluation.every=1 epoch"]
+    code, _, err = genlab("train", *TINY, *words, *every)
+    assert code == 0, err
+    run = tmp_path / "runs" / "best"
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    measured = {
+        line["images_seen"]: line["quick/fd_pixels_100"]
+        for line in lines
+        if "quick/fd_pixels_100" in line
+    }
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["best_metric"] == "quick/fd_pixels_100"
+    assert summary["best"] == pytest.approx(min(measured.values()), rel=1e-5)
+    assert measured[summary["best_images"]] == min(measured.values())
+    best = read_checkpoint(run / "checkpoints" / "best.ckpt")
+    assert best["genlab"]["images_seen"] == summary["best_images"]
+    code, _, err = genlab("train", *TINY, "callbacks.checkpoints.monitor=val/los", "name=worse")
+    assert code == 2
+    assert "callbacks.checkpoints.monitor=val/los" in err
+
+
 @pytest.mark.parametrize("name", ["fast", "limit", "profiler"])
 def test_debug_configs_run(genlab, name):
     model = ["model=vae_mlp", "model.hidden=16", "data=synthetic", "trainer.threads=1"]
