@@ -13,7 +13,7 @@ from genlab.types import Batch, ImageSpec, Loss
 
 __all__ = ["GenerativeModel"]
 
-OPTIONAL = ("log_prob", "encode", "decode", "reconstruct")
+OPTIONAL = ("log_prob", "encode", "decode", "reconstruct", "latent")
 """What a family may leave out; its capabilities are those of these that it overrides."""
 
 
@@ -44,6 +44,9 @@ class GenerativeModel(nn.Module, ABC):
     images_seen: int = 0
     """How many training images the model has seen; the trainer sets it before each step."""
 
+    step: int = 0
+    """How many optimizer steps were made before this one; the trainer sets it before each."""
+
     def __init__(self, spec: ImageSpec, conditional: bool = False):
         super().__init__()
         if conditional and spec.num_classes == 0:
@@ -64,6 +67,10 @@ class GenerativeModel(nn.Module, ABC):
     def player(self, name: str) -> nn.Module:
         """The module whose parameters the named player's optimizer owns."""
         return self if name == "model" else getattr(self, name)
+
+    def moves(self, player: str) -> bool:
+        """Whether the player moves in step number `step`; each does in every step by default."""
+        return True
 
     @abstractmethod
     def loss(self, batch: Batch, player: str = "model") -> Loss:
@@ -132,6 +139,18 @@ class GenerativeModel(nn.Module, ABC):
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images of latent codes, uint8 ``(B, C, H, W)``."""
+        raise Unsupported(f"{type(self).__name__} has no latent code")
+
+    def latent(
+        self, n: int, *, generator: torch.Generator | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        """Draws latent codes ``(n, ...)`` from the prior, such as `decode` takes.
+
+        Args:
+            n: How many.
+            generator: Source of the randomness, on the model's device; the global one if None.
+            temperature: Scale of the randomness.
+        """
         raise Unsupported(f"{type(self).__name__} has no latent code")
 
     def reconstruct(self, batch: Batch) -> Tensor:

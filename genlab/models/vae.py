@@ -89,7 +89,7 @@ class VAE(GenerativeModel):
                 f"model.free_bits={free_bits} needs a rate for each dimension: "
                 "take model.objective=elbo with model.prior=normal or fitted"
             )
-        self.latent, self.objective, self.samples = latent, objective, samples
+        self.code, self.objective, self.samples = latent, objective, samples
         self.beta, self.warmup, self.free_bits, self.output = beta, warmup, free_bits, output
         context = CONTEXT if conditional else 0
         self.embedding = nn.Embedding(self.num_classes, context) if conditional else None
@@ -195,15 +195,21 @@ class VAE(GenerativeModel):
             params = self._decode(z, self._context(labels, len(z)))
             return from_unit(self.head.mean(params), self.spec.levels)
 
+    @torch.no_grad()
+    def latent(
+        self, n: int, *, generator: torch.Generator | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        """Codes ``(n, latent)`` from the prior; the temperature scales the prior's spread."""
+        mixture = self._mixture()
+        if mixture is None:
+            return temperature * torch.randn(n, self.code, device=self.device, generator=generator)
+        return mixture.sample(n, generator=generator, temperature=temperature)
+
     def draw(
         self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
     ) -> Tensor:
         """Codes from the prior, decoded; the temperature scales the prior's spread."""
-        mixture = self._mixture()
-        if mixture is None:
-            z = temperature * torch.randn(n, self.latent, device=self.device, generator=generator)
-        else:
-            z = mixture.sample(n, generator=generator, temperature=temperature)
+        z = self.latent(n, generator=generator, temperature=temperature)
         params = self._decode(z, self._context(y, n))
         if self.output == "sample":
             return self.head.sample(params, generator=generator, temperature=temperature)

@@ -16,7 +16,9 @@ from genlab.models.base import GenerativeModel
 from genlab.rng import isolated, seed_global, stream
 from genlab.training.ema import EMA
 from genlab.training.schedules import Schedule
-from genlab.types import Batch, Loss
+from genlab.training.turns import Turns
+from genlab.training.window import Window
+from genlab.types import Batch
 
 __all__ = ["GenerativeModule", "OptimizerFactory"]
 
@@ -78,6 +80,7 @@ class GenerativeModule(pl.LightningModule):
         self.accumulate = accumulate
         self.log_every = log_every
         self.images_seen = 0
+        self.steps = 0
         self.seconds = 0.0
         """Wall time spent in training steps and all that goes with them, over all resumptions."""
         self.max_seconds: float | None = None
@@ -86,8 +89,7 @@ class GenerativeModule(pl.LightningModule):
         """Whether a signal ended training; its checkpoint is written, and nothing may follow."""
         self.latest: dict[str, float] = {}
         """The last line of the history, for the progress bar."""
-        self.window: dict[str, Tensor] = {}
-        self.window_steps = 0
+        self.window = Window()
         self.window_start = (0, 0.0)
         self.window_pause = 0.0
         self.validation: dict[str, list[Tensor]] = {}
@@ -120,11 +122,7 @@ class GenerativeModule(pl.LightningModule):
         # Not earlier: only now do the parameters lie on the device they are trained on.
         if self.ema is not None:
             self.ema.to(self.device, self.model)
-        # The parameters never change hands, so they are looked up once.
-        self.owned = {
-            player: [p for p in self.model.player(player).parameters() if p.requires_grad]
-            for player in self.model.players
-        }
+        self.turns = Turns(self.model)
         self.started = time.monotonic() - self.seconds
 
     def training_step(self, chunk: Batch, index: int) -> None:
@@ -133,56 +131,39 @@ class GenerativeModule(pl.LightningModule):
                 break
             self.step(batches)
         self.seconds = time.monotonic() - self.started
-        loss = self.window["loss"]
-        if not torch.isfinite(loss):
+        if self.window and not torch.isfinite(self.window.losses()):
             raise NonFiniteError(self.not_finite())
 
+    def on_train_end(self) -> None:
+        self.turns.end()
+
     def step(self, batches: list[Batch]) -> None:
-        """One optimizer step of each player, with the mean gradient of the batches."""
+        """An optimizer step of each player that moves, with the mean gradient of the batches."""
         images = sum(len(batch.x) for batch in batches) * self.trainer.world_size
         seed_global(self.seed, "noise", self.images_seen, self.global_rank)
         factor = self.schedule.factor(self.images_seen / (self.max_images or math.inf))
-        self.model.images_seen = self.images_seen
+        self.model.images_seen, self.model.step = self.images_seen, self.steps
         optimizers = self.optimizers()
         several = isinstance(optimizers, list)
         for player, optimizer in zip(
             self.model.players, optimizers if several else [optimizers], strict=True
         ):
+            if not self.model.moves(player):
+                continue
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            if several:
-                self.take_turn(player)
+            self.turns.take(player)
             for batch in batches:
                 loss = self.model.loss(batch, player)
                 self.manual_backward(loss.total / len(batches) if len(batches) > 1 else loss.total)
-                self.collect(loss, player if several else None)
+                self.window.collect(loss, player if several else None)
             optimizer.step()
             optimizer.zero_grad()
             self.model.after_step(player)
-        self.window_steps += 1
+        self.steps += 1
         self.images_seen += images
         if self.ema is not None:
             self.ema.update(images, self.images_seen)
-
-    def take_turn(self, player: str) -> None:
-        """Lets gradients reach this player's parameters only."""
-        mine = {id(parameter) for parameter in self.owned[player]}
-        for other in self.owned.values():
-            for parameter in other:
-                parameter.requires_grad_(id(parameter) in mine)
-
-    def collect(self, loss: Loss, player: str | None) -> None:
-        """Adds a loss and its parts to the sums that the next log line averages."""
-        prefix = f"{player}/" if player else ""
-        total = loss.total.detach()
-        self.window["loss"] = self.window["loss"] + total if "loss" in self.window else total
-        for name, value in loss.parts.items():
-            name = prefix + name
-            if name != "loss":
-                self.window[name] = self.window[name] + value if name in self.window else value
-        if player:
-            name = f"{player}/loss"
-            self.window[name] = self.window[name] + total if name in self.window else total
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # Here and not before `optimizer.step()`: under a gradient scaler, the gradients are
@@ -190,7 +171,7 @@ class GenerativeModule(pl.LightningModule):
         if self.clip is not None:
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             norm = nn.utils.clip_grad_norm_(parameters, self.clip)
-            self.window["grad_norm"] = self.window.get("grad_norm", norm.new_zeros(())) + norm
+            self.window.add("grad_norm", norm)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         done = self.max_images is not None and self.images_seen >= self.max_images
@@ -201,13 +182,11 @@ class GenerativeModule(pl.LightningModule):
 
     def log_window(self) -> None:
         """Writes the means since the last line into the history: one transfer for all of them."""
-        if not self.window_steps:
+        if not self.window:
             return
         images, seconds = self.window_start
         elapsed = max(self.seconds - seconds - self.window_pause, 1e-9)
-        values = torch.stack([value.float() for value in self.window.values()]).tolist()
-        steps = self.window_steps * self.accumulate
-        self.latest = {f"train/{k}": v / steps for k, v in zip(self.window, values, strict=True)}
+        self.latest = {f"train/{k}": v for k, v in self.window.means().items()}
         optimizers = self.optimizers()
         first = optimizers[0] if isinstance(optimizers, list) else optimizers
         self.history(
@@ -217,7 +196,7 @@ class GenerativeModule(pl.LightningModule):
                 "train/images_per_second": (self.images_seen - images) / elapsed,
             }
         )
-        self.window, self.window_steps, self.window_pause = {}, 0, 0.0
+        self.window, self.window_pause = Window(), 0.0
         self.window_start = (self.images_seen, self.seconds)
 
     @contextmanager
@@ -238,9 +217,9 @@ class GenerativeModule(pl.LightningModule):
 
     def not_finite(self) -> str:
         """Which loss is not finite, where, and the knobs that usually cure it."""
-        parts = [name for name, value in self.window.items() if not torch.isfinite(value)]
+        parts = ", ".join(self.window.not_finite())
         return (
-            f"the loss is not finite after {self.images_seen} images ({', '.join(parts)}); "
+            f"the loss is not finite after {self.images_seen} images ({parts}); "
             "nothing of it was saved. Usual cures: a smaller optimizer.lr, trainer.clip=1"
         )
 
@@ -312,20 +291,20 @@ class GenerativeModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["genlab"] = {
             "images_seen": self.images_seen,
+            "steps": self.steps,
             "seconds": self.seconds,
             "schedule": self.schedule.state_dict(),
             "ema": self.ema.state_dict() if self.ema is not None else None,
-            "window": dict(self.window),
-            "window_steps": self.window_steps,
+            "window": self.window.state_dict(),
             "window_start": list(self.window_start),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint["genlab"]
-        self.images_seen = state["images_seen"]
+        self.images_seen, self.steps = state["images_seen"], state["steps"]
         self.seconds = state["seconds"]
         self.schedule.load_state_dict(state["schedule"])
-        self.window, self.window_steps = dict(state["window"]), state["window_steps"]
+        self.window.load_state_dict(state["window"])
         images, seconds = state["window_start"]
         self.window_start = (images, seconds)
         if self.ema is not None and state["ema"] is not None:
