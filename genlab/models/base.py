@@ -72,6 +72,10 @@ class GenerativeModel(nn.Module, ABC):
         """Whether the player moves in step number `step`; each does in every step by default."""
         return True
 
+    def frozen(self, player: str) -> tuple[str, ...]:
+        """The players whose weights need no gradients in a player's turn: all others by default."""
+        return tuple(other for other in self.players if other != player)
+
     @abstractmethod
     def loss(self, batch: Batch, player: str = "model") -> Loss:
         """The player's loss on a batch, a mean over its images."""

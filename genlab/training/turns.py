@@ -8,7 +8,7 @@ __all__ = ["Turns"]
 
 
 class Turns:
-    """Lets gradients reach one player's parameters at a time.
+    """Holds the parameters constant that the model says are constant in a player's turn.
 
     So a player's loss costs no weight gradients of the other players, which would be thrown away.
 
@@ -17,6 +17,7 @@ class Turns:
     """
 
     def __init__(self, model: GenerativeModel):
+        self.model = model
         # The parameters never change hands, so they are looked up once.
         self.owned: dict[str, list[nn.Parameter]] = {
             player: [p for p in model.player(player).parameters() if p.requires_grad]
@@ -27,10 +28,10 @@ class Turns:
         """Gives the player the turn."""
         if len(self.owned) == 1:
             return
-        mine = {id(parameter) for parameter in self.owned[player]}
-        for parameters in self.owned.values():
+        frozen = self.model.frozen(player)
+        for other, parameters in self.owned.items():
             for parameter in parameters:
-                parameter.requires_grad_(id(parameter) in mine)
+                parameter.requires_grad_(other not in frozen)
 
     def end(self) -> None:
         """Lets gradients reach every player's parameters again."""

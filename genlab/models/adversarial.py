@@ -1,0 +1,224 @@
+"""The game that every GAN plays, whatever its networks."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from genlab.errors import ConfigError
+from genlab.models.base import GenerativeModel
+from genlab.models.gan_objectives import ObjectiveName, make_objective
+from genlab.models.gan_penalties import gradient_penalty, gradients, zero_centred_penalty
+from genlab.nn.scaling import from_signed, to_signed
+from genlab.types import Batch, ImageSpec, Loss
+
+__all__ = ["Adversarial", "AugmentName", "Rules"]
+
+AugmentName = Literal["none", "diffaugment", "ada"]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the game is played; the arguments are those of `genlab.models.gan.GAN`."""
+
+    objective: ObjectiveName = "non_saturating"
+    r1: float = 0.0
+    r1_interval: int = 16
+    gradient_penalty: float = 0.0
+    n_dis: int = 1
+    packing: int = 1
+    reuse: bool = True
+
+
+class Adversarial(GenerativeModel):
+    """A generator against a discriminator.
+
+    In its turn, the discriminator judges real and generated images; in its own, the generator is
+    judged again. Both turns see the same generated images: they are generated once a step, with a
+    graph that only the generator's turn uses. Subclasses say how images are generated and
+    judged, and may add to the losses.
+
+    Args:
+        spec: What the images look like.
+        conditional: Model p(x | y).
+        code: Length of a code.
+        generator: ``(z, y) -> x`` on [-1, 1].
+        discriminator: ``(x, y) -> logits``.
+        rules: How the game is played.
+
+    Raises:
+        ConfigError: Rules that exclude each other.
+    """
+
+    players = ("discriminator", "generator")
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        conditional: bool,
+        *,
+        code: int,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        rules: Rules,
+    ):
+        super().__init__(spec, conditional)
+        self.code, self.rules = code, rules
+        self.generator, self.discriminator = generator, discriminator
+        self.objective = make_objective(rules.objective)
+        self._drawn: list[tuple[int, int, Tensor, Tensor]] = []
+
+    # ------------------------------------------------------------------------------------------
+    # What a subclass may say otherwise
+
+    def generate(
+        self, z: Tensor, y: Tensor | None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Images on [-1, 1] of codes."""
+        return self.generator(z, y)
+
+    def real(self, batch: Batch) -> Tensor:
+        """The batch's images on [-1, 1], as the discriminator is to see them."""
+        return to_signed(batch.x, self.spec.levels)
+
+    def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Logits of images: of as many at a time as are judged together."""
+        m = self.rules.packing
+        if m > 1:
+            if len(x) % m:
+                raise ConfigError(
+                    f"data.batch_size={len(x)}: model.packing={m} needs a multiple of {m}"
+                )
+            x = x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:])
+        return self.discriminator(x, y)
+
+    # ------------------------------------------------------------------------------------------
+    # Losses
+
+    def moves(self, player: str) -> bool:
+        """The generator moves in the last of each ``n_dis`` steps, the discriminator in all."""
+        return player != "generator" or self.step % self.rules.n_dis == self.rules.n_dis - 1
+
+    def frozen(self, player: str) -> tuple[str, ...]:
+        """Nobody in the discriminator's turn: the generator's graph is kept for its own turn."""
+        return () if player == "discriminator" else super().frozen(player)
+
+    def loss(self, batch: Batch, player: str = "model") -> Loss:
+        """The discriminator's or the generator's loss."""
+        y = self._labels_of(batch)
+        if player == "discriminator":
+            return self.discriminator_loss(batch, y)
+        return self.generator_loss(batch, y)
+
+    def discriminator_loss(self, batch: Batch, y: Tensor | None) -> Loss:
+        """The objective, and the penalties that are due."""
+        rules = self.rules
+        real, fake = self.real(batch), self.generate_ahead(batch, y)
+        lazy = rules.r1 > 0 and self.step % rules.r1_interval == 0
+        if lazy:
+            on_real, slope = gradients(lambda x: self.judge(x, y), real)
+        else:
+            on_real = self.judge(real, y)
+        on_fake = self.judge(fake, y)
+        total = self.objective.discriminator(on_real, on_fake)
+        parts = {
+            "real": on_real.mean(),
+            "fake": on_fake.mean(),
+            "overfitting": on_real.sign().mean(),
+        }
+        if lazy:
+            # Every k-th step with k times the weight (StyleGAN2, arXiv:1912.04958, section 3.1).
+            parts["r1"] = zero_centred_penalty(on_real, slope)
+            total = total + rules.r1 * rules.r1_interval * parts["r1"]
+        if rules.gradient_penalty:
+            parts["gradient_penalty"] = gradient_penalty(lambda x: self.judge(x, y), real, fake)
+            total = total + rules.gradient_penalty * parts["gradient_penalty"]
+        return Loss(total, {name: part.detach() for name, part in parts.items()})
+
+    def generator_loss(self, batch: Batch, y: Tensor | None) -> Loss:
+        """The objective."""
+        on_fake, on_real = self.judge(self.generated(batch, y), y), None
+        if self.objective.needs_real:
+            with torch.no_grad():
+                on_real = self.judge(self.real(batch), y)
+        return Loss(self.objective.generator(on_fake, on_real), {})
+
+    def after_step(self, player: str) -> None:
+        """What was generated with the generator's old weights is of no use to its new ones."""
+        if player == "generator":
+            self._drawn = []
+
+    def generate_ahead(self, batch: Batch, y: Tensor | None) -> Tensor:
+        """Images for the discriminator, without a graph; the generator's turn finds its own."""
+        shared = self.rules.reuse and self.moves("generator")
+        with nullcontext() if shared else torch.no_grad():
+            fake = self.generate(self.latent(len(batch.x)), y)
+        if shared:
+            kept = [drawn for drawn in self._drawn if drawn[:2] == (self.step, self.images_seen)]
+            self._drawn = [*kept, (self.step, self.images_seen, batch.x, fake)]
+        return fake.detach()
+
+    def generated(self, batch: Batch, y: Tensor | None) -> Tensor:
+        """Images for the generator: those that the discriminator was shown with this batch."""
+        for step, seen, x, fake in self._drawn:
+            if (step, seen) == (self.step, self.images_seen) and x is batch.x:
+                return fake
+        return self.generate(self.latent(len(batch.x)), y)
+
+    def _labels_of(self, batch: Batch) -> Tensor | None:
+        return self._check_labels(batch.y, len(batch.x)) if self.conditional else None
+
+    # ------------------------------------------------------------------------------------------
+    # Samples
+
+    @torch.no_grad()
+    def latent(
+        self, n: int, *, generator: torch.Generator | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        """Codes ``(n, latent)`` from a normal distribution; the temperature is its deviation."""
+        return temperature * torch.randn(n, self.code, device=self.device, generator=generator)
+
+    def draw(
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+    ) -> Tensor:
+        """Images of random codes; the temperature is their scale (truncation by scaling)."""
+        z = self.latent(n, generator=generator, temperature=temperature)
+        return from_signed(self.generate(z, y, generator), self.spec.levels)
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Images of codes ``(B, latent)``."""
+        labels = self._check_labels(y, len(z))
+        with self.evaluating():
+            generator = torch.Generator(self.device).manual_seed(0)
+            return from_signed(self.generate(z, labels, generator), self.spec.levels)
+
+    @torch.no_grad()
+    def diagnostics(self, batch: Batch) -> dict[str, float]:
+        """How well the discriminator tells validation images from generated ones.
+
+        Returns:
+            ``real``, ``fake``: mean logits; ``separation``: the probability that a real image has
+            the larger logit, 0.5 for a discriminator that cannot tell (or a perfect generator);
+            ``saturated``: 1 if it exceeds 0.999: the generator learns from nothing. A critic of
+            the Wasserstein objective is to tell them apart, and is never called saturated.
+        """
+        n = len(batch.x) // self.rules.packing * self.rules.packing
+        batch = Batch(batch.x[:n], None if batch.y is None else batch.y[:n])
+        y = self._labels_of(batch)
+        generator = torch.Generator(self.device).manual_seed(0)
+        with self.evaluating():
+            fake = self.generate(self.latent(n, generator=generator), y, generator)
+            on_real, on_fake = self.judge(self.real(batch), y), self.judge(fake, y)
+        above = (on_real[:, None] > on_fake).float().mean()
+        level = (on_real[:, None] == on_fake).float().mean()
+        separation = float(above + level / 2)
+        critic = self.rules.objective == "wasserstein"
+        return {
+            "real": float(on_real.mean()),
+            "fake": float(on_fake.mean()),
+            "separation": separation,
+            "saturated": float(separation > 0.999 and not critic),
+        }

@@ -1,0 +1,95 @@
+"""Generative adversarial networks with generator and discriminator of one pass each."""
+
+from genlab.errors import ConfigError
+from genlab.models.adversarial import Adversarial, Rules
+from genlab.models.gan_objectives import ObjectiveName
+from genlab.nn.players import Players, PlayersName
+from genlab.ranges import NonNegativeFloat, PositiveInt
+from genlab.types import ImageSpec
+
+__all__ = ["GAN"]
+
+
+class GAN(Adversarial):
+    """A generator that learns to be taken for the data by a discriminator that learns to tell.
+
+    Goodfellow et al. 2014, arXiv:1406.2661. There is no likelihood; training is a game.
+
+    Args:
+        spec: What the images look like.
+        network: Generator and discriminator, see `genlab.nn.players.Players`.
+        width: Channels at the largest size (convolutions).
+        hidden: Units of a hidden layer (mlp).
+        depth: Hidden layers (mlp).
+        latent: Length of the code.
+        spectral: Normalize the discriminator's weights spectrally (Miyato et al. 2018).
+        objective: What both minimize, see `genlab.models.gan_objectives`.
+        r1: Weight of the gradient penalty on real images (Mescheder et al. 2018); 0 for none.
+        r1_interval: Discriminator steps from one such penalty to the next.
+        gradient_penalty: Weight of the penalty between real and generated images (WGAN-GP).
+        n_dis: Discriminator steps for one step of the generator.
+        packing: Images that the discriminator judges together (Lin et al. 2018, PacGAN).
+        conditional: Model p(x | y): the discriminator projects on the label, the generator's
+            normalizations depend on it.
+        reuse: Judge the same generated images in both players' turns, rather than draw new ones.
+
+    Raises:
+        ConfigError: Options that exclude each other, or do not suit the images.
+    """
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        *,
+        network: PlayersName = "auto",
+        width: PositiveInt = 32,
+        hidden: PositiveInt = 128,
+        depth: PositiveInt = 3,
+        latent: PositiveInt = 64,
+        spectral: bool = True,
+        objective: ObjectiveName = "non_saturating",
+        r1: NonNegativeFloat = 0.1,
+        r1_interval: PositiveInt = 16,
+        gradient_penalty: NonNegativeFloat = 0.0,
+        n_dis: PositiveInt = 1,
+        packing: PositiveInt = 1,
+        conditional: bool = False,
+        reuse: bool = True,
+    ):
+        if gradient_penalty and network == "dcgan":
+            raise ConfigError(
+                f"model.gradient_penalty={gradient_penalty} is one of each image, and "
+                "model.network=dcgan normalizes by batch: take model.network=conv"
+            )
+        if objective == "wasserstein" and not (spectral or r1 or gradient_penalty):
+            raise ConfigError(
+                "model.objective=wasserstein needs a critic that is bound: "
+                "model.gradient_penalty=10, model.spectral=true or model.r1=1"
+            )
+        players = Players(
+            network=network,
+            latent=latent,
+            width=width,
+            hidden=hidden,
+            depth=depth,
+            spectral=spectral,
+            packing=packing,
+            num_classes=spec.num_classes if conditional else 0,
+        )
+        generator, discriminator = players.build(spec)
+        super().__init__(
+            spec,
+            conditional,
+            code=latent,
+            generator=generator,
+            discriminator=discriminator,
+            rules=Rules(
+                objective=objective,
+                r1=r1,
+                r1_interval=r1_interval,
+                gradient_penalty=gradient_penalty,
+                n_dis=n_dis,
+                packing=packing,
+                reuse=reuse,
+            ),
+        )

@@ -1,0 +1,101 @@
+"""Generators and discriminators by name, of matching sizes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from genlab.nn.conv import pyramid
+from genlab.nn.dcgan import ConvDiscriminator, ConvGenerator, initialize_normal
+from genlab.nn.doubling import doublings
+from genlab.nn.gan_mlp import MLPDiscriminator, MLPGenerator
+from genlab.nn.spectral import spectrally_normalized
+from genlab.types import ImageSpec
+
+__all__ = ["Players", "PlayersName"]
+
+PlayersName = Literal["auto", "mlp", "conv", "dcgan"]
+SMALLEST = 8  # pixels of the long side from which on `auto` takes convolutions
+
+
+@dataclass(frozen=True)
+class Players:
+    """How to build a generator and its discriminator.
+
+    Args:
+        network: ``mlp``: ``depth`` hidden layers of ``hidden`` units. ``conv``: shaped as a DCGAN,
+            for images of any size. ``dcgan``: as published, with batch normalization in the
+            discriminator, too. ``auto``: ``conv``, or ``mlp`` for images below 8 pixels.
+        latent: Length of a code.
+        width: Channels at the largest size.
+        hidden: Units of a hidden layer (mlp).
+        depth: Hidden layers (mlp).
+        spectral: Normalize the discriminator's weights spectrally.
+        packing: Images judged together.
+        num_classes: Number of labels, 0 for none.
+    """
+
+    network: PlayersName = "auto"
+    latent: int = 64
+    width: int = 32
+    hidden: int = 128
+    depth: int = 3
+    spectral: bool = True
+    packing: int = 1
+    num_classes: int = 0
+
+    def build(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
+        """Generator ``(z, y) -> x`` and discriminator ``(x, y) -> logits``, x on [-1, 1].
+
+        Raises:
+            ConfigError: The network does not make images of this size.
+        """
+        network = self.network
+        if network == "auto":
+            network = "conv" if max(spec.height, spec.width) >= SMALLEST else "mlp"
+        generator, discriminator = getattr(self, network)(spec)
+        return generator, spectrally_normalized(discriminator) if self.spectral else discriminator
+
+    def mlp(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
+        """Fully connected layers."""
+        classes = self.num_classes
+        generator = MLPGenerator(
+            self.latent, spec.shape, hidden=self.hidden, depth=self.depth, num_classes=classes
+        )
+        discriminator = MLPDiscriminator(
+            spec.shape,
+            hidden=self.hidden,
+            depth=self.depth,
+            num_classes=classes,
+            packing=self.packing,
+        )
+        return generator, discriminator
+
+    def conv(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
+        """Convolutions down to at most 8 pixels."""
+        return self._convolutions(spec, pyramid(*spec.shape[1:], smallest=7)[::-1], norm=False)
+
+    def dcgan(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
+        """Convolutions down to 4 to 7 pixels, normalized and initialized as published."""
+        sizes = doublings(spec.height, spec.width, network="dcgan")
+        players = self._convolutions(spec, sizes, norm=True)
+        for player in players:
+            initialize_normal(player)
+        return players
+
+    def _convolutions(
+        self, spec: ImageSpec, sizes: list[tuple[int, int]], norm: bool
+    ) -> tuple[nn.Module, nn.Module]:
+        classes = self.num_classes
+        generator = ConvGenerator(
+            self.latent, spec.channels, sizes, width=self.width, num_classes=classes
+        )
+        discriminator = ConvDiscriminator(
+            spec.channels,
+            sizes,
+            width=self.width,
+            norm=norm,
+            num_classes=classes,
+            packing=self.packing,
+        )
+        return generator, discriminator
