@@ -49,6 +49,18 @@ class Trainer:
 
 
 @dataclass
+class Guard:
+    """What counts as collapse, and what is done about it; see `genlab.training.guard.Guard`."""
+
+    action: Literal["warn", "stop", "rollback"] = "warn"
+    fd_factor: PositiveFloat = 2.0
+    modes: Fraction = 0.5
+    class_kl: PositiveFloat = 0.5
+    rollbacks: NonNegativeInt = 3
+    lr_factor: Fraction = 0.5
+
+
+@dataclass
 class Closing:
     """The evaluation of the best checkpoint when training ends."""
 
@@ -67,6 +79,7 @@ class Train:
     scheduler: Component
     trainer: Trainer
     ema: Ema = field(default_factory=Ema)
+    guard: Guard = field(default_factory=Guard)
     closing: Closing = field(default_factory=Closing)
     callbacks: dict[str, Component | None] | None = None
     logger: dict[str, Component | None] | list[Component] | None = None

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.loggers.logger import Logger
 
-from genlab.commands.build import build_trainer
+from genlab.commands.build import build_trainer, plain
 from genlab.commands.display import say
 from genlab.data.module import ImageDataModule
 from genlab.runs import Run
@@ -19,6 +19,7 @@ from genlab.training.cadence import images_of, seconds_of
 from genlab.training.checkpoints import Checkpoints, read_checkpoint
 from genlab.training.evaluation import Evaluator, QuickMetrics
 from genlab.training.every import Every
+from genlab.training.guard import Guard
 from genlab.training.interrupt import GracefulStop
 from genlab.training.loggers import Progress, rewind_loggers
 from genlab.training.module import GenerativeModule
@@ -36,6 +37,7 @@ class Fitting:
         data: The data.
         checkpoints: What keeps the run's state.
         stop: What ends the run at a signal.
+        guard: What watches for collapse.
     """
 
     trainer: pl.Trainer
@@ -43,6 +45,7 @@ class Fitting:
     data: ImageDataModule
     checkpoints: Checkpoints
     stop: GracefulStop
+    guard: Guard
 
     @classmethod
     def of(
@@ -68,6 +71,10 @@ class Fitting:
         checkpoints = kept[0] if kept else Checkpoints()
         stop = GracefulStop(checkpoints)
         callbacks = [c for c in chosen.values() if c is not checkpoints]
+        guard = Guard(**(plain(cfg.get("guard")) or {}))
+        guard.evaluation = next((c for c in callbacks if isinstance(c, QuickMetrics)), None)
+        guard.checkpoints = checkpoints
+        callbacks.append(guard)
         if cfg.trainer.max_time is not None:
             module.max_seconds = seconds_of(cfg.trainer.max_time)
             callbacks.append(Budget(module.max_seconds))
@@ -75,7 +82,7 @@ class Fitting:
             callbacks.append(Progress())
         # The checkpoint comes last: it holds what the others came to.
         callbacks += [stop, checkpoints]
-        return cls(build_trainer(cfg, data, callbacks), module, data, checkpoints, stop)
+        return cls(build_trainer(cfg, data, callbacks), module, data, checkpoints, stop, guard)
 
     def run(self, place: Run, loggers: list[Logger], start: Path | None) -> None:
         """Trains, and leaves the run's state in its directory however training ends.
@@ -123,4 +130,7 @@ class Fitting:
             "best_metric": checkpoints.metric,
             "best": checkpoints.best if checkpoints.best_images is not None else None,
             "best_images": checkpoints.best_images,
+            "last": checkpoints.latest,
+            "warnings": self.guard.events,
+            "rollbacks": self.guard.rolled_back,
         }

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
@@ -50,7 +49,7 @@ __all__ = ["run"]
 RUN_DIRECTORY = "GENLAB_RUN_DIRECTORY"
 """Tells the other processes of a distributed run the directory that the first one made."""
 
-RESUMABLE = ("trainer.", "callbacks.", "notes", "tags", "root", "trust")
+RESUMABLE = ("trainer.", "callbacks.", "guard.", "notes", "tags", "root", "trust")
 """Keys that may change when a run is resumed; any other would make it another run."""
 
 
@@ -87,12 +86,14 @@ def run(cfg: DictConfig) -> float | None:
     place = resumed or own_directory(cfg, first)
     if first:
         announce(cfg, place, data, model, notes, resumed)
-    loggers = build_loggers(plain(cfg.logger), place, plain(cfg), group=cfg.group or sweep())
+    loggers = build_loggers(plain(cfg.logger), place, plain(cfg), group=cfg.group)
     start = resumed.checkpoint("last") if resumed else None
     if start is not None and not start.exists():
         start = None
         say("       stopped before its first checkpoint: it starts again") if first else None
     seen = read_checkpoint(start)["genlab"]["images_seen"] if start else 0
+    if first:
+        place.update("run.json", started_from=seen)
     complete = module.max_images is not None and seen >= module.max_images
     if complete and first:
         say(f"       complete already, after {seen:,} images; go on with trainer.epochs=MORE")
@@ -177,13 +178,9 @@ def best_line(summary: dict[str, Any]) -> str:
     """The best value of the monitored metric, and when it was."""
     if summary["best"] is None:
         return "-"
-    return f"{summary['best']:.4g} after {summary['best_images']:,} images"
-
-
-def sweep() -> str | None:
-    """The sweep that this run is a job of, None outside of one."""
-    hydra = HydraConfig.get()
-    return Path(hydra.sweep.dir).name if hydra.mode == RunMode.MULTIRUN else None
+    best = f"{summary['best']:.4g} after {summary['best_images']:,} images"
+    last = summary.get("last")
+    return best if last is None or last == summary["best"] else f"{best}; last {last:.4g}"
 
 
 def resumed_config(cfg: DictConfig, place: Run) -> DictConfig:
@@ -200,8 +197,9 @@ def resumed_config(cfg: DictConfig, place: Run) -> DictConfig:
             continue
         if not key.startswith(RESUMABLE):
             raise ConfigError(
-                f"{key}: a resumed run keeps its {key.split('.')[0]}; trainer.*, callbacks.* and "
-                f"logger may change. A new run from these weights: init_from={place.shown()}"
+                f"{key}: a resumed run keeps its {key.split('.')[0]}; trainer.*, callbacks.*, "
+                "guard.* and logger may change. A new run from these weights: "
+                f"init_from={place.shown()}"
             )
         OmegaConf.update(saved, key, OmegaConf.select(cfg, key))
     if any(override.startswith("logger=") for override in given):

@@ -83,6 +83,8 @@ class Checkpoints(pl.Callback):
         self.best = math.inf if mode == "min" else -math.inf
         self.best_images: int | None = None
         self.metric: str | None = None
+        self.latest: float | None = None
+        """The monitored metric's last value."""
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GenerativeModule)
@@ -91,6 +93,7 @@ class Checkpoints(pl.Callback):
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
         self.metric = self.metric or self.choose(metrics)
         value = metrics.get(self.metric) if self.metric else None
+        self.latest = value if value is not None and math.isfinite(value) else None
         better = value is not None and math.isfinite(value) and self.improves(value)
         if better and value is not None:
             self.best, self.best_images = value, module.images_seen

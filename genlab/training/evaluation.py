@@ -18,6 +18,7 @@ from genlab.metrics.real import Reference
 from genlab.metrics.report import Report
 from genlab.metrics.suite import Suite
 from genlab.models.base import GenerativeModel
+from genlab.training.collapse import Reading
 from genlab.training.every import Every
 from genlab.training.module import GenerativeModule
 from genlab.training.pictures import labels_for
@@ -149,6 +150,8 @@ class QuickMetrics(Every):
         super().__init__(every)
         self.evaluator: Evaluator | None = None
         """What measures; set by the train command."""
+        self.reading: Reading | None = None
+        """What came out last, for the guard."""
 
     def act(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         if self.evaluator is None:
@@ -156,6 +159,8 @@ class QuickMetrics(Every):
         if not self.evaluator.suite.groups or not trainer.is_global_zero:
             return
         report = self.evaluator.run(module.eval_model)
+        floors = {value.key: value.floor for value in report.values if value.floor is not None}
+        self.reading = Reading(module.images_seen, report.scalars(), floors)
         scalars = {f"quick/{name}": value for name, value in report.scalars().items()}
         trainer.callback_metrics.update({k: torch.tensor(v) for k, v in scalars.items()})
         module.history(scalars)

@@ -45,6 +45,13 @@ class Every(pl.Callback):
         if module.images_seen // self.interval > self.done:
             self.run(trainer, module)
 
+    def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Acts before the last validation, so that the last checkpoint is judged by it, too."""
+        assert isinstance(module, GenerativeModule)
+        ending = trainer.should_stop and not module.interrupted
+        if ending and not trainer.sanity_checking and module.images_seen > self.last:
+            self.run(trainer, module)
+
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GenerativeModule)
         if module.images_seen > self.last:

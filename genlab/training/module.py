@@ -87,6 +87,8 @@ class GenerativeModule(pl.LightningModule):
         """Wall time at which a budget stops training, for the progress bar."""
         self.interrupted = False
         """Whether a signal ended training; its checkpoint is written, and nothing may follow."""
+        self.rescue: Callable[[str], None] | None = None
+        """Called with the reason when a loss is not finite; raises, or mends the weights."""
         self.latest: dict[str, float] = {}
         """The last line of the history, for the progress bar."""
         self.window = Window()
@@ -132,7 +134,9 @@ class GenerativeModule(pl.LightningModule):
             self.step(batches)
         self.seconds = time.monotonic() - self.started
         if self.window and not torch.isfinite(self.window.losses()):
-            raise NonFiniteError(self.not_finite())
+            if self.rescue is None:
+                raise NonFiniteError(self.not_finite())
+            self.rescue(self.not_finite())
 
     def on_train_end(self) -> None:
         self.turns.end()

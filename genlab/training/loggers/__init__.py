@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from genlab.training.loggers.build import (
         build_loggers,
         close_loggers,
+        log_alert,
         log_checkpoint,
         log_image,
         log_metrics,
@@ -27,6 +28,7 @@ __all__ = [
     "close_loggers",
     "compare",
     "grid",
+    "log_alert",
     "log_checkpoint",
     "log_image",
     "log_metrics",
@@ -41,6 +43,7 @@ _HOMES = {
     "build": (
         "build_loggers",
         "close_loggers",
+        "log_alert",
         "log_checkpoint",
         "log_image",
         "log_metrics",

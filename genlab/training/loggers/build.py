@@ -20,6 +20,7 @@ from genlab.training.loggers.mirror import Mirror
 __all__ = [
     "build_loggers",
     "close_loggers",
+    "log_alert",
     "log_checkpoint",
     "log_image",
     "log_metrics",
@@ -148,6 +149,21 @@ def log_image(
     for logger in loggers:
         if hasattr(logger, "log_image"):
             logger.log_image(key=key, images=[pixels], step=step, **extra)
+
+
+def log_alert(loggers: Iterable[Logger], title: str, text: str, step: int) -> None:
+    """Hands a warning that a person should read to every logger that shows such.
+
+    Args:
+        loggers: The loggers.
+        title: A word for what it is about.
+        text: One line.
+        step: Images seen.
+    """
+    for logger in loggers:
+        warn = getattr(logger, "log_alert", None)
+        if warn is not None:
+            warn(title, text, step)
 
 
 def log_checkpoint(loggers: Iterable[Logger], path: Path, *aliases: str) -> None:

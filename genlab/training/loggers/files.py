@@ -16,6 +16,10 @@ from genlab.training.loggers.images import Pixels, save_png
 __all__ = ["FilesLogger", "image_path"]
 
 
+ALERTS = "alerts.jsonl"
+"""Warnings that a person should read, one JSON object a line."""
+
+
 class FilesLogger(Logger):
     """Appends each event to metrics.jsonl as it happens, and saves images as PNG files.
 
@@ -105,9 +109,17 @@ class FilesLogger(Logger):
             save_png(image_path(self.run, key, int(step), i if len(images) > 1 else None), image)
 
     @rank_zero_only
+    def log_alert(self, title: str, text: str, step: int) -> None:
+        """Appends a warning to alerts.jsonl."""
+        row = {"images_seen": int(step), "time": round(time.time(), 3), title: text}
+        with self.run.path.joinpath(ALERTS).open("a", encoding="utf-8") as file:
+            file.write(history.encode(row))
+
+    @rank_zero_only
     def rewind(self, images_seen: int) -> None:
         """Drops what lies beyond the images seen, which a resumed run logs anew."""
-        history.rewind(self.path, images_seen)
+        for path in (self.path, self.run.path / ALERTS):
+            history.rewind(path, images_seen)
         self._session, self._start = time.monotonic(), None
 
 

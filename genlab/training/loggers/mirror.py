@@ -101,6 +101,10 @@ class Mirror(Logger):
         """Hands on a checkpoint file, if the other logger keeps any."""
         self._pass("log_checkpoint", path, aliases)
 
+    def log_alert(self, title: str, text: str, step: int) -> None:
+        """Hands on a warning, if the other logger shows any."""
+        self._pass("log_alert", title, text, step)
+
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
         self._pass("after_save_checkpoint", checkpoint_callback)
 

@@ -65,6 +65,11 @@ class TensorBoardLogger(LightningTensorBoardLogger):
             self.experiment.add_image(name, image, global_step=step, dataformats="HWC")
 
     @rank_zero_only
+    def log_alert(self, title: str, text: str, step: int) -> None:
+        """Shows a warning among the texts."""
+        self.experiment.add_text(f"alerts/{title}", text, global_step=step)
+
+    @rank_zero_only
     def finalize(self, status: str) -> None:
         """Writes the configuration into the run's own event file, and closes that.
 

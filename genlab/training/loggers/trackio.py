@@ -4,6 +4,8 @@ Trackio stays in the process and is written to by a thread of its own, twice a s
 `log_metrics` only puts a row into a queue.
 """
 
+import contextlib
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -93,6 +95,12 @@ class TrackioLogger(Logger):
             run.log(
                 {name: trackio.Image(image, caption=caption[i] if caption else None)}, step=step
             )
+
+    @rank_zero_only
+    def log_alert(self, title: str, text: str, step: int) -> None:
+        """Shows a warning in the dashboard's list of alerts."""
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what was said already
+            self.experiment.alert(title, text, step=step)
 
     @rank_zero_only
     def rewind(self, images_seen: int) -> None:

@@ -195,6 +195,11 @@ class WandbLogger(LightningWandbLogger):
             artifact.add_file(str(path))
             run.log_artifact(artifact, aliases=list(aliases))
 
+    @rank_zero_only
+    def log_alert(self, title: str, text: str, step: int) -> None:
+        """Sends a warning, which W&B shows with the run and mails to who wants that."""
+        self.experiment.alert(title=title, text=f"after {step:,} images: {text}", level="WARN")
+
     def _staged_here(self) -> AbstractContextManager[None]:
         """Inside, what is to be uploaded is copied into the run directory, not the home."""
         return environment(WANDB_DATA_DIR=str(self.context.run.path.resolve() / "wandb"))
