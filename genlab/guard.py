@@ -96,6 +96,12 @@ def check_hydra(cfg: "DictConfig", typed: Sequence[str] = ()) -> None:
         value = OmegaConf.select(cfg, path, default=None)
         if value and not any(path == key or key.startswith(f"{path}.") for key in keys):
             errors.append(f"{path}={word(value)}: counts only when typed on the command line")
+    subdir = content["sweep"]["subdir"]
+    if subdir != ".":
+        errors.append(
+            f"hydra.sweep.subdir={word(subdir)}: leave it out; jobs lie in directories that are "
+            "named by a hash of their overrides"
+        )
     for name in content["job"].get("env_set", {}):
         if not str(name).startswith(ENVIRONMENT) and name not in ENVIRONMENT_NAMES:
             errors.append(

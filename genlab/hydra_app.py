@@ -15,20 +15,24 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from genlab.allow import PACKAGES, THIRD_PARTY
+from genlab.composition import CheckedLoader
 from genlab.config import check, config_dir, trust_modules
 from genlab.errors import ConfigError, GenlabError
-from genlab.guard import LOGGING, PLUGINS, check_hydra
+from genlab.guard import LOGGING, PLUGINS
 from genlab.messages import explain, printable
-from genlab.overrides import check_overrides, key_of, value_of
-from genlab.suggest import unknown_key
+from genlab.overrides import check_overrides, value_of
+from genlab.sweeps.engine import Engine
+from genlab.sweeps.supervise import Supervisor
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["CheckedLoader", "Job", "parse", "run"]
+__all__ = ["Job", "parse", "run"]
 
 
-def run(command: str, argv: Sequence[str], original: Sequence[str]) -> None:
+def run(
+    command: str, argv: Sequence[str], original: Sequence[str], resume: Path | None = None
+) -> None:
     """Runs a command under Hydra.
 
     Args:
@@ -36,6 +40,7 @@ def run(command: str, argv: Sequence[str], original: Sequence[str]) -> None:
         argv: The words after it.
         original: The whole sys.argv: Lightning's launcher starts the other processes of a
             distributed run with it, so it is there again when the job runs.
+        resume: The sweep that this command line made, to go on with.
 
     Raises:
         GenlabError: Something the user can mend.
@@ -65,8 +70,13 @@ def run(command: str, argv: Sequence[str], original: Sequence[str]) -> None:
 
     main = hydra.main(config_path=str(config_dir()), config_name=command, **versioned(trust))
     sys.argv = [original[0], *args.flags, *args.overrides]
+    flags = [word for word in args.flags if word not in ("--multirun", "-m")]
+    engine = Engine(command, args.overrides, flags, resume, job.employ)
     try:
-        with replaced(Hydra, "create_main_hydra2", create_checked):
+        with (
+            replaced(Hydra, "create_main_hydra2", create_checked),
+            engine.installed(),
+        ):
             main(job)()
     finally:
         sys.argv = list(original)
@@ -135,6 +145,7 @@ class Job:
     """
 
     error: Exception | None = None
+    supervisor: Supervisor | None = None
 
     def __init__(
         self, command: str, argv: tuple[str, ...], trust: tuple[str, ...], folder: str | None
@@ -144,6 +155,10 @@ class Job:
         self.argv = argv
         self.trust = trust
         self.folder = str(Path(folder).resolve().parent) if folder else None
+
+    def employ(self, supervisor: Supervisor) -> None:
+        """Leaves the jobs of a sweep to a supervisor, which starts a process for each."""
+        self.supervisor = supervisor
 
     def reach(self) -> None:
         """Puts the user's modules within reach, if there are any that the user trusts.
@@ -155,11 +170,13 @@ class Job:
                 if place is not None and place not in sys.path:
                     sys.path.append(place)
 
-    def __call__(self, cfg: "DictConfig") -> float | None:
+    def __call__(self, cfg: "DictConfig") -> Any:
         """Runs the command; an error of a single run is kept for `run` to raise."""
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
+        if self.supervisor is not None:
+            return self.supervisor(HydraConfig.get().overrides.task)
         sys.argv = list(self.argv)
         self.reach()
         trust_modules(self.trust)
@@ -176,151 +193,3 @@ class Job:
                 raise
             self.error = error  # Hydra would print the overrides, secrets and all
             return None
-
-
-class CheckedLoader:
-    """Hydra's config loader, whose configs are checked before Hydra acts on them.
-
-    Args:
-        loader: Hydra's own.
-        command: The command whose schema a job's config must fit.
-        typed: The overrides of the command line.
-        runs: Whether jobs will run; a config that is only shown may be incomplete.
-        multirun: Whether the command line asks for a sweep.
-    """
-
-    def __init__(
-        self, loader: Any, command: str, typed: tuple[str, ...], runs: bool, multirun: bool
-    ):
-        self.loader = loader
-        self.command = command
-        self.typed = typed
-        self.runs = runs
-        self.multirun = multirun
-        self.ahead: tuple[list[str], DictConfig | Exception] | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "loader":  # not set yet: a copy is being unpickled
-            raise AttributeError(name)
-        return getattr(self.loader, name)
-
-    def get_mode(self, config_name: str | None, overrides: list[str]) -> Any:
-        """Whether the config asks for a sweep; Hydra 1.4 asks this way, and composes nothing."""
-        parsed = self.loader.parse_overrides(config_name, overrides)
-        return self.loader.get_mode(config_name, overrides, parsed)
-
-    def load_configuration(
-        self,
-        config_name: str | None,
-        overrides: list[str],
-        run_mode: Any,
-        from_shell: bool = True,
-        validate_sweep_overrides: bool = True,
-    ) -> "DictConfig":
-        """Composes, explains what cannot be composed, and checks the result."""
-        from hydra.types import RunMode
-
-        def compose(chosen: Sequence[str], mode: Any, validate: bool = True) -> "DictConfig":
-            cfg: DictConfig = self.loader.load_configuration(
-                config_name, list(chosen), mode, from_shell, validate
-            )
-            return cfg
-
-        if not validate_sweep_overrides:
-            return self.composed_for_mode(compose, overrides, run_mode)
-        if run_mode == RunMode.RUN and self.ahead is not None and overrides == self.ahead[0]:
-            if isinstance(self.ahead[1], Exception):
-                raise self.ahead[1]
-            cfg = self.ahead[1]
-            cfg.hydra.mode = RunMode.RUN
-            cfg.hydra.overrides.hydra.append("hydra.mode=RUN")
-        else:
-            cfg = self.composed(compose, overrides, run_mode)
-        if self.runs and run_mode == RunMode.RUN:
-            check(cfg, self.command)
-        elif self.runs:
-            for chosen in each_value(self.loader, cfg, overrides):
-                check(self.composed(compose, chosen, RunMode.RUN), self.command)
-        return cfg
-
-    def composed_for_mode(self, compose: Any, overrides: list[str], mode: Any) -> "DictConfig":
-        """Composes for Hydra's question whether the config asks for a sweep.
-
-        Hydra then composes all over again. So this is composed as for a single run, which it most
-        often is, and what came of it is kept.
-        """
-        from hydra.types import RunMode
-
-        if self.multirun:
-            raise ConfigError("asked and answered")  # Hydra goes by the flag
-        try:
-            cfg = self.composed(compose, overrides, RunMode.RUN)
-        except Exception as error:
-            if re.search("Ambiguous value|requires --multirun|You must specify", str(error)):
-                cfg = compose(overrides, mode, False)  # right, if the config asks for a sweep
-                check_hydra(cfg, self.typed)
-                return cfg
-            self.ahead = ([*overrides, "hydra.mode=RUN"], error)
-            raise
-        if cfg.hydra.mode is None:
-            self.ahead = ([*overrides, "hydra.mode=RUN"], cfg)
-        return cfg
-
-    def load_sweep_config(
-        self, master_config: "DictConfig", sweep_overrides: list[str]
-    ) -> "DictConfig":
-        """Composes and checks the config of one job of a sweep."""
-        cfg: DictConfig = self.loader.load_sweep_config(master_config, sweep_overrides)
-        check_hydra(cfg, self.typed)
-        check(cfg, self.command)
-        return cfg
-
-    def composed(self, compose: Any, overrides: Sequence[str], mode: Any) -> "DictConfig":
-        """Composes; where keys are unknown, says for all of them what is known."""
-        from hydra.types import RunMode
-
-        unknown: list[str] = []
-        while True:
-            kept = [text for text in overrides if text not in unknown]
-            try:
-                cfg: DictConfig = compose(kept, mode)
-                break
-            except Exception as error:
-                match = re.search(r"Could not override '([^']+)'", str(error))
-                culprit = [text for text in kept if match and key_of(text) == match[1]]
-                if not culprit:
-                    raise
-                unknown += culprit
-        check_hydra(cfg, self.typed)
-        if unknown:
-            lines = [unknown_key(text, cfg) for text in unknown]
-            try:
-                if self.runs and mode == RunMode.RUN:
-                    check(cfg, self.command)
-            except ConfigError as error:
-                lines.append(str(error))
-            raise ConfigError("\n".join(lines))
-        return cfg
-
-
-def each_value(loader: Any, cfg: "DictConfig", overrides: Sequence[str]) -> list[list[str]]:
-    """Jobs that together have each value of a sweep at least once: far fewer than all of them.
-
-    Hydra composes all jobs, too, but only after it has written into the sweep's directory.
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    params = cfg.hydra.sweeper.get("params") or {}
-    texts = [f"{key}={value}" for key, value in params.items()]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides([*texts, *overrides])
-    values: dict[str, list[str]] = {}
-    for override in parsed:
-        key = override.get_key_element()
-        if not override.is_sweep_override():
-            values[key] = [override.input_line or ""]
-        elif override.is_discrete_sweep():
-            values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
-    first = {key: choices[0] for key, choices in values.items()}
-    jobs = [first]
-    jobs += [{**first, key: value} for key, choices in values.items() for value in choices[1:]]
-    return [list(job.values()) for job in jobs]

@@ -92,6 +92,7 @@ class Train:
     init_from: str | None = None
     freeze: list[str] = field(default_factory=list)
     group: str | None = None
+    objective: str | list[str] | None = None
     tags: list[str] = field(default_factory=list)
     notes: str | None = None
     trust: list[str] = field(default_factory=list)

@@ -16,6 +16,7 @@ HYDRA_COMMANDS = {
 }
 COMMANDS = {
     **HYDRA_COMMANDS,
+    "sweep": "go on with a sweep, or see how it goes: genlab sweep status DIR",
     "compare": "rank runs that can be compared: genlab compare runs",
     "dashboard": "the local dashboard of all runs, without an account",
     "list": "what there is to choose: genlab list models",

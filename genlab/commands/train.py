@@ -30,6 +30,7 @@ from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.runs import Run, create_run, find_run, mark_run, write_json
+from genlab.sweeps.supervise import JOB_DIRECTORY
 from genlab.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from genlab.training.evaluation import Evaluator
 from genlab.training.loggers import (
@@ -214,17 +215,11 @@ def own_directory(cfg: DictConfig, first: bool) -> Run:
     if not first:
         return Run(Path(os.environ[RUN_DIRECTORY]))
     choices = HydraConfig.get().runtime.choices
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
-        place = mark_run(
-            Path(HydraConfig.get().runtime.output_dir),
-            model=choices["model"],
-            data=choices["data"],
-            seed=cfg.seed,
-        )
+    model, data = str(choices["model"]), str(choices["data"])
+    if JOB_DIRECTORY in os.environ:
+        place = mark_run(Path(os.environ[JOB_DIRECTORY]), model=model, data=data, seed=cfg.seed)
     else:
-        place = create_run(
-            Path(cfg.root), cfg.name, str(choices["model"]), str(choices["data"]), cfg.seed
-        )
+        place = create_run(Path(cfg.root), cfg.name, model, data, cfg.seed)
     os.environ[RUN_DIRECTORY] = str(place.path)
     save_config(cfg, place.config_file)
     write_json(place.path / "environment.json", environment())

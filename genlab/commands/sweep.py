@@ -1,0 +1,170 @@
+"""genlab sweep: how a sweep goes, and going on with one that was cut off."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genlab.commands.parser import Parser
+from genlab.errors import ConfigError, nearest
+from genlab.overrides import key_of
+from genlab.redact import REDACTED
+from genlab.runs import Run
+from genlab.sweeps.manifest import Job, Sweep
+
+__all__ = ["run"]
+
+MAY_CHANGE = ("hydra/launcher", "hydra.launcher.", "trainer.threads")
+"""What another machine may need otherwise; any other key would make other jobs."""
+
+COLOURS = {"done": "green", "running": "cyan", "failed": "red", "killed": "red"}
+
+
+def run(argv: Sequence[str]) -> int:
+    """Shows a sweep, or goes on with it; loads no torch.
+
+    Raises:
+        GenlabError: There is no such sweep, or jobs of it are not done in the end.
+    """
+    parser = Parser(prog="genlab sweep", description="How a sweep goes, and going on with it.")
+    actions = parser.add_subparsers(dest="action", required=True, parser_class=Parser)
+    status = actions.add_parser("status", help="the jobs and what became of each")
+    status.add_argument("sweep", metavar="DIR", help="the sweep's directory, or last")
+    status.add_argument("--root", default="runs", help="where to look for the last one")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    resume = actions.add_parser(
+        "resume", help="run what is missing or failed; half-done jobs go on from their checkpoints"
+    )
+    resume.add_argument("sweep", metavar="DIR", help="the sweep's directory, or last")
+    resume.add_argument("--root", default="runs", help="where to look for the last one")
+    resume.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE",
+        help="another launcher, and secrets, which are not kept",
+    )  # fmt: skip
+    args = parser.parse_args(argv)
+    sweep = find(args.sweep, Path(args.root))
+    if args.action == "resume":
+        go_on(sweep, args.overrides)
+    elif args.json:
+        print(json.dumps(plain(sweep), indent=2))
+    else:
+        show(sweep)
+    return 0
+
+
+def find(text: str, root: Path) -> Sweep:
+    """The sweep that a user means by a path, a name under root, or ``last``.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    known = sorted(root.glob("*/sweep.json"), key=lambda file: file.stat().st_mtime)
+    if text in ("last", "latest"):
+        if not known:
+            raise ConfigError(f"{text}: there is no sweep under {root}; start with genlab train -m")
+        return Sweep.open(known[-1].parent)
+    for path in (Path(text), root / text):
+        if (path / "sweep.json").is_file():
+            return Sweep.open(path)
+    if not Path(text).exists():
+        names = [file.parent.name for file in known]
+        raise ConfigError(f"{text}: there is no such sweep{nearest(Path(text).name, names)}")
+    return Sweep.open(Path(text))
+
+
+def go_on(sweep: Sweep, more: Sequence[str]) -> None:
+    """Runs the sweep's command again, in the folder that it was started in.
+
+    Raises:
+        ConfigError: A key that may not change, or a secret that must be given again.
+    """
+    from genlab.hydra_app import run as run_hydra
+
+    facts = sweep.facts()
+    typed = [str(word) for word in facts["overrides"]]
+    given = {key_of(word) for word in more}
+    secret = {key_of(word) for word in typed if REDACTED in word}
+    for word in more:
+        key = key_of(word)
+        if key not in secret and not key.startswith(MAY_CHANGE):
+            raise ConfigError(
+                f"{key}: a sweep that goes on keeps its jobs; hydra/launcher, hydra.launcher.* and "
+                "trainer.threads may change"
+            )
+    if missing := sorted(secret - given):
+        raise ConfigError(f"{missing[0]}: is not kept; give it again: {missing[0]}=VALUE")
+    if not Path(facts["folder"]).is_dir():
+        raise ConfigError(f"{sweep.path}: was started in {facts['folder']}, which is not there")
+    os.chdir(facts["folder"])
+    words = [*facts["flags"], *(word for word in typed if key_of(word) not in given), *more]
+    run_hydra("train", ["-m", *words], ["genlab", "train", "-m", *words], resume=sweep.path)
+
+
+def plain(sweep: Sweep) -> dict[str, Any]:
+    """The sweep as JSON can hold it."""
+    jobs = sweep.jobs()
+    return {
+        "sweep": str(sweep.path),
+        "command": sweep.facts()["command"],
+        "states": counts(jobs),
+        "jobs": [job.line() | progress(sweep.run(job.id)) for job in jobs],
+    }
+
+
+def counts(jobs: Sequence[Job]) -> dict[str, int]:
+    """How many jobs are in each state."""
+    states = [job.state for job in jobs]
+    return {state: states.count(state) for state in dict.fromkeys(states)}
+
+
+def progress(run: Run) -> dict[str, Any]:
+    """How far a run is: the images seen of its last logged line."""
+    try:
+        with run.metrics_file.open("rb") as file:
+            file.seek(max(0, run.metrics_file.stat().st_size - 4000))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return {"images_seen": 0}
+    for line in reversed(lines):
+        try:
+            return {"images_seen": int(json.loads(line)["images_seen"])}
+        except (ValueError, KeyError, TypeError):
+            continue  # half a line: it is being written, or was cut off
+    return {"images_seen": 0}
+
+
+def show(sweep: Sweep) -> None:
+    """Prints a table of the jobs, and what to type next."""
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    jobs = sweep.jobs()
+    where = Run(sweep.path).shown()
+    tally = ", ".join(f"{number} {state}" for state, number in counts(jobs).items())
+    table = Table(title=f"{where}: {tally or 'no jobs yet'}", title_justify="left")
+    for name in ("job", "what it varies", "state", "images", "seconds", "best", "starts", "why"):
+        table.add_column(name, overflow="fold")
+    common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+    for job in jobs:
+        best = job.metrics.get("best")
+        table.add_row(
+            job.id,
+            " ".join(word for word in job.overrides if word not in common),
+            Text(job.state, style=COLOURS.get(job.state, "")),
+            f"{progress(sweep.run(job.id))['images_seen']:,}",
+            f"{job.seconds:.0f}" if job.seconds else "",
+            "" if best is None else f"{best:.4g}",
+            str(len(job.attempts)),
+            job.reason or "",
+        )
+    width = None if sys.stdout.isatty() else 140
+    console = Console(width=width, highlight=False)
+    console.print(table)
+    if any(job.state not in ("done", "running") for job in jobs):
+        console.print(f"Next:\n  genlab sweep resume {where}", markup=False, soft_wrap=True)
+    elif jobs and all(job.state == "done" for job in jobs):
+        console.print(f"Next:\n  genlab compare {where}", markup=False, soft_wrap=True)

@@ -1,0 +1,91 @@
+"""What a sweep can not do, found before its first job starts."""
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from genlab.errors import ConfigError
+from genlab.sweeps.objective import keys_of
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+__all__ = ["check_directions", "check_engines", "check_job"]
+
+EXTRAS = {
+    "hydra_joblib_launcher": "joblib",
+    "hydra_submitit_launcher": "slurm",
+    "hydra_ray_launcher": "ray",
+    "hydra_optuna_sweeper": "optuna",
+}
+"""The plugins of Hydra, and the extra of genlab's that brings each."""
+
+
+def check_engines(cfg: "DictConfig") -> None:
+    """Refuses a launcher or a sweeper that is not installed.
+
+    Args:
+        cfg: A composed config with Hydra's own section.
+
+    Raises:
+        ConfigError: Names the extra to install.
+    """
+    for kind in ("launcher", "sweeper"):
+        target = str(cfg.hydra[kind].get("_target_"))
+        package = target.split(".")[1] if target.startswith("hydra_plugins.") else None
+        if package in EXTRAS and importlib.util.find_spec(f"hydra_plugins.{package}") is None:
+            extra = EXTRAS[package]
+            name = str(cfg.hydra.runtime.choices.get(f"hydra/{kind}", extra))
+            raise ConfigError(
+                f"hydra/{kind}={name}: not installed; pip install 'genlab[{extra}]' brings it"
+            )
+
+
+def check_job(cfg: "DictConfig") -> None:
+    """Refuses a job that a sweep cannot run.
+
+    Raises:
+        ConfigError: It wants several devices, or another run's directory.
+    """
+    devices, strategy = cfg.trainer.devices, str(cfg.trainer.strategy)
+    if devices == 1 and strategy.startswith("ddp"):
+        raise ConfigError(f"trainer.strategy={strategy}: {ONE_DEVICE}; leave it at auto")
+    if devices not in (1, "auto") and (isinstance(devices, int) or len(devices) != 1):
+        raise ConfigError(f"trainer.devices={devices}: {ONE_DEVICE}")
+    if cfg.run is not None:
+        raise ConfigError(f"run={cfg.run}: a sweep starts new runs; leave -m out to resume one")
+
+
+ONE_DEVICE = (
+    "a job of a sweep has one device, as each process of a distributed job would start the sweep "
+    "again; train on several devices without -m"
+)
+
+
+def optimizes(cfg: "DictConfig") -> bool:
+    """Whether the sweeper is one that optimizes, and not a grid."""
+    return "optuna" in str(cfg.hydra.sweeper.get("_target_"))
+
+
+def check_directions(cfg: "DictConfig") -> None:
+    """Refuses directions that do not fit the objective.
+
+    Args:
+        cfg: A job's config with Hydra's own section.
+
+    Raises:
+        ConfigError: There are more objectives than directions, or fewer.
+    """
+    keys = keys_of(cfg.get("objective")) or ("best",)
+    if not optimizes(cfg):
+        return
+    direction = cfg.hydra.sweeper.get("direction")
+    directions = [direction] if isinstance(direction, str) else list(direction)
+    wrong = [d for d in directions if str(d) not in ("minimize", "maximize")]
+    if wrong:
+        raise ConfigError(f"hydra.sweeper.direction={wrong[0]}: minimize or maximize")
+    if len(keys) != len(directions):
+        example = ",".join(["minimize"] * len(keys))
+        raise ConfigError(
+            f"hydra.sweeper.direction={direction}: one direction is needed for each of "
+            f"{', '.join(keys)}: hydra.sweeper.direction=[{example}]"
+        )
