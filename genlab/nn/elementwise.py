@@ -1,0 +1,102 @@
+"""Monotone functions of single numbers, whose parameters a network emits."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from genlab.nn.invertible import bounded, sum_rest
+from genlab.nn.spline import knots, rational_quadratic, rational_quadratic_inverse
+
+__all__ = ["Additive", "Affine", "Elementwise", "ElementwiseName", "Spline", "make_elementwise"]
+
+ElementwiseName = Literal["additive", "affine", "spline"]
+
+
+class Elementwise(ABC):
+    """A monotone function of each number; parameters that are all 0 give the identity.
+
+    Attributes:
+        size: P, the number of parameters of one number.
+    """
+
+    size: int
+
+    @abstractmethod
+    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """Values ``(B, C, ...)`` and the log-determinant ``(B,)``; params ``(B, P, C, ...)``."""
+
+    @abstractmethod
+    def inverse(self, y: Tensor, params: Tensor) -> Tensor:
+        """What `forward` maps to y."""
+
+
+class Additive(Elementwise):
+    """``x + shift``: volume-preserving (Dinh et al. 2015, NICE)."""
+
+    size = 1
+
+    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """As `Elementwise.forward`; the volume stays."""
+        return x + params[:, 0], x.new_zeros(len(x))
+
+    def inverse(self, y: Tensor, params: Tensor) -> Tensor:
+        """As `Elementwise.inverse`."""
+        return y - params[:, 0]
+
+
+class Affine(Elementwise):
+    """``x exp(log_scale) + shift`` with the log-scale inside ``[-limit, limit]``.
+
+    An unbounded scale is what lets inverses of trained flows overflow.
+    """
+
+    size = 2
+
+    def __init__(self, limit: float = 2.0):
+        self.limit = limit
+
+    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """As `Elementwise.forward`."""
+        log_scale = bounded(params[:, 1], self.limit)
+        return torch.addcmul(params[:, 0], x, log_scale.exp()), sum_rest(log_scale)
+
+    def inverse(self, y: Tensor, params: Tensor) -> Tensor:
+        """As `Elementwise.inverse`."""
+        return (y - params[:, 0]) * (-bounded(params[:, 1], self.limit)).exp()
+
+
+class Spline(Elementwise):
+    """A shift and scale, then a rational-quadratic spline with the identity as its tails.
+
+    Args:
+        bins: K, of the spline.
+        bound: The spline covers ``[-bound, bound]``.
+        limit: Of the log-scale.
+    """
+
+    def __init__(self, bins: int = 8, bound: float = 4.0, limit: float = 2.0):
+        self.affine, self.bound = Affine(limit), bound
+        self.size = self.affine.size + 3 * bins - 1
+
+    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """As `Elementwise.forward`."""
+        x, log_det = self.affine.forward(x, params[:, : self.affine.size])
+        y, log_slope = rational_quadratic(x, *self._knots(params), self.bound)
+        return y, log_det + sum_rest(log_slope)
+
+    def inverse(self, y: Tensor, params: Tensor) -> Tensor:
+        """As `Elementwise.inverse`."""
+        x = rational_quadratic_inverse(y, *self._knots(params), self.bound)
+        return self.affine.inverse(x, params[:, : self.affine.size])
+
+    def _knots(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return knots(params[:, self.affine.size :], self.bound)
+
+
+def make_elementwise(name: ElementwiseName, *, bins: int = 8) -> Elementwise:
+    """The function that a coupling's YAML names."""
+    if name == "additive":
+        return Additive()
+    return Affine() if name == "affine" else Spline(bins)
