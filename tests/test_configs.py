@@ -1,6 +1,7 @@
 """Every file under configs/: it composes, passes the check, promises something, and builds."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -115,11 +116,12 @@ def test_a_family_brings_its_optimizer_and_the_user_has_the_last_word():
 @pytest.mark.parametrize("name", sorted(f.stem for f in FILES if str(f.parent) == "optimizer"))
 def test_every_optimizer_steps(name):
     make = instantiate(composed(f"optimizer={name}").optimizer)
-    weight = torch.nn.Parameter(torch.ones(3))
-    optimizer = make([weight])
-    weight.square().sum().backward()
-    optimizer.step()
-    assert (weight < 1).all()
+    for each in make.values() if isinstance(make, Mapping) else [make]:  # one for each player
+        weight = torch.nn.Parameter(torch.ones(3))
+        optimizer = each([weight])
+        weight.square().sum().backward()
+        optimizer.step()
+        assert (weight < 1).all()
 
 
 @pytest.mark.parametrize("name", sorted(f.stem for f in FILES if str(f.parent) == "scheduler"))

@@ -11,6 +11,8 @@ from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.models.gan_objectives import ObjectiveName, make_objective
 from genlab.models.gan_penalties import gradient_penalty, gradients, zero_centred_penalty
+from genlab.nn.ada import AdaptiveAugment
+from genlab.nn.diffaugment import DiffAugment
 from genlab.nn.scaling import from_signed, to_signed
 from genlab.types import Batch, ImageSpec, Loss
 
@@ -29,6 +31,8 @@ class Rules:
     gradient_penalty: float = 0.0
     n_dis: int = 1
     packing: int = 1
+    augment: AugmentName = "none"
+    target: float = 0.6
     reuse: bool = True
 
 
@@ -68,6 +72,10 @@ class Adversarial(GenerativeModel):
         self.code, self.rules = code, rules
         self.generator, self.discriminator = generator, discriminator
         self.objective = make_objective(rules.objective)
+        self.augment: DiffAugment | AdaptiveAugment | None = None
+        if rules.augment != "none":
+            ada = rules.augment == "ada"
+            self.augment = AdaptiveAugment(rules.target) if ada else DiffAugment()
         self._drawn: list[tuple[int, int, Tensor, Tensor]] = []
 
     # ------------------------------------------------------------------------------------------
@@ -84,7 +92,9 @@ class Adversarial(GenerativeModel):
         return to_signed(batch.x, self.spec.levels)
 
     def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Logits of images: of as many at a time as are judged together."""
+        """Logits of images, augmented while training, as many at a time as are judged together."""
+        if self.augment is not None and self.training:
+            x = self.augment(x)
         m = self.rules.packing
         if m > 1:
             if len(x) % m:
@@ -132,10 +142,13 @@ class Adversarial(GenerativeModel):
             # Every k-th step with k times the weight (StyleGAN2, arXiv:1912.04958, section 3.1).
             parts["r1"] = zero_centred_penalty(on_real, slope)
             total = total + rules.r1 * rules.r1_interval * parts["r1"]
+        if isinstance(self.augment, AdaptiveAugment):
+            parts["augment"] = self.augment.p
+            self.augment.observe(on_real)
         if rules.gradient_penalty:
             parts["gradient_penalty"] = gradient_penalty(lambda x: self.judge(x, y), real, fake)
             total = total + rules.gradient_penalty * parts["gradient_penalty"]
-        return Loss(total, {name: part.detach() for name, part in parts.items()})
+        return Loss(total, {name: part.detach().clone() for name, part in parts.items()})
 
     def generator_loss(self, batch: Batch, y: Tensor | None) -> Loss:
         """The objective."""
@@ -146,9 +159,11 @@ class Adversarial(GenerativeModel):
         return Loss(self.objective.generator(on_fake, on_real), {})
 
     def after_step(self, player: str) -> None:
-        """What was generated with the generator's old weights is of no use to its new ones."""
+        """Forgets what the generator's old weights made, and adapts the augmentation."""
         if player == "generator":
             self._drawn = []
+        elif player == "discriminator" and isinstance(self.augment, AdaptiveAugment):
+            self.augment.update()
 
     def generate_ahead(self, batch: Batch, y: Tensor | None) -> Tensor:
         """Images for the discriminator, without a graph; the generator's turn finds its own."""

@@ -1,10 +1,10 @@
 """Generative adversarial networks with generator and discriminator of one pass each."""
 
 from genlab.errors import ConfigError
-from genlab.models.adversarial import Adversarial, Rules
+from genlab.models.adversarial import Adversarial, AugmentName, Rules
 from genlab.models.gan_objectives import ObjectiveName
 from genlab.nn.players import Players, PlayersName
-from genlab.ranges import NonNegativeFloat, PositiveInt
+from genlab.ranges import NonNegativeFloat, PositiveInt, Probability
 from genlab.types import ImageSpec
 
 __all__ = ["GAN"]
@@ -29,6 +29,9 @@ class GAN(Adversarial):
         gradient_penalty: Weight of the penalty between real and generated images (WGAN-GP).
         n_dis: Discriminator steps for one step of the generator.
         packing: Images that the discriminator judges together (Lin et al. 2018, PacGAN).
+        augment: What the discriminator sees is changed: ``none``, ``diffaugment`` (Zhao et al.
+            2020) or ``ada`` (Karras et al. 2020: as often as its overfitting calls for).
+        target: Overfitting, the mean sign of the logits of real images, that ``ada`` aims at.
         conditional: Model p(x | y): the discriminator projects on the label, the generator's
             normalizations depend on it.
         reuse: Judge the same generated images in both players' turns, rather than draw new ones.
@@ -53,6 +56,8 @@ class GAN(Adversarial):
         gradient_penalty: NonNegativeFloat = 0.0,
         n_dis: PositiveInt = 1,
         packing: PositiveInt = 1,
+        augment: AugmentName = "none",
+        target: Probability = 0.6,
         conditional: bool = False,
         reuse: bool = True,
     ):
@@ -90,6 +95,8 @@ class GAN(Adversarial):
                 gradient_penalty=gradient_penalty,
                 n_dis=n_dis,
                 packing=packing,
+                augment=augment,
+                target=target,
                 reuse=reuse,
             ),
         )

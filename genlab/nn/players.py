@@ -3,19 +3,22 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import nn
 
+from genlab.errors import ConfigError
 from genlab.nn.conv import pyramid
 from genlab.nn.dcgan import ConvDiscriminator, ConvGenerator, initialize_normal
 from genlab.nn.doubling import doublings
 from genlab.nn.gan_mlp import MLPDiscriminator, MLPGenerator
+from genlab.nn.sngan import ResDiscriminator, ResGenerator
 from genlab.nn.spectral import spectrally_normalized
 from genlab.types import ImageSpec
 
 __all__ = ["Players", "PlayersName"]
 
-PlayersName = Literal["auto", "mlp", "conv", "dcgan"]
-SMALLEST = 8  # pixels of the long side from which on `auto` takes convolutions
+PlayersName = Literal["auto", "mlp", "conv", "dcgan", "resnet", "attention"]
+SMALLEST = 8  # pixels of the short side from which on there is something to convolve
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,9 @@ class Players:
     Args:
         network: ``mlp``: ``depth`` hidden layers of ``hidden`` units. ``conv``: shaped as a DCGAN,
             for images of any size. ``dcgan``: as published, with batch normalization in the
-            discriminator, too. ``auto``: ``conv``, or ``mlp`` for images below 8 pixels.
+            discriminator, too. ``resnet``: as in SNGAN, all maps of ``width`` channels.
+            ``attention``: as in SAGAN, the same with self-attention, and the generator spectrally
+            normalized, too. ``auto``: ``conv``, or ``mlp`` for images below 8 pixels.
         latent: Length of a code.
         width: Channels at the largest size.
         hidden: Units of a hidden layer (mlp).
@@ -52,7 +57,7 @@ class Players:
         """
         network = self.network
         if network == "auto":
-            network = "conv" if max(spec.height, spec.width) >= SMALLEST else "mlp"
+            network = "conv" if min(spec.height, spec.width) >= SMALLEST else "mlp"
         generator, discriminator = getattr(self, network)(spec)
         return generator, spectrally_normalized(discriminator) if self.spectral else discriminator
 
@@ -72,7 +77,12 @@ class Players:
         return generator, discriminator
 
     def conv(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
-        """Convolutions down to at most 8 pixels."""
+        """Convolutions down to at most 7 pixels."""
+        if min(spec.height, spec.width) < SMALLEST:
+            raise ConfigError(
+                f"model.network=conv needs sides of at least {SMALLEST} pixels; this data is "
+                f"{spec.height}x{spec.width}: model.network=mlp takes any size"
+            )
         return self._convolutions(spec, pyramid(*spec.shape[1:], smallest=7)[::-1], norm=False)
 
     def dcgan(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
@@ -82,6 +92,33 @@ class Players:
         for player in players:
             initialize_normal(player)
         return players
+
+    def resnet(self, spec: ImageSpec, attention: bool = False) -> tuple[nn.Module, nn.Module]:
+        """Residual blocks."""
+        classes, channels, width = self.num_classes, spec.channels, self.width
+        sizes = doublings(spec.height, spec.width, network=self.network)
+        generator = ResGenerator(
+            self.latent, channels, sizes, width=width, attention=attention, num_classes=classes
+        )
+        discriminator = ResDiscriminator(
+            channels,
+            sizes,
+            width=width,
+            attention=attention,
+            num_classes=classes,
+            packing=self.packing,
+        )
+        for player in (generator, discriminator):
+            for layer in player.modules():
+                if isinstance(layer, nn.Conv2d | nn.Linear):
+                    nn.init.xavier_uniform_(layer.weight)
+            player.to(memory_format=torch.channels_last)
+        return generator, discriminator
+
+    def attention(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
+        """Residual blocks and self-attention."""
+        generator, discriminator = self.resnet(spec, attention=True)
+        return spectrally_normalized(generator), discriminator
 
     def _convolutions(
         self, spec: ImageSpec, sizes: list[tuple[int, int]], norm: bool
