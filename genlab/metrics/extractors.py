@@ -24,6 +24,7 @@ EXTRACTORS = (
     "dinov2",
     "efficientnet",
     "pixels",
+    "plane",
 )
 
 Shape = tuple[int, int, int]
@@ -68,6 +69,10 @@ def build(name: str, shape: Shape, *, path: str | None = None, download: bool = 
             f"are {shape}; choose inception or pixels"
         )
     match name:
+        case "plane":
+            raise ConfigError(
+                "metrics.extractors=plane: it needs data whose modes are points, data=gaussians"
+            )
         case "digits" | "fashion":
             return ClassifierExtractor(name)
         case "stacked_digits":
@@ -90,6 +95,7 @@ def choose(
     paths: Mapping[str, str | None] | None = None,
     device: torch.device | str = "cpu",
     download: bool = True,
+    given: Extractor | None = None,
 ) -> list[Extractor]:
     """The extractors to evaluate with, ready to use.
 
@@ -102,6 +108,7 @@ def choose(
         paths: Weights files by name of the extractor.
         device: Where they will run.
         download: Whether missing weights may be downloaded.
+        given: An extractor that comes with the data set; it is what ``auto`` means then.
 
     Raises:
         ConfigError: An unknown name, or images of the wrong shape.
@@ -110,7 +117,14 @@ def choose(
     paths = paths or {}
     if names not in ("auto", "fast"):
         chosen = [names] if isinstance(names, str) else names
-        found = [build(n, shape, path=paths.get(n), download=download) for n in chosen]
+        found = [
+            given
+            if given is not None and n == given.name
+            else build(n, shape, path=paths.get(n), download=download)
+            for n in chosen
+        ]
+    elif given is not None:
+        found = [given]
     elif name := own(dataset, shape):
         found = [build(name, shape)]
     elif names == "fast" and torch.device(device).type == "cpu":

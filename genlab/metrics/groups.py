@@ -21,7 +21,7 @@ __all__ = ["BETTER", "GROUPS", "OWN", "Group"]
 Numbers = tuple[float | None, ...]
 """In the order of a group's names; None is what these images do not define."""
 
-OWN = ("digits", "fashion", "stacked_digits")
+OWN = ("digits", "fashion", "stacked_digits", "plane")
 """Extractors whose classes are those of the data, so that classes are modes."""
 
 BETTER: dict[str, str | None] = {
@@ -41,6 +41,7 @@ BETTER: dict[str, str | None] = {
     "vendi": "higher",
     "modes": "higher",
     "class_kl": "lower",
+    "quality": "higher",
     "nn_ratio": None,  # far below 1 are copies, far above 1 is off the data
     "authenticity": "higher",
 }
@@ -113,7 +114,13 @@ def _modes(x: Features, real: RealImages, seed: int) -> Numbers:
     if real.extractor.name == "stacked_digits":
         return stacked_modes(x.logits)
     shares = class_shares(x.logits)
-    return mode_count(shares), class_kl(shares, real.shares)
+    modes = shares[:-1] if real.extractor.name == "plane" else shares  # the last is no mode
+    return mode_count(modes), class_kl(shares, real.shares)
+
+
+def _quality(x: Features, real: RealImages, seed: int) -> Numbers:
+    assert x.logits is not None
+    return (1 - float(class_shares(x.logits)[-1]),)
 
 
 def _memorization(x: Features, real: RealImages, seed: int) -> Numbers:
@@ -143,6 +150,7 @@ GROUPS = {
     "mmd": Group(("mmd",), _mmd),
     "vendi": Group(("vendi",), _vendi),
     "modes": Group(("modes", "class_kl"), _modes, lambda extractor: extractor.name in OWN),
+    "quality": Group(("quality",), _quality, lambda extractor: extractor.name == "plane"),
     "memorization": Group(("nn_ratio", "authenticity"), _memorization),
 }
 """Every metric that a config can ask for, but for `likelihood`."""

@@ -46,12 +46,14 @@ class Reference:
         test: The test split, likewise.
         fingerprint: sha256 of the data's contents.
         name: Name of the data set.
+        extractor: One that comes with the data set, if there is one.
     """
 
     train: Tensor
     test: Tensor
     fingerprint: str
     name: str
+    extractor: Extractor | None = None
 
     def __post_init__(self) -> None:
         check_images(self.train, f"{self.name} train")

@@ -34,7 +34,7 @@ class Suite:
         extractors: ``auto`` (the data set's own classifier where there is one, else Inception
             where its weights are, else pixels), ``fast`` (``auto``, but never Inception on a
             CPU), or one or more names: digits, fashion, stacked_digits, inception, dinov2,
-            efficientnet, pixels.
+            efficientnet, pixels, plane (of data whose modes are points).
         metrics: Names of `GROUPS`, and ``likelihood``.
         n_samples: Samples to draw; None is what the extractors' protocols ask for: 50,000 for
             inception and dinov2, 26,000 for stacked_digits, else 10,000.
@@ -94,7 +94,11 @@ class Suite:
         return {name: GROUPS[name] for name in self.metrics if name in GROUPS}
 
     def extractors(
-        self, dataset: str, shape: tuple[int, int, int], device: torch.device | str = "cpu"
+        self,
+        dataset: str,
+        shape: tuple[int, int, int],
+        device: torch.device | str = "cpu",
+        given: Extractor | None = None,
     ) -> list[Extractor]:
         """The extractors of a run, ready to use: call it before training starts.
 
@@ -105,7 +109,13 @@ class Suite:
         if not self.groups:
             return []
         return choose(
-            self.names, dataset, shape, paths=self.paths, device=device, download=self.download
+            self.names,
+            dataset,
+            shape,
+            paths=self.paths,
+            device=device,
+            download=self.download,
+            given=given,
         )
 
     def count(self, extractors: list[Extractor]) -> int:
@@ -160,7 +170,9 @@ class Suite:
         with isolated_rng(key(self.seed, "evaluation")):
             if sampler is not None and self.groups:
                 if extractors is None:
-                    extractors = self.extractors(reference.name, reference.shape, device)
+                    extractors = self.extractors(
+                        reference.name, reference.shape, device, reference.extractor
+                    )
                 self._distances(report, sampler, reference, extractors, device, progress)
             if likelihood is not None and "likelihood" in self.metrics:
                 report.values += measure_likelihood(
@@ -197,7 +209,7 @@ class Suite:
         check_images(images, "images")
         order = torch.randperm(len(images), generator=stream(self.seed, "images"))
         parts = iter(order.split(self.batch))
-        extractors = self.extractors(reference.name, reference.shape, device)
+        extractors = self.extractors(reference.name, reference.shape, device, reference.extractor)
         once = copy(self)
         once.n_samples, once.seeds = min(self.count(extractors), len(images)), 1
         return once.run(

@@ -7,12 +7,15 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from genlab.data.gaussians import Gaussians
+from genlab.data.images import ImageData
 from genlab.data.loader import redrawn
 from genlab.data.module import ImageDataModule
 from genlab.data.transforms import to_bytes
 from genlab.errors import ConfigError
 from genlab.metrics.features import Extractor
 from genlab.metrics.likelihood import Likelihood
+from genlab.metrics.plane import PlaneExtractor
 from genlab.metrics.progress import Progress, quiet
 from genlab.metrics.real import Reference
 from genlab.metrics.report import Report
@@ -59,7 +62,8 @@ class Evaluator:
         """
         if str(device) not in self._extractors:
             spec = self.data.spec
-            found = self.suite.extractors(self.data.source.name, spec.shape, device)
+            source = self.data.source
+            found = self.suite.extractors(source.name, spec.shape, device, given_by(source))
             self._extractors[str(device)] = found
         return self._extractors[str(device)]
 
@@ -135,8 +139,19 @@ def reference_of(data: ImageDataModule) -> Reference:
         test = redrawn(source, source.load("test"), data.split_seed, "test")
     levels = data.spec.levels
     return Reference(
-        to_bytes(train.x, levels), to_bytes(test.x, levels), data.fingerprint, data.source.name
+        to_bytes(train.x, levels),
+        to_bytes(test.x, levels),
+        data.fingerprint,
+        data.source.name,
+        given_by(data.source),
     )
+
+
+def given_by(source: ImageData) -> Extractor | None:
+    """The extractor that comes with a data set whose modes are points of the plane."""
+    if isinstance(source, Gaussians):
+        return PlaneExtractor(source.points, source.centres, source.std)
+    return None
 
 
 class QuickMetrics(Every):
