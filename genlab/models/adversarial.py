@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ class Rules:
     r1: float = 0.0
     r1_interval: int = 16
     gradient_penalty: float = 0.0
+    drift: float = 0.0
     n_dis: int = 1
     packing: int = 1
     augment: AugmentName = "none"
@@ -56,7 +57,7 @@ class Adversarial(GenerativeModel):
         ConfigError: Rules that exclude each other.
     """
 
-    players = ("discriminator", "generator")
+    players: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
 
     def __init__(
         self,
@@ -93,16 +94,22 @@ class Adversarial(GenerativeModel):
 
     def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Logits of images, augmented while training, as many at a time as are judged together."""
+        return self.discriminator(self.prepared(x), y)
+
+    def shown(self, x: Tensor) -> Tensor:
+        """Generated images as uint8 of full size."""
+        return from_signed(x, self.spec.levels)
+
+    def prepared(self, x: Tensor) -> Tensor:
+        """Images as the discriminator takes them: augmented, and packed into channels."""
         if self.augment is not None and self.training:
             x = self.augment(x)
         m = self.rules.packing
-        if m > 1:
-            if len(x) % m:
-                raise ConfigError(
-                    f"data.batch_size={len(x)}: model.packing={m} needs a multiple of {m}"
-                )
-            x = x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:])
-        return self.discriminator(x, y)
+        if len(x) % m:
+            raise ConfigError(
+                f"data.batch_size={len(x)}: model.packing={m} needs a multiple of {m}"
+            )
+        return x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]) if m > 1 else x
 
     # ------------------------------------------------------------------------------------------
     # Losses
@@ -145,6 +152,9 @@ class Adversarial(GenerativeModel):
         if isinstance(self.augment, AdaptiveAugment):
             parts["augment"] = self.augment.p
             self.augment.observe(on_real)
+        if rules.drift:
+            parts["drift"] = on_real.square().mean()
+            total = total + rules.drift * parts["drift"]
         if rules.gradient_penalty:
             parts["gradient_penalty"] = gradient_penalty(lambda x: self.judge(x, y), real, fake)
             total = total + rules.gradient_penalty * parts["gradient_penalty"]
@@ -200,7 +210,7 @@ class Adversarial(GenerativeModel):
     ) -> Tensor:
         """Images of random codes; the temperature is their scale (truncation by scaling)."""
         z = self.latent(n, generator=generator, temperature=temperature)
-        return from_signed(self.generate(z, y, generator), self.spec.levels)
+        return self.shown(self.generate(z, y, generator))
 
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -208,7 +218,7 @@ class Adversarial(GenerativeModel):
         labels = self._check_labels(y, len(z))
         with self.evaluating():
             generator = torch.Generator(self.device).manual_seed(0)
-            return from_signed(self.generate(z, labels, generator), self.spec.levels)
+            return self.shown(self.generate(z, labels, generator))
 
     @torch.no_grad()
     def diagnostics(self, batch: Batch) -> dict[str, float]:
