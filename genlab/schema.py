@@ -130,7 +130,10 @@ class Sample(OfRun):
     n: PositiveInt = 64
     label: NonNegativeInt | list[NonNegativeInt] | None = None
     temperature: PositiveFloat = 1.0
-    task: Literal["sample", "interpolate"] = "sample"
+    task: Literal["sample", "interpolate", "walk", "complete"] = "sample"
+    keep: PositiveFloat = 0.5
+    gif: bool = False
+    frames: PositiveInt = 48
     batch: PositiveInt = 500
     out: str | None = None
     show: bool = False

@@ -14,7 +14,10 @@ from genlab.errors import ConfigError
 from genlab.runs import write_atomically
 from genlab.training.loggers import grid
 
-__all__ = ["write_images"]
+__all__ = ["write_film", "write_images"]
+
+FRAME = 80
+"""Milliseconds of a film's frame."""
 
 
 def write_images(
@@ -53,6 +56,35 @@ def write_images(
             write_atomically(target / "provenance.json", note.encode())
         else:
             raise ConfigError(f"out={target}: a .png, a .npz, or a folder (no suffix) is needed")
+    except OSError as error:
+        raise ConfigError(f"out={target}: cannot be written to ({error.strerror})") from None
+    return target
+
+
+def write_film(frames: Tensor, target: Path, provenance: Mapping[str, Any]) -> Path:
+    """Writes a film of grids that runs for ever.
+
+    Args:
+        frames: uint8 ``(frames, n, C, H, W)``, 0 to 255.
+        target: A ``.gif``.
+        provenance: Where the images come from; kept as the file's comment.
+
+    Raises:
+        ConfigError: The name is no GIF's, or cannot be written to.
+    """
+    if target.suffix != ".gif":
+        raise ConfigError(f"out={target}: a film needs a name that ends in .gif")
+    pictures = [Image.fromarray(grid(images)) for images in frames]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pictures[0].save(
+            target,
+            save_all=True,
+            append_images=pictures[1:],
+            duration=FRAME,
+            loop=0,
+            comment=json.dumps(dict(provenance)).encode(),
+        )
     except OSError as error:
         raise ConfigError(f"out={target}: cannot be written to ({error.strerror})") from None
     return target

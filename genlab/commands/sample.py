@@ -1,28 +1,28 @@
 """genlab sample: images from a trained run."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
 from genlab.commands.build import Loaded, load_run, use_device
+from genlab.commands.complete import COLUMNS, completion
 from genlab.commands.display import bars, say
-from genlab.commands.export import write_images
+from genlab.commands.export import write_film, write_images
+from genlab.commands.latent import STEPS, interpolation, walk
 from genlab.config import check
 from genlab.data.transforms import to_bytes
 from genlab.errors import ConfigError, Unsupported, nearest
-from genlab.rng import stream
 from genlab.runs import find_run
 from genlab.training.loggers import grid, show
 from genlab.training.pictures import draw_images
-from genlab.types import Batch
 
 __all__ = ["run"]
 
-TASKS = ("sample", "interpolate")
-STEPS = 8
-"""Images in a row of an interpolation."""
+TASKS = {"sample": None, "interpolate": STEPS, "walk": None, "complete": COLUMNS}
+"""What can be done, and the columns of its grid."""
 
 
 def run(cfg: DictConfig) -> None:
@@ -34,7 +34,7 @@ def run(cfg: DictConfig) -> None:
     check(cfg, "sample")
     if cfg.task not in TASKS:
         raise ConfigError(
-            f"task={cfg.task}: {' and '.join(TASKS)} are allowed{nearest(cfg.task, TASKS)}"
+            f"task={cfg.task}: {', '.join(TASKS)} are allowed{nearest(cfg.task, TASKS)}"
         )
     loaded = load_run(
         find_run(str(cfg.run), Path(cfg.root)),
@@ -43,21 +43,13 @@ def run(cfg: DictConfig) -> None:
         use_device(cfg.device),
         check,
     )
-    if cfg.task == "interpolate":
-        images = interpolation(loaded, cfg.n, cfg.seed)
-    else:
-        with bars() as progress:
-            images = draw_images(
-                loaded.model,
-                cfg.n,
-                seed=cfg.seed,
-                y=labels(loaded, cfg.label, cfg.n),
-                temperature=cfg.temperature,
-                batch=cfg.batch,
-                progress=progress("drawing", cfg.n),
-            )
-    default = loaded.run.path / cfg.task / f"{loaded.images_seen:09d}-s{cfg.seed}.png"
-    columns = STEPS if cfg.task == "interpolate" else None
+    film = cfg.task == "walk" or cfg.gif
+    if film and cfg.task not in ("walk", "sample"):
+        raise ConfigError(f"gif=true: there is a film of task=sample and task=walk, not {cfg.task}")
+    images = draw_film(cfg, loaded) if film else draw(cfg, loaded)
+    suffix = "gif" if film else "png"
+    default = loaded.run.path / cfg.task / f"{loaded.images_seen:09d}-s{cfg.seed}.{suffix}"
+    target = Path(cfg.out) if cfg.out else default
     provenance = {
         "run": loaded.run.name,
         "checkpoint": cfg.checkpoint,
@@ -67,58 +59,84 @@ def run(cfg: DictConfig) -> None:
         "temperature": cfg.temperature,
         "synthetic": True,
     }
-    target = write_images(images, Path(cfg.out) if cfg.out else default, columns, provenance)
+    if film:
+        target = write_film(images, target, provenance)
+        what = f"{len(images):,} frames of {images.shape[1]:,} images"
+    else:
+        target = write_images(images, target, TASKS[cfg.task], provenance)
+        what = f"{len(images):,} images"
     say(
-        f"{len(images):,} images of {loaded.run.name} ({cfg.checkpoint} checkpoint at "
+        f"{what} of {loaded.run.name} ({cfg.checkpoint} checkpoint at "
         f"{loaded.images_seen:,} images, {loaded.weights} weights, seed {cfg.seed}): {target}"
     )
     if cfg.show:
-        show(grid(images, columns=columns))
+        show(grid(images[-1] if film else images, columns=TASKS[cfg.task]))
 
 
-def labels(loaded: Loaded, label: int | None, n: int) -> Tensor | None:
-    """The label to draw, n times.
+def draw(cfg: DictConfig, loaded: Loaded) -> Tensor:
+    """The images of a task, uint8 ``(n, C, H, W)`` from 0 to 255."""
+    with bars() as progress:
+        if cfg.task == "interpolate":
+            return interpolation(loaded, cfg.n, cfg.seed, cfg.temperature)
+        if cfg.task == "complete":
+            return completion(loaded, cfg.n, cfg.seed, cfg.keep, cfg.temperature, progress)
+        options: dict[str, Any] = {
+            "seed": cfg.seed,
+            "y": labels(loaded, cfg.label, cfg.n),
+            "temperature": cfg.temperature,
+            "batch": cfg.batch,
+        }
+        if not hasattr(loaded.model, "on_row"):
+            return draw_images(loaded.model, cfg.n, progress=progress("drawing", cfg.n), **options)
+        rows = progress("drawing rows", cfg.n * loaded.model.spec.height)
+        loaded.model.on_row = lambda row, x: rows(len(x))  # type: ignore[assignment]
+        return draw_images(loaded.model, cfg.n, **options)
+
+
+def draw_film(cfg: DictConfig, loaded: Loaded) -> Tensor:
+    """The frames of a film, uint8 ``(frames, n, C, H, W)`` from 0 to 255.
+
+    Raises:
+        Unsupported: The family does not draw row by row.
+    """
+    model, y = loaded.model, labels(loaded, cfg.label, cfg.n)
+    if cfg.task == "walk":
+        return walk(loaded, cfg.n, cfg.frames, cfg.seed, cfg.temperature, y)
+    if not hasattr(model, "on_row"):
+        raise Unsupported(
+            f"gif=true: {type(model).__name__} draws an image at once; a film of a walk through "
+            "its codes: task=walk"
+        )
+    if cfg.n > min(cfg.batch, 256):
+        raise ConfigError(f"gif=true n={cfg.n}: a film shows at most {min(cfg.batch, 256)} images")
+    frames: list[Tensor] = []
+
+    def keep(row: int, x: Tensor) -> None:
+        frames.append(to_bytes(x, model.spec.levels).cpu().clone())
+
+    model.on_row = keep  # type: ignore[assignment]
+    draw_images(model, cfg.n, seed=cfg.seed, y=y, temperature=cfg.temperature, batch=cfg.batch)
+    return torch.stack(frames)
+
+
+def labels(loaded: Loaded, label: Any, n: int) -> Tensor | None:
+    """The labels to draw: one for all, or a list in turn.
 
     Raises:
         ConfigError: The model is not conditional, or has no such class.
     """
     if label is None:
         return None
-    if not loaded.model.conditional:
-        raise ConfigError(
-            f"label={label}: {loaded.run.name} is not conditional; train with model=cvae, "
-            "or another conditional model"
-        )
-    if not 0 <= label < loaded.model.num_classes:
-        raise ConfigError(f"label={label}: 0 to {loaded.model.num_classes - 1} are allowed")
-    return torch.full((n,), label)
-
-
-@torch.no_grad()
-def interpolation(loaded: Loaded, n: int, seed: int) -> Tensor:
-    """Rows that go from the code of one test image to that of another, in equal steps.
-
-    Raises:
-        Unsupported: The family has no codes.
-    """
     model = loaded.model
-    if not (model.can("encode") and model.can("decode")):
-        raise Unsupported(
-            f"task=interpolate: {type(model).__name__} has no latent code; VAEs and flows have"
+    if not model.conditional:
+        raise ConfigError(
+            f"label={label}: {loaded.run.name} is not conditional; train with "
+            "model.conditional=true"
         )
-    loaded.data.prepare_data()
-    rows = max(1, n // STEPS)
-    test = loaded.data.test
-    order = torch.randperm(len(test.x), generator=stream(seed, "interpolate"))[: 2 * rows]
-    y = test.y[order].to(model.device) if model.conditional and test.y is not None else None
-    codes = model.encode(Batch(test.x[order].to(model.device), y))
-    if not codes.is_floating_point():
-        raise Unsupported(
-            f"task=interpolate: the codes of {type(model).__name__} are discrete, there is nothing "
-            "between two of them"
-        )
-    start, end = codes[:rows], codes[rows : 2 * rows]
-    weights = torch.linspace(0, 1, STEPS, device=codes.device)
-    between = torch.stack([torch.lerp(start, end, w) for w in weights], 1).flatten(0, 1)
-    y_between = y[:rows].repeat_interleave(STEPS) if y is not None else None
-    return to_bytes(model.decode(between, y_between), model.spec.levels).cpu()
+    wanted = [label] if isinstance(label, int) else list(label)
+    for one in wanted:
+        if not 0 <= one < model.num_classes:
+            raise ConfigError(f"label={one}: 0 to {model.num_classes - 1} are allowed")
+    if not wanted:
+        raise ConfigError("label=[]: give at least one label")
+    return torch.tensor(wanted).repeat(-(-n // len(wanted)))[:n]

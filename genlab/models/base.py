@@ -1,7 +1,7 @@
 """The interface of a family. The contract test (tests/test_contract.py) is its definition."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Literal
 
@@ -13,7 +13,7 @@ from genlab.types import Batch, ImageSpec, Loss
 
 __all__ = ["GenerativeModel"]
 
-OPTIONAL = ("log_prob", "encode", "decode", "reconstruct", "latent")
+OPTIONAL = ("log_prob", "encode", "decode", "reconstruct", "latent", "complete")
 """What a family may leave out; its capabilities are those of these that it overrides."""
 
 
@@ -156,6 +156,31 @@ class GenerativeModel(nn.Module, ABC):
             temperature: Scale of the randomness.
         """
         raise Unsupported(f"{type(self).__name__} has no latent code")
+
+    def complete(
+        self,
+        x: Tensor,
+        known: int,
+        y: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+        on_row: Callable[[int, Tensor], None] | None = None,
+    ) -> Tensor:
+        """Keeps the first pixels of images, in raster order, and draws the others given them.
+
+        Args:
+            x: Images, uint8 ``(B, C, H, W)``.
+            known: How many pixels are kept.
+            y: Labels, as for `sample`.
+            generator: Source of all randomness.
+            temperature: Scale of the randomness.
+            on_row: Called after each finished row, with its number and the images so far.
+
+        Returns:
+            uint8 ``(B, C, H, W)``.
+        """
+        raise Unsupported(f"{type(self).__name__} does not draw pixel by pixel")
 
     def reconstruct(self, batch: Batch) -> Tensor:
         """The model's reconstruction of the images, uint8 ``(B, C, H, W)``."""
