@@ -1,17 +1,20 @@
 """Monotone rational-quadratic splines."""
 
-import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genlab.nn.invertible import bounded
+
 __all__ = ["knots", "rational_quadratic", "rational_quadratic_inverse"]
 
-SMALLEST_BIN = 2e-3
+SMALLEST_BIN = 5e-3
 """Smallest width and height of a bin, as a share of the interval."""
-SMALLEST_SLOPE = 1e-2
+LOG_SLOPE = 3.0
+"""Largest logarithm of a slope at a knot, and minus the smallest. With bins that are not all too
+small, this keeps the spline invertible in float32: between steep ends of a low bin it is flat."""
 
 
 class _AtBin(torch.autograd.Function):
@@ -49,11 +52,10 @@ def knots(params: Tensor, bound: float) -> tuple[Tensor, Tensor, Tensor]:
     bins = (params.shape[1] + 1) // 3
     widths, heights, slopes = params.split([bins, bins, bins - 1], 1)
     share = 1 - bins * SMALLEST_BIN
-    start = math.log(math.expm1(1 - SMALLEST_SLOPE))
     return (
         2 * bound * (SMALLEST_BIN + share * widths.softmax(1)),
         2 * bound * (SMALLEST_BIN + share * heights.softmax(1)),
-        SMALLEST_SLOPE + F.softplus(slopes + start),
+        bounded(slopes, LOG_SLOPE).exp(),
     )
 
 

@@ -1,0 +1,92 @@
+"""Which layer a NaN or an infinity comes from."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genlab.models.base import GenerativeModel
+from genlab.rng import isolated
+from genlab.types import Batch
+
+__all__ = ["first_nonfinite"]
+
+
+def first_nonfinite(model: GenerativeModel, batch: Batch, player: str = "model") -> str | None:
+    """Computes a player's loss once more, watching every layer.
+
+    It works on a copy of the model with random numbers of its own: nothing outside changes. What
+    it needs is a forward and at most one backward pass; it is for the moment of failure.
+
+    Args:
+        model: The model whose loss, or whose gradient, was not finite.
+        batch: The batch that it was of.
+        player: Whose loss.
+
+    Returns:
+        One line that names the first layer whose output is not finite, and whether its input or
+        its weights already were not; or, if the loss is finite, the first weight whose gradient is
+        not. None if all is finite: it took the random numbers of that step, or an optimizer.
+    """
+    watched = copy.deepcopy(model)
+    found: list[str] = []
+
+    def watch(name: str, layer: nn.Module) -> None:
+        def hook(layer: nn.Module, given: Any, output: Any) -> None:
+            # Hooks of inner layers come first, so the first report is of the innermost one.
+            if not found and not all_finite(output):
+                found.append(f"{name} ({type(layer).__name__}): {cause(layer, given)}")
+
+        layer.register_forward_hook(hook)
+
+    for name, layer in watched.named_modules():
+        if name:
+            watch(name, layer)
+    with isolated(0, "nonfinite"), torch.enable_grad():
+        loss = watched.loss(batch, player)
+        if found:
+            return found[0]
+        if not all_finite(loss.total):
+            parts = [name for name, part in loss.parts.items() if not all_finite(part)]
+            return f"the loss itself ({', '.join(parts) or 'its total'}): every layer is finite"
+        named = [(n, p) for n, p in watched.named_parameters() if p.requires_grad]
+        if not loss.total.requires_grad:
+            return None
+        gradients = torch.autograd.grad(loss.total, [p for _, p in named], allow_unused=True)
+    for (name, _), gradient in zip(named, gradients, strict=True):
+        if gradient is not None and not all_finite(gradient):
+            return f"the gradient of {name}: the loss is finite"
+    return None
+
+
+def cause(layer: nn.Module, given: Any) -> str:
+    """What was wrong already when the layer was called."""
+    weights = [
+        name
+        for name, tensor in [*layer.named_parameters(), *layer.named_buffers()]
+        if not all_finite(tensor)
+    ]
+    if weights:
+        return f"its output is not finite, and its weights already are not ({', '.join(weights)})"
+    if not all_finite(given):
+        return "its output is not finite, and its input already was not"
+    return "its output is the first that is not finite; its input and weights are"
+
+
+def all_finite(value: Any) -> bool:
+    """Whether all floats in tensors, and in what holds tensors, are finite."""
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors(value))
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """The floating-point tensors inside tuples, lists and dictionaries."""
+    if isinstance(value, Tensor):
+        if value.is_floating_point():
+            yield value
+    elif isinstance(value, dict):
+        yield from tensors(list(value.values()))
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from tensors(part)
