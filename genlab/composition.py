@@ -10,17 +10,32 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from genlab.config import check
+from genlab.config import check, config_dir
 from genlab.errors import ConfigError
 from genlab.guard import check_hydra
 from genlab.overrides import key_of
 from genlab.suggest import unknown_key
-from genlab.sweeps.rules import check_directions, check_engines, check_job
+from genlab.sweeps.rules import check_engines, check_job, check_search
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["CheckedLoader"]
+__all__ = ["CheckedLoader", "prefer_own"]
+
+
+def prefer_own() -> None:
+    """Takes the plugins' configs out of Hydra's store where genlab has one of the same name.
+
+    Hydra would hold ours against theirs, with a warning, or refuse to where theirs has defaults.
+    It is called again before each composition, since a process that looks for plugins stores them.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    for file in (config_dir() / "hydra").rglob("*.yaml"):
+        stored: Any = ConfigStore.instance().repo
+        for group in file.parent.relative_to(config_dir()).parts:
+            stored = stored.get(group, {})
+        stored.pop(file.name, None)
 
 
 class CheckedLoader:
@@ -70,6 +85,7 @@ class CheckedLoader:
         from hydra.types import RunMode
 
         def compose(chosen: Sequence[str], mode: Any, validate: bool = True) -> "DictConfig":
+            prefer_own()
             cfg: DictConfig = self.loader.load_configuration(
                 config_name, list(chosen), mode, from_shell, validate
             )
@@ -99,7 +115,7 @@ class CheckedLoader:
             check(cfg, self.command)
             if self.command == "train":
                 check_job(cfg)
-                check_directions(cfg)
+                check_search(cfg)
         if self.command == "train" and any(cfg.get("objective") for cfg in jobs):
             from genlab.commands.objective import check_objective
 
@@ -134,6 +150,7 @@ class CheckedLoader:
         """Composes and checks the config of one job of a sweep, once: Hydra asks several times."""
         words = tuple(sweep_overrides)
         if words not in self.jobs:
+            prefer_own()
             cfg: DictConfig = self.loader.load_sweep_config(master_config, sweep_overrides)
             check_hydra(cfg, self.typed)
             check(cfg, self.command)

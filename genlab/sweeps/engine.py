@@ -120,6 +120,10 @@ class Engine:
             config.hydra.sweep.dir = str(sweep.path)
             # What a launcher composes elsewhere must agree.
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(sweep.path))}")
+        storage = str(config.hydra.sweeper.get("storage"))
+        if self.resume is not None and storage.startswith("sqlite:///"):
+            # The study is told all results again, and would otherwise have them twice.
+            Path(storage.removeprefix("sqlite:///")).unlink(missing_ok=True)
         self.sweep = sweep
         self.supervisor = Supervisor(
             sweep=sweep,
@@ -172,7 +176,7 @@ class Engine:
         jobs = self.sweep.assemble()
         left = [job for job in jobs if job.state != "done"]
         if not left and self.trouble is None and jobs:
-            print(f"sweep  {self.where}: all {len(jobs)} jobs are done", flush=True)
+            print(f"sweep  {self.where}: {some(jobs)}, all done", flush=True)
             return
         said = "" if self.trouble is None else f"{one_line(self.trouble)}\n"
         reasons = "".join(f"{job.id}: {job.state}, {job.reason}\n" for job in left if job.reason)
@@ -214,7 +218,7 @@ class Launcher:
             done = len({job.id for job in planned}) - len(todo)
             before = f", {done} of them done before" if done else ""
             print(
-                f"sweep  {self.engine.where}: {len(planned)} jobs{before}\n"
+                f"sweep  {self.engine.where}: {some(planned)}{before}\n"
                 f"       what they print: {self.engine.where}/*/output.log; "
                 f"how it goes: genlab sweep status {self.engine.where}",
                 flush=True,
@@ -239,6 +243,11 @@ class Launcher:
                 )
             returns.append(result)
         return returns
+
+
+def some(jobs: Sequence[Any]) -> str:
+    """How many jobs."""
+    return "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
 
 
 def one_line(error: Exception) -> str:

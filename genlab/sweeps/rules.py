@@ -1,15 +1,16 @@
 """What a sweep can not do, found before its first job starts."""
 
 import importlib.util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genlab.errors import ConfigError
+from genlab.redact import redact
 from genlab.sweeps.objective import keys_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["check_directions", "check_engines", "check_job"]
+__all__ = ["STORAGE", "check_engines", "check_job", "check_search"]
 
 EXTRAS = {
     "hydra_joblib_launcher": "joblib",
@@ -55,6 +56,9 @@ def check_job(cfg: "DictConfig") -> None:
         raise ConfigError(f"run={cfg.run}: a sweep starts new runs; leave -m out to resume one")
 
 
+STORAGE = "sqlite:///${hydra.sweep.dir}/"
+"""Where a study may be kept: the sweep fills it anew when it is resumed."""
+
 ONE_DEVICE = (
     "a job of a sweep has one device, as each process of a distributed job would start the sweep "
     "again; train on several devices without -m"
@@ -66,26 +70,41 @@ def optimizes(cfg: "DictConfig") -> bool:
     return "optuna" in str(cfg.hydra.sweeper.get("_target_"))
 
 
-def check_directions(cfg: "DictConfig") -> None:
-    """Refuses directions that do not fit the objective.
+def check_search(cfg: "DictConfig") -> None:
+    """Refuses what Optuna could not optimize, or not go on with.
 
     Args:
         cfg: A job's config with Hydra's own section.
 
     Raises:
-        ConfigError: There are more objectives than directions, or fewer.
+        ConfigError: A number of directions that is not that of the objectives, a sampler without a
+            seed, or a study kept elsewhere than in the sweep.
     """
-    keys = keys_of(cfg.get("objective")) or ("best",)
+    sweeper = cfg.hydra.sweeper
     if not optimizes(cfg):
         return
-    direction = cfg.hydra.sweeper.get("direction")
+    from omegaconf import OmegaConf
+
+    keys = keys_of(cfg.get("objective")) or ("best",)
+    direction = sweeper.get("direction")
     directions = [direction] if isinstance(direction, str) else list(direction)
-    wrong = [d for d in directions if str(d) not in ("minimize", "maximize")]
-    if wrong:
+    if wrong := [d for d in directions if d not in ("minimize", "maximize")]:
         raise ConfigError(f"hydra.sweeper.direction={wrong[0]}: minimize or maximize")
     if len(keys) != len(directions):
         example = ",".join(["minimize"] * len(keys))
         raise ConfigError(
-            f"hydra.sweeper.direction={direction}: one direction is needed for each of "
-            f"{', '.join(keys)}: hydra.sweeper.direction=[{example}]"
+            f"hydra.sweeper.direction={direction}: each of {', '.join(keys)} needs one: "
+            f"hydra.sweeper.direction=[{example}]"
+        )
+    if "seed" in sweeper.sampler and sweeper.sampler.seed is None:
+        raise ConfigError(
+            "hydra.sweeper.sampler.seed=null: a number is needed, so that a sweep that is resumed "
+            "asks the same questions again"
+        )
+    raw: Any = OmegaConf.to_container(sweeper, resolve=False)
+    storage = raw["storage"]
+    if storage is not None and not str(storage).startswith(STORAGE):
+        raise ConfigError(
+            f"hydra.sweeper.storage={redact(str(storage))}: a study lies in its sweep: "
+            f"'hydra.sweeper.storage=\"{STORAGE}study.db\"'"
         )

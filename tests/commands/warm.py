@@ -1,0 +1,67 @@
+"""`genlab` in a process that forks the jobs of a sweep from itself, to spare their imports.
+
+The jobs are processes all the same: with a lifeline, the lock that they inherit, an exit code, and
+signals that end them alone. Only `subprocess.Popen` is another: it forks and does not exec.
+"""
+
+import os
+import subprocess
+import sys
+import traceback
+from types import SimpleNamespace
+
+from hydra.core.global_hydra import GlobalHydra
+
+import genlab.commands.train  # noqa: F401 - what the jobs need, loaded once
+from genlab.cli import main
+from genlab.sweeps import supervise
+from genlab.sweeps.child import hold_on
+
+
+class Forked:
+    """As much of a Popen as a supervisor uses."""
+
+    def __init__(self, command, *, stdin, stdout, stderr, cwd, env, pass_fds):
+        assert command[1:3] == ["-m", "genlab.sweeps.child"]
+        assert (stdin, stderr) == (subprocess.PIPE, subprocess.STDOUT)
+        reading, self.writing = os.pipe()
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid:
+            os.close(reading)
+            return
+        code = 1
+        try:
+            os.close(self.writing)
+            os.dup2(reading, 0)
+            os.dup2(stdout.fileno(), 1)
+            os.dup2(stdout.fileno(), 2)
+            os.environ.clear()
+            os.environ.update(env)
+            os.chdir(cwd)
+            GlobalHydra.instance().clear()  # it is the sweep's
+            hold_on()
+            sys.argv = ["genlab", *command[3:]]
+            code = main()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def wait(self):
+        status = os.waitpid(self.pid, 0)[1]
+        os.close(self.writing)
+        return os.waitstatus_to_exitcode(status)
+
+    def kill(self):
+        os.kill(self.pid, 9)
+
+
+if __name__ == "__main__":
+    supervise.subprocess = SimpleNamespace(
+        Popen=Forked, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT
+    )
+    sys.argv[0] = "genlab"
+    sys.exit(main())
