@@ -77,13 +77,13 @@ class Players:
         return generator, discriminator
 
     def conv(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
-        """Convolutions down to at most 7 pixels."""
+        """Convolutions down to at most 4 pixels."""
         if min(spec.height, spec.width) < SMALLEST:
             raise ConfigError(
                 f"model.network=conv needs sides of at least {SMALLEST} pixels; this data is "
                 f"{spec.height}x{spec.width}: model.network=mlp takes any size"
             )
-        return self._convolutions(spec, pyramid(*spec.shape[1:], smallest=7)[::-1], norm=False)
+        return self._convolutions(spec, pyramid(*spec.shape[1:], smallest=4)[::-1], norm=False)
 
     def dcgan(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
         """Convolutions down to 4 to 7 pixels, normalized and initialized as published."""

@@ -11,6 +11,10 @@ SIGNS = {
         "posterior collapse: the code carries less than 0.1 nats, so the decoder ignores it; "
         "usual cures: model.warmup=100000, model.free_bits=0.1, a smaller model.beta"
     ),
+    "val/saturated": (
+        "saturated discriminator: it tells all images apart, so the generator learns little; usual "
+        "cures: model.r1=1, model.spectral=true, model.augment=ada, a smaller discriminator step"
+    ),
 }
 """What a validation metric of 1 means, and what usually helps."""
 
