@@ -1,0 +1,280 @@
+"""What all autoregressive families share: p(x) as a product over pixels in raster order."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from genlab.errors import ConfigError
+from genlab.models.base import GenerativeModel
+from genlab.nn.cached import Cached, PixelByPixel
+from genlab.nn.fold import Fold
+from genlab.nn.likelihood import Head
+from genlab.nn.scaling import to_signed
+from genlab.types import Batch, ImageSpec, Loss
+
+__all__ = ["Autoregressive"]
+
+CONTEXT = 32  # length of a class embedding
+
+
+class Autoregressive(GenerativeModel):
+    """A network whose output at a pixel depends on the pixels before it, in raster order, only.
+
+    A family makes `network`, called with an image ``(B, C, H, W)`` on the scale [-1, 1] and the
+    label's embedding ``(B, K, 1, 1)`` or None, and `head`, which reads its output. Likelihood,
+    sampling and completion are here: the sampler is derived from the network's graph, see
+    `genlab.nn.cached`, and equals repeated forward passes for the same uniform noise.
+
+    Args:
+        spec: What the images look like.
+        conditional: Model p(x | y).
+        flat: The network sees the channels of a pixel as pixels of their own, side by side: an
+            image ``(1, H, W C)``, whose channels are then as dependent as its pixels.
+
+    Attributes:
+        fold: How pixels are put together into what the network takes for one.
+        on_row: Called with the number of finished rows of the portion at hand and its images so
+            far, ``(rows, x)``, by sampling and completion: for progress, or pictures of it.
+    """
+
+    likelihood = "exact"
+    network: nn.Module
+    head: Head
+    fold: Fold
+    on_row: Callable[[int, Tensor], None] | None = None
+
+    def __init__(self, spec: ImageSpec, conditional: bool = False, flat: bool = False):
+        super().__init__(spec, conditional)
+        self.flat = flat
+        self.canvas = (
+            ImageSpec(1, spec.height, spec.width * spec.channels, spec.levels, spec.num_classes)
+            if flat
+            else spec
+        )
+        self.fold = Fold(1, 1)
+        self.context = CONTEXT if conditional else 0
+        self.embedding = nn.Embedding(self.num_classes, CONTEXT) if conditional else None
+
+    def loss(self, batch: Batch, player: str = "model") -> Loss:
+        """Negative log-likelihood, nats per image, and ``bpd``, bits/dim."""
+        x = self._to_canvas(self._checked(batch.x))
+        nll = -self.head.log_prob(self._params(x, self._context(batch.y, len(x))), x).mean()
+        bits = nll.detach() / (self.spec.dims * 0.6931471805599453)
+        return Loss(nll, {"loss": nll.detach(), "bpd": bits})
+
+    @torch.no_grad()
+    def log_prob(
+        self, batch: Batch, *, samples: int = 1, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The log-probability of the discrete images, exactly; nats ``(B,)``."""
+        labels = self._check_labels(batch.y if self.conditional else None, len(batch.x))
+        x = self._to_canvas(self._checked(batch.x))
+        found = []
+        with self.evaluating():
+            for part in self._portions(len(x)):
+                y = None if labels is None else labels[part]
+                params = self._params(x[part], self._context(y, len(x[part])))
+                found.append(self.head.log_prob(params, x[part]))
+        return torch.cat(found)
+
+    def draw(
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+    ) -> Tensor:
+        """Draws pixel by pixel, each from its distribution given those before it."""
+        x = torch.zeros(n, *self.spec.shape, dtype=torch.uint8, device=self.device)
+        return self._continue(x, 0, y, generator, temperature, self.on_row)
+
+    @torch.no_grad()
+    def complete(
+        self,
+        x: Tensor,
+        known: int | Tensor,
+        y: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+        on_row: Callable[[int, Tensor], None] | None = None,
+    ) -> Tensor:
+        """Keeps the first pixels of images, in raster order, and draws the others given them.
+
+        Args:
+            x: Images, uint8 ``(B, C, H, W)``; what is in the other pixels does not matter.
+            known: How many pixels are kept; or a mask ``(H, W)`` of those that are, which must
+                come before all others.
+            y: Labels ``(B,)``, if the model is conditional.
+            generator: Source of all randomness.
+            temperature: Scale of the randomness, above 0.
+            on_row: Called after each row, as the attribute `on_row`, which is the default.
+
+        Returns:
+            uint8 ``(B, C, H, W)``.
+
+        Raises:
+            ConfigError: Images that do not suit the model, or pixels that are not a prefix.
+        """
+        if temperature <= 0:
+            raise ConfigError(f"temperature={temperature}: must be > 0")
+        known = self._prefix(known)
+        x = self._checked(x).to(self.device)
+        if known and int(x.flatten(2)[:, :, :known].max()) >= self.spec.levels:
+            raise ConfigError(f"the images' values must be below {self.spec.levels}, the levels")
+        y = self._check_labels(y, len(x))
+        with self.evaluating():
+            return self._continue(x, known, y, generator, temperature, on_row or self.on_row)
+
+    # ------------------------------------------------------------------------------------------
+    # Pixel by pixel
+
+    def fill(
+        self,
+        x: Tensor,
+        u: Tensor,
+        y: Tensor | None = None,
+        *,
+        known: int = 0,
+        temperature: float = 1.0,
+        cached: bool = True,
+        on_row: Callable[[int, Tensor], None] | None = None,
+        params: Tensor | None = None,
+    ) -> Tensor:
+        """Draws all pixels but the first ones from given uniform noise; in evaluation mode.
+
+        Args:
+            x: Images on the canvas, uint8 ``(B, C, H, W)``; they are changed.
+            u: Uniform noise ``(B, uniforms, H, W)``, see `genlab.nn.likelihood.Head.quantile`.
+            y: Labels that were checked.
+            known: Pixels to keep.
+            temperature: Scale of the randomness.
+            cached: False computes a whole forward pass for each pixel: the definition, slowly.
+            on_row: See the attribute.
+            params: Where to write the head's parameters of each pixel, ``(B, P, H, W)``; of those
+                of several ordered colors, as they were when the last one was drawn.
+
+        Returns:
+            The images.
+        """
+        width, levels = self.canvas.width, self.spec.levels
+        if known >= self.canvas.height * width:
+            return x
+        x.view(len(x), -1, self.canvas.height * width)[:, :, known:] = 0
+        first = known // width
+        # No autocast: the buffers have one dtype, and rounding must not depend on the caller.
+        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
+            context = self._context(y, len(x))
+            sites = self.fold.sites(to_signed(x, levels))
+            engine = self._engine(sites, context, first) if cached else None
+            pixels, noises = x.permute(2, 3, 0, 1), u.permute(2, 3, 0, 1)[..., None, None]
+            size, ordered = self.fold.size, self.fold.ordered
+            for row in range(first, self.canvas.height):
+                if engine is not None:
+                    engine.begin_row(row)
+                for column in range(width):
+                    draws = row * width + column >= known
+                    site, offset = divmod(column, size)
+                    for color in range(ordered):
+                        if engine is not None:
+                            found = self.fold.of_pixel(engine.pixel(site), offset)
+                        elif draws:
+                            found = self._params(x, context)[:, :, row, column, None, None]
+                        if draws:
+                            value = self.head.quantile(found, noises[row, column], temperature)
+                            if ordered > 1:
+                                pixels[row, column, :, color] = value[:, color, 0, 0]
+                            else:
+                                pixels[row, column] = value[..., 0, 0]
+                        if engine is not None:
+                            start = site * size
+                            here = x[:, :, row : row + 1, start : start + size]
+                            engine.put(site, self.fold.sites(to_signed(here, levels))[..., 0, 0])
+                        if params is not None and draws:
+                            params[:, :, row, column] = found[..., 0, 0]
+                if engine is not None:
+                    engine.end_row()
+                if on_row is not None:
+                    on_row(row + 1, self._from_canvas(x))
+        return x
+
+    def _continue(
+        self,
+        x: Tensor,
+        known: int,
+        y: Tensor | None,
+        generator: torch.Generator | None,
+        temperature: float,
+        on_row: Callable[[int, Tensor], None] | None,
+    ) -> Tensor:
+        """`fill` of a copy of the images, a portion at a time."""
+        x = self._to_canvas(x).clone()
+        known *= self.spec.channels if self.flat else 1
+        dtype = next(self.parameters()).dtype
+        for part in self._portions(len(x)):
+            size = (len(x[part]), self.head.uniforms, *x.shape[2:])
+            u = torch.rand(size, device=self.device, dtype=dtype, generator=generator)
+            labels = None if y is None else y[part]
+            self.fill(x[part], u, labels, known=known, temperature=temperature, on_row=on_row)
+        return self._from_canvas(x)
+
+    def _engine(self, x: Tensor, context: Tensor | None, rows: int) -> PixelByPixel:
+        """What computes the network's output at one pixel after the other."""
+        return Cached(self.network, x, context, rows)
+
+    def _portions(self, n: int) -> list[slice]:
+        """Portions of bounded memory."""
+        size = 256 if self.device.type == "cpu" else 1024
+        return [slice(start, start + size) for start in range(0, n, size)]
+
+    # ------------------------------------------------------------------------------------------
+    # Arguments
+
+    def _params(self, x: Tensor, context: Tensor | None) -> Tensor:
+        sites = self.fold.sites(to_signed(x, self.spec.levels))
+        return self.fold.pixels(self.network(sites, context))
+
+    def _context(self, y: Tensor | None, n: int) -> Tensor | None:
+        if self.embedding is None:
+            return None
+        if y is None:
+            self._check_labels(None, n)
+        vector: Tensor = self.embedding(y)
+        return vector[:, :, None, None]
+
+    def _to_canvas(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).flatten(2).unsqueeze(1) if self.flat else x
+
+    def _from_canvas(self, x: Tensor) -> Tensor:
+        if not self.flat:
+            return x
+        return x.squeeze(1).unflatten(2, (-1, self.spec.channels)).permute(0, 3, 1, 2).contiguous()
+
+    def _checked(self, x: Tensor) -> Tensor:
+        """Images that are what they should be.
+
+        Raises:
+            ConfigError: Not uint8, or of another shape.
+        """
+        if x.dtype != torch.uint8:
+            raise ConfigError(f"images must be uint8, 0 to {self.spec.levels - 1}, not {x.dtype}")
+        if x.shape[1:] != self.spec.shape:
+            raise ConfigError(
+                f"images must be of shape {self.spec.shape}, not {tuple(x.shape[1:])}"
+            )
+        return x
+
+    def _prefix(self, known: int | Tensor) -> int:
+        """How many pixels are kept."""
+        pixels = self.spec.height * self.spec.width
+        if isinstance(known, Tensor):
+            mask = known.to(torch.bool)
+            if mask.shape != (self.spec.height, self.spec.width):
+                raise ConfigError(f"known must be a mask of shape {self.spec.shape[1:]}")
+            count = int(mask.sum())
+            if not bool(mask.flatten()[:count].all()):
+                raise ConfigError(
+                    "known is not a causal prefix: the pixels that are kept must come before all "
+                    "others, row by row and from left to right"
+                )
+            return count
+        if not 0 <= known <= pixels:
+            raise ConfigError(f"known={known}: must be from 0 to {pixels}, the number of pixels")
+        return known

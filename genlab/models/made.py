@@ -1,0 +1,58 @@
+"""MADE: a masked autoencoder for distribution estimation."""
+
+from torch import Tensor
+
+from genlab.models.autoregressive import Autoregressive
+from genlab.nn.cached import PixelByPixel
+from genlab.nn.heads import HeadName, make_head
+from genlab.nn.masked_mlp import CachedMLP, MaskedMLP
+from genlab.ranges import Fraction, PositiveInt
+from genlab.types import ImageSpec
+
+__all__ = ["MADE"]
+
+
+class MADE(Autoregressive):
+    """A multilayer perceptron masked so that it is autoregressive in raster order.
+
+    Germain et al. 2015, arXiv:1502.03509, with one order. Colors are pixels side by side.
+
+    Args:
+        spec: What the images look like.
+        hidden: Units of a hidden layer.
+        depth: Number of hidden layers.
+        dropout: Probability of dropout of hidden units.
+        head: Distribution of a pixel; ``auto`` is Bernoulli for binary images, else logistic.
+        head_components: Components of the logistic mixture.
+        conditional: Model p(x | y); every hidden layer sees an embedding of the label.
+
+    Raises:
+        ConfigError: The head does not suit the images.
+    """
+
+    network: MaskedMLP
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        *,
+        hidden: PositiveInt = 1024,
+        depth: PositiveInt = 2,
+        dropout: Fraction = 0.0,
+        head: HeadName = "auto",
+        head_components: PositiveInt = 5,
+        conditional: bool = False,
+    ):
+        super().__init__(spec, conditional, flat=True)
+        self.head = make_head(head, self.canvas, components=head_components)
+        self.network = MaskedMLP(
+            (self.canvas.height, self.canvas.width),
+            self.head.channels,
+            hidden=hidden,
+            depth=depth,
+            dropout=dropout,
+            context=self.context,
+        )
+
+    def _engine(self, x: Tensor, context: Tensor | None, rows: int) -> PixelByPixel:
+        return CachedMLP(self.network, x, context, rows)
