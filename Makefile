@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-all lint types format lock build clean
+.PHONY: help install train test test-all lint types format lock build bench bench-peers bench-check clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -48,6 +48,16 @@ lock: ## Pin all versions anew, with hashes and without any registry's address
 
 build: $(STAMP) ## Build the wheel and the source distribution into dist/
 	$(BIN)/uv build --quiet
+
+bench: $(STAMP) ## Measure speed beside a raw loop, and the peers where bench-peers put them
+	$$(test -x .venv-peers/bin/python && echo .venv-peers || echo $(VENV))/bin/python scripts/bench.py --json bench.json
+
+bench-peers: $(STAMP) ## An environment with pythae, torchgan and nflows beside genlab
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	$(BIN)/uv pip install --quiet --python .venv-peers/bin/python -e . pythae==0.1.2 torchgan==0.1.0 nflows==0.14
+
+bench-check: $(STAMP) ## Fail where a ratio is a quarter worse than in docs/bench.json
+	$$(test -x .venv-peers/bin/python && echo .venv-peers || echo $(VENV))/bin/python scripts/bench.py --check docs/bench.json
 
 clean: ## Remove what the commands above made, except the runs
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

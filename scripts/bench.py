@@ -1,0 +1,139 @@
+"""Measures genlab beside what a user would take instead, in one process, turn by turn.
+
+    python scripts/bench.py                       # everything; minutes to an hour, by the machine
+    python scripts/bench.py --only vae flow       # what has these words in its name
+    python scripts/bench.py --json bench.json
+    python scripts/bench.py --check docs/bench.json   # no ratio 25 % worse than it was
+
+Variants take turns (A B A B ...), after a warm-up each; the table shows medians of CPU time, which
+other work on the machine hardly moves, and of wall time. The peers (pythae, torchgan, nflows) are
+measured where they are installed: ``make bench-peers`` does that in an environment of its own.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benches import evaluation, feed, flow, gan, pixelcnn, startup, vae
+from benches.timing import Bench
+
+SUBJECTS = (vae, gan, flow, pixelcnn, evaluation, feed, startup)
+WORSE = 1.25
+"""How many times worse than before a ratio may be."""
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    import importlib.metadata as metadata
+
+    names = ("torch", "pytorch-lightning", "torchvision", "pythae", "torchgan", "nflows")
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+def processor() -> str:
+    """The processor's name."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def show(result: dict[str, Any], console: Console) -> None:
+    """One bench as a table, its goals below."""
+    table = Table(title=result["name"], title_justify="left", title_style="bold")
+    table.add_column("")
+    table.add_column(f"{result['unit']} per CPU second", justify="right")
+    table.add_column("per second", justify="right")
+    table.add_column("spread", justify="right")
+    for row in result["rows"]:
+        if row.get("why"):
+            table.add_row(row["name"], f"[dim]{row['why']}[/dim]", "", "")
+            continue
+        rates = (f"{row[key]:,.4g}" for key in ("per_cpu_second", "per_second"))
+        table.add_row(row["name"], *rates, f"{row['spread']:.0%}")
+    console.print(table)
+    for ratio in result["ratios"]:
+        met = ratio["ratio"] >= ratio["goal"]
+        console.print(
+            f"  {ratio['fast']} is {ratio['ratio']:.2f} times as fast as {ratio['slow']}"
+            f" (goal {ratio['goal']:.2f}{'' if met else ': MISSED'})"
+        )
+
+
+def worse(results: list[dict[str, Any]], before: Path) -> list[str]:
+    """The ratios that are worse than they were, as lines."""
+    old = {
+        (bench["name"], ratio["fast"], ratio["slow"]): ratio["ratio"]
+        for bench in json.loads(before.read_text())["benches"]
+        for ratio in bench["ratios"]
+    }
+    lines = []
+    for bench in results:
+        for ratio in bench["ratios"]:
+            was = old.get((bench["name"], ratio["fast"], ratio["slow"]))
+            if was is not None and ratio["ratio"] * WORSE < was:
+                lines.append(
+                    f"{bench['name']}: {ratio['fast']} against {ratio['slow']}: "
+                    f"{ratio['ratio']:.2f}, was {was:.2f}"
+                )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", default=[], help="words in the name of a bench")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--check", type=Path, help="figures to hold the ratios against")
+    parser.add_argument("--list", action="store_true", help="the names of the benches")
+    args = parser.parse_args()
+    if args.repeats < 1:
+        parser.error("--repeats must be at least 1")
+    torch.set_num_threads(1)
+    benches: list[Bench] = [bench for subject in SUBJECTS for bench in subject.BENCHES]
+    chosen = [b for b in benches if not args.only or any(word in b.name for word in args.only)]
+    if args.list or not chosen:
+        print("\n".join(bench.name for bench in benches))
+        sys.exit(0 if args.list else f"--only {' '.join(args.only)}: no bench has such a name")
+    console, results = Console(width=110), []
+    for bench in chosen:
+        with console.status(bench.name) as status:
+            result = bench.measure(args.repeats, status.update)
+        results.append(result)
+        show(result, console)
+        if args.json:
+            args.json.write_text(
+                json.dumps({"machine": machine(), "benches": results}, indent=1) + "\n"
+            )
+    if args.check and (lines := worse(results, args.check)):
+        sys.exit("worse than before by more than a quarter:\n" + "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
