@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
 from genlab.commands.build import build_data, build_model, build_module
+from genlab.composition import prefer_own
 from genlab.config import check, config_dir
 from genlab.errors import ConfigError
 from genlab.types import Batch
@@ -28,6 +29,7 @@ MISSING = {"folder": ["data.path=x"], "hf": ["data.path=x"]}
 @pytest.fixture(autouse=True)
 def _hydra():
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        prefer_own()
         yield
     GlobalHydra.instance().clear()
 
@@ -45,8 +47,8 @@ def test_there_is_no_file_that_this_test_does_not_see():
 @pytest.mark.parametrize("file", [f for f in FILES if str(f.parent) not in (".", "hydra")], ids=str)
 def test_every_choice_composes_and_passes_the_check(file):
     group, name = str(file.parent), file.stem
-    new = "+" if group in ("sweep",) else ""
-    cfg = composed(f"{new}{group}={name}", *(MISSING.get(name, []) if group == "data" else []))
+    parent = ["hydra/sweeper=optuna"] if group == "hydra/sweeper/sampler" else []
+    cfg = composed(*parent, f"{group}={name}", *(MISSING.get(name, []) if group == "data" else []))
     check(cfg, "train")
 
 

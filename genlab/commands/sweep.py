@@ -96,6 +96,8 @@ def go_on(sweep: Sweep, more: Sequence[str]) -> None:
         raise ConfigError(f"{missing[0]}: is not kept; give it again: {missing[0]}=VALUE")
     if not Path(facts["folder"]).is_dir():
         raise ConfigError(f"{sweep.path}: was started in {facts['folder']}, which is not there")
+    if "hydra/launcher" in given:  # the old one's settings are none of the new one's
+        typed = [word for word in typed if not key_of(word).startswith("hydra.launcher.")]
     os.chdir(facts["folder"])
     words = [*facts["flags"], *(word for word in typed if key_of(word) not in given), *more]
     run_hydra("train", ["-m", *words], ["genlab", "train", "-m", *words], resume=sweep.path)

@@ -124,6 +124,7 @@ class Supervisor:
         """
         log = self.sweep.log(job.id)
         log.parent.mkdir(mode=0o700, exist_ok=True)
+        inherited = {k: v for k, v in os.environ.items() if k != "WANDB_RUN_ID"}  # one run's alone
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "genlab.sweeps.child", *words],
@@ -131,7 +132,7 @@ class Supervisor:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env={**os.environ, **environment, JOB_DIRECTORY: str(log.parent)},
+                env={**inherited, **environment, JOB_DIRECTORY: str(log.parent)},
                 pass_fds=(lock,),
             )
             interruptions = 0

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from genlab.training.checkpoints import read_checkpoint
 
@@ -19,12 +20,15 @@ def test_a_multirun_is_runs_of_their_own(genlab, tmp_path):
     code, _, err = genlab("train", "-m", *words, "model=vae_mlp", "seed=0,1")
     assert code == 0, err
     marks = sorted((tmp_path / "runs").rglob("run.json"))
-    assert [json.loads(mark.read_text())["seed"] for mark in marks] == [0, 1]
+    assert {json.loads(mark.read_text())["seed"] for mark in marks} == {0, 1}
     assert {json.loads(mark.read_text())["status"] for mark in marks} == {"finished"}
     offline = [sorted(mark.parent.rglob("offline-run-*/*.wandb")) for mark in marks]
     assert all(len(files) >= 1 for files in offline)
     names = [{file.stem for file in files} for files in offline]
     assert not names[0] & names[1]
+    groups = [OmegaConf.load(mark.parent / "config.yaml").group for mark in marks]
+    assert groups == [marks[0].parent.parent.name] * 2
+    assert all(groups[0].encode() in file.read_bytes() for files in offline for file in files)
 
 
 def test_the_best_checkpoint_is_by_the_metric_that_was_asked_for(genlab, tmp_path):

@@ -1,0 +1,299 @@
+"""The manifest, what a sweep refuses before its first job, going on, and what is divided."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from genlab import cli
+from genlab.errors import ConfigError
+from genlab.runs import write_json
+from genlab.sweeps.locks import Lock, is_held
+from genlab.sweeps.manifest import Sweep, job_id
+from genlab.sweeps.objective import values_of
+from genlab.sweeps.share import Share, share_of
+from genlab.sweeps.supervise import Supervisor, quoted
+
+LAUNCHER = "hydra_plugins.hydra_{}_launcher.{}_launcher.{}Launcher"
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    """Sweeps whose jobs' processes are taken out: the command lines, and a run that each leaves.
+
+    A job of seed 66 fails while the file ``bad`` is there.
+    """
+    seen = []
+
+    def wait(self, job, words, lock, environment):
+        seen.append(words)
+        run = self.sweep.run(job.id)
+        bad = Path("bad").exists() and any("seed=66" in word for word in job.overrides)
+        write_json(run.path / "run.json", {"status": "failed" if bad else "finished"})
+        run.update("run.json", started_from=len(job.attempts) * 100 - 100)
+        run.config_file.touch()
+        summary = {"best_metric": "val/loss", "best": 3.5, "train_seconds": 2, "metrics": {"a": 1}}
+        write_json(run.path / "summary.json", summary)
+        self.sweep.log(job.id).write_text("noise\ngenlab: error: bad seed\nmore noise\n")
+        return int(bad), False
+
+    monkeypatch.setattr(Supervisor, "wait", wait)
+    return seen
+
+
+def manifest(sweep):
+    return [json.loads(line) for line in Path(sweep, "manifest.jsonl").read_text().splitlines()]
+
+
+def test_a_sweep_leaves_a_manifest_of_a_line_a_job(genlab, lines):
+    code, out, err = genlab("train", "-m", "seed=0,1", "optimizer.lr=1e-2", "name=two")
+    assert code == 0, err
+    found = manifest("runs/two")
+    assert [line["number"] for line in found] == [0, 1]
+    assert [line["overrides"][0] for line in found] == ["seed=0", "seed=1"]
+    for line in found:
+        assert line["id"] == line["directory"] == job_id(line["overrides"])
+        assert (line["state"], line["exit_code"], line["reason"]) == ("done", 0, None)
+        assert line["metrics"] == {"best": 3.5, "val/loss": 3.5, "a": 1, "seconds": 2}
+    assert {p.name for p in Path("runs/two").iterdir() if not p.name.startswith(".")} == {
+        "manifest.jsonl", "sweep.json", *(line["id"] for line in found),
+    }  # fmt: skip
+    assert Path("runs/two").stat().st_mode & 0o777 == 0o700
+    assert lines[0] == [
+        "train", "seed=0", "optimizer.lr=0.01", "name=two", "group='two'", "hydra.mode=RUN",
+    ]  # fmt: skip
+    assert "val/loss 3.5" in out
+
+
+def test_what_failed_goes_on_and_what_is_done_does_not_start_again(genlab, lines):
+    Path("bad").touch()
+    code, _, err = genlab("train", "-m", "seed=0,66,1", "name=three")
+    assert code == 1
+    assert "1 of 3 jobs" in err
+    assert "failed, bad seed" in err
+    code, out, _ = genlab("sweep", "status", "three", "--json")
+    status = json.loads(out)
+    assert status["states"] == {"done": 2, "failed": 1}
+    Path("bad").unlink()
+    lines.clear()
+    code, _, err = genlab("sweep", "resume", "runs/three")
+    assert code == 0, err
+    failed = manifest("runs/three")[1]
+    path = Path("runs/three", failed["id"]).resolve()
+    assert lines == [["train", f"run='{path}'", f"root='{Path('runs').resolve()}'"]]
+    assert [attempt["images_seen"] for attempt in failed["attempts"]] == [0, 100]
+    assert {line["state"] for line in manifest("runs/three")} == {"done"}
+    lines.clear()
+    code, out, _ = genlab("sweep", "resume", "last")
+    assert (code, lines) == (0, [])
+    code, out, _ = genlab("sweep", "status", "last")
+    assert "3 done" in out
+    assert "seed=66" in out
+
+
+def test_no_secret_is_kept_and_a_resume_asks_for_it(genlab, lines, monkeypatch):
+    Path("bad").touch()
+    word = "+data.api_key=tops3cret"
+    monkeypatch.setattr("genlab.composition.check", lambda cfg, command: None)
+    assert genlab("train", "-m", word, "seed=66,1", "name=s")[0] == 1
+    assert any(word.lstrip("+") in text for text in lines[0])
+    kept = [p for p in Path("runs/s").rglob("*") if p.is_file() and b"tops3cret" in p.read_bytes()]
+    assert kept == []
+    code, _, err = genlab("sweep", "resume", "runs/s")
+    assert code == 2
+    assert "data.api_key" in err
+    Path("bad").unlink()
+    assert genlab("sweep", "resume", "runs/s", word)[0] == 0
+
+
+def test_values_are_never_paths(genlab, lines):
+    before = set(Path.cwd().parent.iterdir())
+    assert genlab("train", "-m", "notes=../../x,../y", "name=here")[0] == 0
+    assert set(Path.cwd().parent.iterdir()) == before
+    found = manifest("runs/here")
+    assert all(len(line["directory"]) == 8 and line["directory"].isalnum() for line in found)
+
+
+REFUSED = [
+    (["sede=0,1"], ["sede", "'seed'"]),
+    (["seed=0,-1"], ["seed=-1", ">= 0"]),
+    (["seed=range(3,3)"], ["seed=range(3,3)", "empty"]),
+    (["seed=0,1", "trainer=ddp"], ["trainer.devices=2", "one device"]),
+    (["seed=0,1", "trainer.devices=[0,1]"], ["trainer.devices=[0, 1]", "one device"]),
+    (["seed=0,1", "trainer.strategy=ddp"], ["trainer.strategy=ddp", "one device"]),
+    (["trainer.devices=1,2"], ["trainer.devices=2", "one device"]),
+    (["seed=0,1", "run=last"], ["run=last", "-m"]),
+    (["seed=0,1", "name=../x"], ["name='../x'"]),
+    (["seed=0,1", "hydra.sweep.subdir=../x"], ["hydra.sweep.subdir=../x", "hash"]),
+]
+
+
+@pytest.mark.parametrize(("words", "parts"), REFUSED, ids=lambda words: " ".join(words))
+def test_mistakes_are_answered_before_the_first_job(genlab, lines, words, parts):
+    code, _, err = genlab("train", "-m", *words)
+    assert code == 2, err
+    for part in parts:
+        assert part in err
+    assert lines == []
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["objective=fid"], ["objective=fid", "will not be measured", "nll_elbo"]),
+        (["objective=nll_exact"], ["objective=nll_exact", "nll_elbo"]),
+        (
+            ["metrics.extractors=[inception]", "metrics.download=false", "objective=fid_10k"],
+            ["6726825d"],
+        ),
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_objective_that_will_not_be_measured_is_refused(genlab, lines, words, parts):
+    code, _, err = genlab("train", "-m", "model=vae_mlp", "data=synthetic", "seed=0,1", *words)
+    assert code == 2, err
+    for part in parts:
+        assert part in err
+    assert lines == []
+    words = ["objective=[nll_elbo,seconds]", "closing.likelihood_images=null"]
+    assert genlab("train", "-m", "model=vae_mlp", "data=synthetic", "seed=0,1", *words)[0] == 1
+    assert lines  # it started; what these jobs leave has no nll_elbo, which is said
+
+
+def test_an_engine_that_is_not_installed_is_named_with_its_extra(genlab, lines, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
+    for word, extra in (
+        ("hydra/launcher=joblib", "genlab[joblib]"),
+        ("hydra/launcher=submitit_slurm", "genlab[slurm]"),
+        ("hydra/launcher=ray", "genlab[ray]"),
+        ("hydra/sweeper=optuna", "genlab[optuna]"),
+    ):
+        code, _, err = genlab("train", "-m", "seed=0,1", word)
+        assert code == 2
+        assert word in err
+        assert extra in err
+
+
+def test_a_sweep_that_exists_is_not_written_over(genlab, lines):
+    assert genlab("train", "-m", "seed=0,1", "name=a")[0] == 0
+    code, _, err = genlab("train", "-m", "seed=0,1", "name=a")
+    assert code == 2
+    assert "genlab sweep resume" in err
+    code, _, err = genlab("sweep", "resume", "runs/a", "seed=5")
+    assert code == 2
+    assert "keeps its jobs" in err
+    for words in (["status", "runs/b"], ["resume", "runs"], ["stattus", "x"], ["status"]):
+        assert genlab("sweep", *words)[0] == 2
+
+
+def test_a_lock_is_held_as_long_as_anybody_lives_who_has_it(tmp_path):
+    lock = Lock(tmp_path / "x.lock")
+    assert not is_held(lock.path)
+    lock.acquire()
+    assert is_held(lock.path)
+    assert not Lock(lock.path).acquire(wait=False)
+    code = "import time; print(1, flush=True); time.sleep(60)"
+    heir = subprocess.Popen(
+        [sys.executable, "-S", "-c", code], stdout=subprocess.PIPE, pass_fds=(lock.descriptor,)
+    )
+    heir.stdout.read(1)
+    lock.release()
+    assert is_held(lock.path)
+    heir.kill()
+    heir.communicate()
+    assert not is_held(lock.path)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [("running", "killed"), ("finished", "done"), ("interrupted", "interrupted")],
+)
+def test_a_job_whose_sweep_is_gone_is_told_by_what_it_left(tmp_path, status, state):
+    sweep = Sweep.create(tmp_path / "s")
+    job = sweep.plan([["seed=1"]])[0]
+    with sweep.lock(job.id):
+        sweep.begin(job)
+        assert sweep.job(job.id).state == "running"
+    write_json(sweep.run(job.id).path / "run.json", {"status": status, "started_from": 7})
+    found = sweep.job(job.id)
+    assert found.state == state
+    assert found.attempts[0]["images_seen"] == 7
+    assert [line["state"] for line in manifest(sweep.path)] == ["running"]
+    sweep.assemble()
+    assert [line["state"] for line in manifest(sweep.path)] == [state]
+
+
+def test_a_process_stops_when_the_one_that_waits_for_it_dies(tmp_path):
+    code = "from genlab.sweeps.child import hold_on\nimport time\nhold_on()\ntime.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.stdin.close()
+    assert process.wait(timeout=60) == -signal.SIGTERM
+
+
+def test_a_machine_is_divided():
+    cores = len(os.sched_getaffinity(0))
+    joblib = {"_target_": LAUNCHER.format("joblib", "joblib", "Joblib"), "n_jobs": 2}
+    assert share_of(joblib) == Share(2, max(1, cores // 2), deal=True)
+    assert share_of({**joblib, "n_jobs": -1}) == Share(cores, 1, deal=True)
+    slurm = {"_target_": LAUNCHER.format("submitit", "submitit", "Slurm"), "cpus_per_task": 4}
+    assert share_of(slurm) == Share(None, 4)
+    assert share_of({"_target_": "x.BasicLauncher"}) == Share()
+
+
+def test_gpus_are_dealt_out_one_each(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    share = Share(3, 2, deal=True)
+    with share.taken(tmp_path) as one, share.taken(tmp_path) as two, share.taken(tmp_path) as three:
+        dealt = [environment["CUDA_VISIBLE_DEVICES"] for environment in (one, two, three)]
+        assert dealt == ["4", "7", "4"]
+        assert one["OMP_NUM_THREADS"] == "2"
+    with share.taken(tmp_path) as again:
+        assert again["CUDA_VISIBLE_DEVICES"] == "4"
+
+
+def test_an_objective_of_a_job_that_is_not_done_is_none(tmp_path):
+    sweep = Sweep.create(tmp_path / "s")
+    job = replace(sweep.plan([["seed=1"]])[0], metrics={"a": 1.0, "b": float("nan")})
+    done = replace(job, state="done")
+    assert values_of(job, ["a"]) is None
+    assert values_of(done, ["a"]) == 1.0
+    assert values_of(done, ["a", "a"]) == (1.0, 1.0)
+    assert values_of(done, ["a", "b"]) is None
+
+
+@pytest.mark.parametrize("text", ["a b", "it's", "x\\", "a,b=c", "[1]", "${x}", ""])
+def test_a_quoted_text_is_read_as_it_was(text):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    assert OverridesParser.create().parse_override(f"k={quoted(text)}").value() == text
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    sweep = Sweep.create(tmp_path / "s")
+    job = sweep.plan([["seed=1"]])[0]
+    (sweep.path / ".jobs" / f"{job.id}.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"\.jobs.*is damaged"):
+        sweep.jobs()
+
+
+def test_help_and_status_load_no_torch(tmp_path):
+    Sweep.create(tmp_path / "s", command=[]).plan([["seed=1"]])
+    code = (
+        "import sys\nfrom genlab.cli import main\n"
+        "assert main(['sweep', 'status', sys.argv[1]]) == 0\n"
+        "assert not {'torch', 'hydra'} & set(sys.modules)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "s")], check=True, capture_output=True
+    )
+    assert cli.main(["sweep", "--help"]) == 0
