@@ -17,6 +17,7 @@ from genlab.errors import ConfigError, Unsupported
 from genlab.types import Batch
 
 LATE = 10**9  # images seen when every warm-up and growth is over
+WHEN = (0, 10**3, 10**5, 10**7, LATE)
 
 
 def generator(seed=0):
@@ -49,12 +50,16 @@ def step(model, batch, optimizer, player):
 
 
 def train(model, batch, steps, lr=1e-3):
-    """Losses ``{player: (steps,)}`` of training on one batch."""
+    """Losses ``{player: (steps,)}`` of training on one batch.
+
+    A game goes on all the time that `WHEN` spans, since its players may grow; a lone player's
+    losses are only comparable when all warm-ups are over.
+    """
     opts = optimizers(model, lr)
     model.train()
-    model.images_seen = LATE
     losses = {player: [] for player in model.players}
-    for _ in range(steps):
+    for i in range(steps):
+        model.images_seen = WHEN[i * len(WHEN) // steps] if len(model.players) > 1 else LATE
         for player in model.players:
             losses[player].append(step(model, batch, opts[player], player))
     return {player: torch.stack(values) for player, values in losses.items()}
@@ -114,7 +119,7 @@ def check_players(model):
         assert len(players) == 1, f"{name} is trained by {players}, not by one player"
 
 
-def check_gradients(model, batch, *, when=(0, 10**3, 10**5, 10**7, LATE)):
+def check_gradients(model, batch, *, when=WHEN):
     """Every parameter of a player gets a finite gradient, and only the player moves.
 
     A model that grows has parameters that only count at some time of the training, so a
@@ -126,6 +131,10 @@ def check_gradients(model, batch, *, when=(0, 10**3, 10**5, 10**7, LATE)):
             before = {name: p.detach().clone() for name, p in model.named_parameters()}
             optimizer = torch.optim.SGD(model.player(player).parameters(), lr=1e-3)
             model.zero_grad(set_to_none=True)
+            frozen = [p for other in model.frozen(player) for p in model.player(other).parameters()]
+            trainable = [p for p in frozen if p.requires_grad]
+            for p in trainable:
+                p.requires_grad_(False)
             loss = model.loss(batch, player)
             assert loss.total.shape == ()
             assert loss.total.isfinite(), f"{player}: the loss is {loss.total}"
@@ -134,7 +143,10 @@ def check_gradients(model, batch, *, when=(0, 10**3, 10**5, 10**7, LATE)):
                 assert not part.requires_grad, f"{key} is not detached"
                 assert part.isfinite(), f"{key} is {part}"
             loss.total.backward()
+            for p in trainable:
+                p.requires_grad_(True)
             for name, p in model.named_parameters():
+                assert id(p) in mine or p.grad is None, f"{player}: a gradient reaches {name}"
                 if id(p) in mine and p.grad is not None:
                     assert p.grad.isfinite().all(), f"{player}: gradient of {name} is not finite"
                     reached.add(name)
