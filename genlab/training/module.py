@@ -15,6 +15,7 @@ from genlab.errors import ConfigError, NonFiniteError
 from genlab.models.base import GenerativeModel
 from genlab.rng import isolated, seed_global, stream
 from genlab.training.ema import EMA
+from genlab.training.nonfinite import describe
 from genlab.training.schedules import Schedule
 from genlab.training.turns import Turns
 from genlab.training.window import Window
@@ -131,19 +132,35 @@ class GenerativeModule(pl.LightningModule):
         for batches in grouped(unstacked(chunk), self.accumulate):
             if self.max_images is not None and self.images_seen >= self.max_images:
                 break
-            self.step(batches)
+            images = sum(len(batch.x) for batch in batches) * self.trainer.world_size
+            try:
+                self.step(batches, images)
+            except NonFiniteError as error:
+                self.mend(error)
+            self.steps += 1
+            self.images_seen += images
         self.seconds = time.monotonic() - self.started
         if self.window and not torch.isfinite(self.window.losses()):
-            if self.rescue is None:
-                raise NonFiniteError(self.not_finite())
-            self.rescue(self.not_finite())
+            # On a GPU, where looking at each loss would wait for it; by now the weights are lost.
+            self.mend(NonFiniteError(describe(self.model, batches[-1], self.images_seen)))
+
+    def mend(self, error: NonFiniteError) -> None:
+        """Hands numbers that are not finite to who can mend them, if anybody can."""
+        if self.rescue is None:
+            raise error
+        self.rescue(str(error))
+        for optimizer in self.trainer.optimizers:
+            optimizer.zero_grad()
 
     def on_train_end(self) -> None:
         self.turns.end()
 
-    def step(self, batches: list[Batch]) -> None:
-        """An optimizer step of each player that moves, with the mean gradient of the batches."""
-        images = sum(len(batch.x) for batch in batches) * self.trainer.world_size
+    def step(self, batches: list[Batch], images: int) -> None:
+        """An optimizer step of each player that moves, with the mean gradient of the batches.
+
+        Raises:
+            NonFiniteError: A loss is not; no weight has moved by it.
+        """
         seed_global(self.seed, "noise", self.images_seen, self.global_rank)
         factor = self.schedule.factor(self.images_seen / (self.max_images or math.inf))
         self.model.images_seen, self.model.step = self.images_seen, self.steps
@@ -159,15 +176,17 @@ class GenerativeModule(pl.LightningModule):
             self.turns.take(player)
             for batch in batches:
                 loss = self.model.loss(batch, player)
+                if not loss.total.is_cuda and not math.isfinite(loss.total.detach()):
+                    raise NonFiniteError(
+                        describe(self.model, batch, self.images_seen, player, self.steps)
+                    )
                 self.manual_backward(loss.total / len(batches) if len(batches) > 1 else loss.total)
                 self.window.collect(loss, player if several else None)
             optimizer.step()
             optimizer.zero_grad()
             self.model.after_step(player)
-        self.steps += 1
-        self.images_seen += images
         if self.ema is not None:
-            self.ema.update(images, self.images_seen)
+            self.ema.update(images, self.images_seen + images)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # Here and not before `optimizer.step()`: under a gradient scaler, the gradients are
@@ -218,14 +237,6 @@ class GenerativeModule(pl.LightningModule):
         if self.trainer.is_global_zero:
             for logger in self.trainer.loggers:
                 logger.log_metrics(dict(metrics), step=self.images_seen)
-
-    def not_finite(self) -> str:
-        """Which loss is not finite, where, and the knobs that usually cure it."""
-        parts = ", ".join(self.window.not_finite())
-        return (
-            f"the loss is not finite after {self.images_seen} images ({parts}); "
-            "nothing of it was saved. Usual cures: a smaller optimizer.lr, trainer.clip=1"
-        )
 
     # ------------------------------------------------------------------------------------------
     # Validation and test

@@ -11,7 +11,37 @@ from genlab.models.base import GenerativeModel
 from genlab.rng import isolated
 from genlab.types import Batch
 
-__all__ = ["first_nonfinite"]
+__all__ = ["describe", "first_nonfinite"]
+
+
+CURES = "Usual cures: a smaller optimizer.lr, trainer.clip=1"
+
+
+def describe(
+    model: GenerativeModel,
+    batch: Batch,
+    images_seen: int,
+    player: str | None = None,
+    step: int | None = None,
+) -> str:
+    """What to tell about a loss that is not finite: when, whose, from which layer, what helps.
+
+    Args:
+        model: The model.
+        batch: The batch that it was of.
+        images_seen: When it was found.
+        player: Whose loss; all players are looked at if None.
+        step: Steps before, if it is known which step it was.
+    """
+    players = model.players if player is None else (player,)
+    places = (first_nonfinite(model, batch, name) for name in players)
+    where = next((place for place in places if place is not None), "what a repetition did not show")
+    whose = f"the {player}'s loss" if player is not None and len(model.players) > 1 else "the loss"
+    when = f"in step {step + 1:,}, " if step is not None else ""
+    return (
+        f"{whose} is not finite ({when}after {images_seen:,} images) because of {where}; nothing "
+        f"of it was saved. {CURES}"
+    )
 
 
 def first_nonfinite(model: GenerativeModel, batch: Batch, player: str = "model") -> str | None:

@@ -41,10 +41,6 @@ class Window:
         """Sum of all players' losses: not finite where one of them is not."""
         return torch.stack([v.float() for k, v in self._losses()]).sum()
 
-    def not_finite(self) -> list[str]:
-        """The names of what is not finite."""
-        return [name for name, value in self.sums.items() if not torch.isfinite(value)]
-
     def means(self) -> dict[str, float]:
         """The means by name; with several players, ``loss`` is the sum of their mean losses."""
         values = torch.stack([value.float() for value in self.sums.values()]).tolist()

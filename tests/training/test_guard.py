@@ -121,7 +121,10 @@ def test_it_rolls_back_from_what_is_not_finite(tmp_path, capsys):
     assert module.images_seen == 96
     assert guard.rolled_back == 1
     assert module.model.logits.isfinite().all()
-    assert "the loss is not finite after 36 images" in capsys.readouterr().err
+    assert (
+        "the loss is not finite (in step 9, after 32 images) because of what a repetition did not show"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("options", [{"action": "warn"}, {"action": "rollback", "rollbacks": 0}])
