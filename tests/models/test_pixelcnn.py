@@ -1,0 +1,244 @@
+"""Autoregressive families: cached sampling is naive sampling, and says what log_prob says."""
+
+import contract
+import pytest
+import torch
+from families import NAMES, TINY, build, config, images, labels
+
+from genlab.errors import ConfigError
+from genlab.models.autoregressive import Autoregressive
+from genlab.models.pixelcnn import PixelCNN
+from genlab.nn.masked import MaskedConv2d
+from genlab.types import Batch, ImageSpec
+
+FAMILIES = [
+    name
+    for name in NAMES
+    if config(name)._target_.split(".")[2]
+    in ("pixelcnn", "pixelcnn_pp", "pixelsnail", "pixelrnn", "made", "image_gpt")
+]
+GRAY = ImageSpec(1, 4, 8, levels=4, num_classes=3)
+COLOR = ImageSpec(3, 3, 4, levels=3, num_classes=3)
+BINARY = ImageSpec(1, 4, 8, levels=2, num_classes=3)
+SMALL = {
+    "pixelcnn": {"blocks": 3, "width": 24},
+    "pixelcnn_gated": {"blocks": 3, "width": 24, "hidden": 24},
+    "pixelcnn_pp": {"blocks": 1, "width": 12, "dilations": [1, 2]},
+    "pixelsnail": {"blocks": 2, "residual": 1, "width": 12, "key": 8},
+    "pixelrnn": {"layers": 2, "width": 12},
+    "image_gpt": {"blocks": 2, "width": 24},
+    "made": {"hidden": 96},
+}
+"""Overrides that keep the tests quick; their structure is what is tested."""
+
+
+@pytest.fixture
+def double():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def model_of(name, spec, scale=2, **overrides):
+    model = build(name, spec, **(SMALL.get(name, {}) | overrides))
+    contract.scale_weights(model, scale)
+    return model.to(torch.get_default_dtype()).eval()
+
+
+def both(model, batch, temperature=1.0, known=0, x=None):
+    """Cached and naive images of the same noise, and their parameters."""
+    canvas, head = model.canvas, model.head
+    u = torch.rand(batch, head.uniforms, canvas.height, canvas.width)
+    found = []
+    for cached in (True, False):
+        given = torch.zeros(batch, *canvas.shape, dtype=torch.uint8) if x is None else x.clone()
+        params = torch.zeros(batch, head.channels, canvas.height, canvas.width)
+        drawn = model.fill(
+            given,
+            u,
+            labels(model, batch),
+            known=known,
+            temperature=temperature,
+            cached=cached,
+            params=params,
+        )
+        found.append((drawn, params))
+    return found
+
+
+def test_the_family_is_all_here():
+    assert len(FAMILIES) >= 8
+    assert all(isinstance(build(name, TINY), Autoregressive) for name in ("pixelcnn", "made"))
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("spec", [GRAY, COLOR, BINARY], ids=["gray", "color", "binary"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_cached_sampling_is_naive_sampling(double, name, spec, conditional):
+    model = model_of(name, spec, conditional=conditional)
+    (cached, params), (naive, expected) = both(model, 2, temperature=0.9)
+    torch.testing.assert_close(params, expected)
+    assert torch.equal(cached, naive)
+    assert len(cached.unique()) > 1
+
+
+@pytest.mark.parametrize("block", ["gated", "residual"])
+@pytest.mark.parametrize("fold", [1, 2])
+def test_cached_sampling_orders_colors(double, block, fold):
+    model = PixelCNN(COLOR, blocks=2, width=12, block=block, fold=fold, head="categorical").eval()
+    contract.scale_weights(model, 3)
+    (cached, params), (naive, expected) = both(model, 2)
+    torch.testing.assert_close(params, expected)
+    assert torch.equal(cached, naive)
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_in_single_precision_hardly_an_image_differs(name, batch):
+    model = model_of(name, ImageSpec(1, 3, 4, levels=4))
+    (cached, _), (naive, _) = both(model, batch)
+    # Where they differ, a uniform number fell between two roundings of a probability.
+    assert (cached == naive).flatten(1).all(1).double().mean() >= 0.999
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_sampler_s_own_terms_add_up_to_log_prob(name):
+    spec = ImageSpec(1, 4, 8, levels=4)
+    model = model_of(name, spec, scale=1)  # of larger weights rounding alone is more
+    (x, params), _ = both(model, 3)
+    own = model.head.log_prob(params, x)
+    torch.testing.assert_close(model.log_prob(Batch(x)), own, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_likelihood_of_colors_sums_to_one(name):
+    """64 images of two pixels of three binary colors."""
+    head = {} if name == "pixelcnn_pp" else {"head": "categorical"}
+    model = model_of(name, ImageSpec(3, 1, 2, levels=2, num_classes=3), **head)
+    contract.check_likelihood(model)
+
+
+@pytest.mark.parametrize("name", ["pixelcnn", "pixelcnn_gated", "pixelsnail", "pixelrnn"])
+def test_a_first_layer_that_sees_its_own_pixel_is_caught(name, monkeypatch):
+    """Mask B first: the probabilities no longer sum to one, and the sampler refuses."""
+    init = MaskedConv2d.__init__
+    monkeypatch.setattr(
+        MaskedConv2d, "__init__", lambda self, *a, **k: init(self, *a, **(k | {"strict": False}))
+    )
+    model = build(
+        name, TINY, **SMALL.get(name, {}), **({"fold": 1} if "fold" in config(name) else {})
+    )
+    contract.scale_weights(model, 3)
+    with pytest.raises(AssertionError, match="sums to"):
+        contract.check_likelihood(model)
+    with pytest.raises(ConfigError, match="not causal"):
+        model.sample(1)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_completion_keeps_what_is_known(double, name):
+    spec = GRAY
+    model = model_of(name, spec, conditional=True)
+    x, y = images(spec, 2).x, torch.tensor([2, 0])
+    for known in (0, 5, 16, 19, 32):
+        rows = []
+        done = model.complete(
+            x,
+            known,
+            y,
+            generator=contract.generator(),
+            on_row=lambda row, x, rows=rows: rows.append((row, x.shape)),
+        )
+        assert torch.equal(done.flatten(2)[:, :, :known], x.flatten(2)[:, :, :known])
+        assert int(done.max()) < spec.levels
+        expected = list(range(known // 8 + 1, 5))
+        assert [row for row, _ in rows] == expected
+        assert all(shape == x.shape for _, shape in rows)
+    mask = torch.arange(32).view(4, 8) < 19
+    again = model.complete(x, mask, y, generator=contract.generator())
+    assert torch.equal(again, model.complete(x, 19, y, generator=contract.generator()))
+    (cached, params), (naive, expected) = both(model, 2, known=11, x=x)
+    torch.testing.assert_close(params, expected)
+    assert torch.equal(cached, naive)
+
+
+def test_completion_of_colors_counts_pixels():
+    for name in ("made", "pixelcnn_pp"):
+        model, x = model_of(name, COLOR), images(COLOR, 2).x
+        done = model.complete(x, 5)
+        assert torch.equal(done.flatten(2)[:, :, :5], x.flatten(2)[:, :, :5])
+        assert not torch.equal(done, x)
+
+
+def test_completion_of_nothing_is_sampling():
+    model = model_of("pixelcnn_tiny", GRAY)
+    x = images(GRAY, 3).x
+    sampled = model.sample(3, generator=contract.generator())
+    assert torch.equal(model.complete(x, 0, generator=contract.generator()), sampled)
+
+
+def test_a_completion_of_what_cannot_be_is_refused():
+    model, x = build("pixelcnn_tiny", GRAY), images(GRAY, 2).x
+    column = torch.zeros(4, 8)
+    column[:, :3] = 1
+    wrong = [
+        (x, column, "not a causal prefix"),
+        (x, torch.ones(3, 3), "mask of shape"),
+        (x, -1, "from 0 to 32"),
+        (x, 33, "from 0 to 32"),
+        (x.float(), 8, "must be uint8"),
+        (x[:, :, 1:], 8, "must be of shape"),
+        (x + 10, 8, "below 4"),
+    ]
+    for given, known, message in wrong:
+        with pytest.raises(ConfigError, match=message):
+            model.complete(given, known)
+    with pytest.raises(ConfigError, match="temperature"):
+        model.complete(x, 8, temperature=0)
+
+
+def test_bad_input_and_bad_settings_are_refused_in_one_line():
+    model, x = build("pixelcnn_tiny", GRAY), images(GRAY, 2).x
+    for call in (model.loss, model.log_prob):
+        with pytest.raises(ConfigError, match="must be uint8"):
+            call(Batch(x.float()))
+    settings = [
+        ({"head": "bernoulli"}, "2 levels"),
+        ({"kernel": 4}, r"model\.kernel=4"),
+        ({"first_kernel": 1}, r"model\.first_kernel=1"),
+        ({"dilations": [0]}, "dilations"),
+        ({"fold": 4, "width": 6}, r"model\.width"),
+    ]
+    for overrides, message in settings:
+        with pytest.raises(ConfigError, match=message):
+            build("pixelcnn_tiny", GRAY, **overrides)
+    with pytest.raises(ConfigError, match=r"model\.heads=3"):
+        build("image_gpt", GRAY, heads=3)
+
+
+def test_sampling_reports_its_rows():
+    model, seen = build("pixelcnn_tiny", GRAY), []
+    model.on_row = lambda row, x: seen.append((row, x.clone()))
+    x = model.sample(2)
+    assert [row for row, _ in seen] == [1, 2, 3, 4]
+    assert torch.equal(seen[-1][1], x)
+    assert torch.equal(seen[0][1][:, :, 0], x[:, :, 0])
+    assert not seen[0][1][:, :, 1:].any()
+
+
+def test_a_low_temperature_draws_what_is_likely():
+    model = model_of("pixelcnn_tiny", BINARY)
+    cold = model.sample(20, generator=contract.generator(), temperature=0.01)
+    warm = model.sample(20, generator=contract.generator())
+    assert model.log_prob(Batch(cold)).mean() > model.log_prob(Batch(warm)).mean()
+
+
+@pytest.mark.slow
+def test_samples_have_the_probabilities_that_log_prob_says():
+    model = model_of("pixelcnn", TINY)
+    x = model.sample(40_000, generator=contract.generator())
+    index = (x.flatten(1).long() * torch.tensor([8, 4, 2, 1])).sum(1)
+    share = index.bincount(minlength=16) / len(x)
+    p = model.log_prob(Batch(contract.every_binary_image(TINY))).exp()
+    error = (p * (1 - p) / len(x)).sqrt()
+    assert ((share - p).abs() <= 5 * error + 1e-6).all()
