@@ -3,11 +3,13 @@
 from genlab.errors import ConfigError
 from genlab.models.adversarial import Adversarial, AugmentName, Rules
 from genlab.models.gan_objectives import ObjectiveName
-from genlab.nn.players import Players, PlayersName
+from genlab.nn.players import Players, PlayersName, choose
 from genlab.ranges import NonNegativeFloat, PositiveInt, Probability
 from genlab.types import ImageSpec
 
 __all__ = ["GAN"]
+
+R1_PER_SUBPIXEL = 1e-4
 
 
 class GAN(Adversarial):
@@ -22,9 +24,12 @@ class GAN(Adversarial):
         hidden: Units of a hidden layer (mlp).
         depth: Hidden layers (mlp).
         latent: Length of the code.
-        spectral: Normalize the discriminator's weights spectrally (Miyato et al. 2018).
+        spectral: Normalize the discriminator's weights spectrally (Miyato et al. 2018); None for
+            convolutions alone: so few layers could not tell the modes of points apart.
         objective: What both minimize, see `genlab.models.gan_objectives`.
-        r1: Weight of the gradient penalty on real images (Mescheder et al. 2018); 0 for none.
+        r1: Weight of the gradient penalty on real images (Mescheder et al. 2018); 0 for none,
+            None for 1e-4 per sub-pixel (proportional to the area as in StyleGAN2-ADA,
+            arXiv:2006.06676, appendix C).
         r1_interval: Discriminator steps from one such penalty to the next.
         gradient_penalty: Weight of the penalty between real and generated images (WGAN-GP).
         n_dis: Discriminator steps for one step of the generator.
@@ -49,9 +54,9 @@ class GAN(Adversarial):
         hidden: PositiveInt = 128,
         depth: PositiveInt = 3,
         latent: PositiveInt = 64,
-        spectral: bool = True,
+        spectral: bool | None = None,
         objective: ObjectiveName = "non_saturating",
-        r1: NonNegativeFloat = 0.1,
+        r1: NonNegativeFloat | None = None,
         r1_interval: PositiveInt = 16,
         gradient_penalty: NonNegativeFloat = 0.0,
         n_dis: PositiveInt = 1,
@@ -61,6 +66,10 @@ class GAN(Adversarial):
         conditional: bool = False,
         reuse: bool = True,
     ):
+        r1 = R1_PER_SUBPIXEL * spec.dims if r1 is None else r1
+        if network == "auto":
+            network = choose(spec)
+        spectral = network != "mlp" if spectral is None else spectral
         if gradient_penalty and network == "dcgan":
             raise ConfigError(
                 f"model.gradient_penalty={gradient_penalty} is one of each image, and "

@@ -15,10 +15,15 @@ from genlab.nn.sngan import ResDiscriminator, ResGenerator
 from genlab.nn.spectral import spectrally_normalized
 from genlab.types import ImageSpec
 
-__all__ = ["Players", "PlayersName"]
+__all__ = ["Players", "PlayersName", "choose"]
 
 PlayersName = Literal["auto", "mlp", "conv", "dcgan", "resnet", "attention"]
 SMALLEST = 8  # pixels of the short side from which on there is something to convolve
+
+
+def choose(spec: ImageSpec) -> Literal["conv", "mlp"]:
+    """The network that ``auto`` means for these images."""
+    return "conv" if min(spec.height, spec.width) >= SMALLEST else "mlp"
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,7 @@ class Players:
         Raises:
             ConfigError: The network does not make images of this size.
         """
-        network = self.network
-        if network == "auto":
-            network = "conv" if min(spec.height, spec.width) >= SMALLEST else "mlp"
+        network = choose(spec) if self.network == "auto" else self.network
         generator, discriminator = getattr(self, network)(spec)
         return generator, spectrally_normalized(discriminator) if self.spectral else discriminator
 
@@ -77,13 +80,13 @@ class Players:
         return generator, discriminator
 
     def conv(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
-        """Convolutions down to at most 4 pixels."""
+        """Convolutions down to at most 8 pixels."""
         if min(spec.height, spec.width) < SMALLEST:
             raise ConfigError(
                 f"model.network=conv needs sides of at least {SMALLEST} pixels; this data is "
                 f"{spec.height}x{spec.width}: model.network=mlp takes any size"
             )
-        return self._convolutions(spec, pyramid(*spec.shape[1:], smallest=4)[::-1], norm=False)
+        return self._convolutions(spec, pyramid(*spec.shape[1:], smallest=8)[::-1], norm=False)
 
     def dcgan(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
         """Convolutions down to 4 to 7 pixels, normalized and initialized as published."""
