@@ -20,7 +20,7 @@ from genlab.types import Batch, ImageSpec, Loss
 __all__ = ["Flow"]
 
 CONTEXT = 16  # length of a class embedding
-PORTION = 500
+PORTION = 512
 """Images that go through the flow at once where no gradient is needed."""
 
 
@@ -200,7 +200,8 @@ class Flow(GenerativeModel):
     def encode(self, batch: Batch) -> Tensor:
         """The latent numbers of the bins' centres, ``(B, C H W)``; `decode` gives the images back.
 
-        They are standard normal, as far as the flow fits the images.
+        Those of dequantized images are standard normal, as far as the flow fits; a centre lies
+        nearer to 0 than most points of its bin.
         """
         self._check_levels(batch.x)
         labels = self._check_labels(batch.y if self.conditional else None, len(batch.x))
@@ -232,13 +233,14 @@ class Flow(GenerativeModel):
         """Whether the flow can still be inverted.
 
         Returns:
-            ``inverse_error``: the largest difference, in levels, between a bin's centre and what
-            its code is decoded to; half a level would be another image. ``code_std``: standard
-            deviation of all latent numbers, 1 where the flow fits.
+            ``inverse_error``: the largest difference, in levels, between a dequantized number and
+            what its code is mapped back to; half a level may be another image. ``code_std``:
+            standard deviation of all latent numbers, 1 where the flow fits.
         """
+        generator = torch.Generator(self.device).manual_seed(0)
         with self.evaluating():
             context = self._context(batch.y if self.conditional else None, len(batch.x))
-            y = (batch.x.to(torch.get_default_dtype()) + 0.5) / self.spec.levels
+            y, _ = self.dequantizer(batch.x, generator)
             z, _ = self.flow(y, context)
             error = (self.flow.inverse(z, context) - y).abs().max() * self.spec.levels
         return {"inverse_error": float(error), "code_std": float(z.std())}

@@ -64,7 +64,9 @@ class Affine(Elementwise):
 
     def inverse(self, y: Tensor, params: Tensor) -> Tensor:
         """As `Elementwise.inverse`."""
-        return (y - params[:, 0]) * (-bounded(params[:, 1], self.limit)).exp()
+        # In place where autograd does not mind: sampling is bound by memory, not by arithmetic.
+        scale = bounded(params[:, 1], self.limit).neg_().exp_()
+        return (y - params[:, 0]).mul_(scale)
 
 
 class Spline(Elementwise):

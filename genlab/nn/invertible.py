@@ -33,7 +33,10 @@ class Chain(Invertible):
     Args:
         steps: The maps, in forward order.
         recompute: Keep only what passes between the maps for the backward pass, and run each map
-            again when its turn comes: less memory for a third more time.
+            again when its turn comes: less memory for about half more time. Peak memory above
+            the start of a step of ``flow_glow`` on 128 images of 28x28, by resident set: 87, 199
+            and 335 MiB with 2, 8 and 16 steps a scale, 70, 89 and 110 MiB with recomputation, for
+            1.4 to 1.6 times the CPU time (2026-11-22, one core of an AMD EPYC, torch 2.15.0).
     """
 
     def __init__(self, steps: Iterable[Invertible], recompute: bool = False):

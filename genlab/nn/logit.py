@@ -45,7 +45,7 @@ class Stretch(Invertible):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """As `Invertible.inverse`."""
-        return (z + 1) / 2
+        return (z + 1).mul_(0.5)
 
 
 def log_sigmoid_slope(v: Tensor) -> Tensor:

@@ -64,14 +64,16 @@ class TopPrior(Invertible):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `Invertible.forward`."""
-        return self.function.forward(x, self._params(len(x), context))
+        z, log_det = self.function.forward(x, self._params(context))
+        return z, log_det.expand(len(x))
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """As `Invertible.inverse`."""
-        return self.function.inverse(z, self._params(len(z), context))
+        return self.function.inverse(z, self._params(context))
 
-    def _params(self, n: int, context: Tensor | None) -> Tensor:
-        params = self.params.expand(n, -1, -1)
+    def _params(self, context: Tensor | None) -> Tensor:
+        """``(B, 2, n)``, or ``(1, 2, n)`` where there is no context."""
+        params = self.params.unsqueeze(0)
         if self.context is None or context is None:
             return params
         return params + self.context(context).unflatten(1, (2, -1))
