@@ -78,13 +78,16 @@ class PixelCNN(Autoregressive):
         fold = math.gcd(fold, spec.width)
         self.fold = Fold(fold, ordered_colors(self.head.uniforms, spec))
         colors = self.fold.colors
-        inner = width // 2 if block == "residual" else width
+        halves = 2 if block == "residual" else 1
         hidden = hidden or width
-        for key, channels in (("width", inner), ("hidden", hidden)):
-            if channels < 1 or channels % colors:
+        for key, channels, unit in (
+            ("width", width, halves * colors),
+            ("hidden", hidden, colors),
+        ):
+            if channels % unit:
                 raise ConfigError(
-                    f"model.{key}: {channels} channels cannot be shared among "
-                    f"{colors} groups of pixels and colors: take a multiple, or model.fold=1"
+                    f"model.{key}={channels}: must be a multiple of {unit}, for {colors} colors "
+                    "and neighbours come in order; or take model.head=logistic, model.fold=1"
                 )
         self.network = Stack(
             spec.channels * fold,
