@@ -15,13 +15,13 @@ from genlab.nn.sngan import ResDiscriminator, ResGenerator
 from genlab.nn.spectral import spectrally_normalized
 from genlab.types import ImageSpec
 
-__all__ = ["Players", "PlayersName", "choose"]
+__all__ = ["Players", "PlayersName"]
 
 PlayersName = Literal["auto", "mlp", "conv", "dcgan", "resnet", "attention"]
 SMALLEST = 8  # pixels of the short side from which on there is something to convolve
 
 
-def choose(spec: ImageSpec) -> Literal["conv", "mlp"]:
+def _choose(spec: ImageSpec) -> Literal["conv", "mlp"]:
     """The network that ``auto`` means for these images."""
     return "conv" if min(spec.height, spec.width) >= SMALLEST else "mlp"
 
@@ -50,7 +50,7 @@ class Players:
     width: int = 32
     hidden: int = 128
     depth: int = 3
-    spectral: bool = True
+    spectral: bool = False
     packing: int = 1
     num_classes: int = 0
 
@@ -60,7 +60,7 @@ class Players:
         Raises:
             ConfigError: The network does not make images of this size.
         """
-        network = choose(spec) if self.network == "auto" else self.network
+        network = _choose(spec) if self.network == "auto" else self.network
         generator, discriminator = getattr(self, network)(spec)
         return generator, spectrally_normalized(discriminator) if self.spectral else discriminator
 
