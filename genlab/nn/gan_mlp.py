@@ -15,11 +15,7 @@ Shape = tuple[int, int, int]
 def _hidden(n_in: int, hidden: int, depth: int) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for i in range(depth):
-        linear = nn.Linear(hidden if i else n_in, hidden)
-        # He's initialization: with torch's, which shrinks from layer to layer, the discriminator
-        # takes long to see structure as fine as the modes of a grid.
-        nn.init.kaiming_normal_(linear.weight, a=0.2)
-        layers += [linear, nn.LeakyReLU(0.2)]
+        layers += [nn.Linear(hidden if i else n_in, hidden), nn.LeakyReLU(0.2)]
     return layers
 
 

@@ -45,9 +45,9 @@ def modes(layout, seed, steps, lr=1e-3):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("layout", "least"), [("ring", 8), ("grid", 24)])
-def test_the_default_reaches_the_modes(layout, least, seed):
+@pytest.mark.parametrize(("layout", "least", "share"), [("ring", 8, 0.25), ("grid", 24, 0.1)])
+def test_the_default_reaches_the_modes(layout, least, share, seed):
     found, within = modes(layout, seed, steps=8000)
     assert found >= least
-    # A uniform cloud has 5 % of its points there; a point of the data is there 99 % of the time.
-    assert within > 0.25
+    # A uniform cloud has 5 % of its points near the grid's modes, and the data 99 %.
+    assert within > share
