@@ -188,7 +188,8 @@ class CheckedLoader:
 
 
 def each_value(loader: Any, cfg: "DictConfig", overrides: Sequence[str]) -> list[list[str]]:
-    """Jobs that together have each value of a sweep at least once: far fewer than all of them.
+    """Jobs that together have each value of a sweep at least once, of a range or an interval its
+    ends: far fewer than all of them.
 
     Hydra composes all jobs, too, but only after it has written into the sweep's directory.
     """
@@ -206,6 +207,8 @@ def each_value(loader: Any, cfg: "DictConfig", overrides: Sequence[str]) -> list
             values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
             if not values[key]:
                 raise ConfigError(f"{override.input_line}: the sweep is empty, it has no values")
+            if override.is_range_sweep():  # what is right at both ends is right between them
+                values[key] = list(dict.fromkeys([values[key][0], values[key][-1]]))
         elif override.is_interval_sweep():
             interval: Any = override.value()
             values[key] = [f"{key}={value}" for value in (interval.start, interval.end)]

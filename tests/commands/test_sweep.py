@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -95,6 +96,84 @@ def test_what_failed_goes_on_and_what_is_done_does_not_start_again(genlab, lines
     code, out, _ = genlab("sweep", "status", "last")
     assert "3 done" in out
     assert "seed=66" in out
+
+
+def test_ctrl_c_waits_for_the_job_and_says_how_to_go_on(genlab, monkeypatch):
+    class Interrupted:
+        """A process that ends, with everything kept, after the Ctrl-C that the sweep gets, too."""
+
+        def __init__(self, command, **named):
+            self.calls = 0
+
+        def wait(self):
+            self.calls += 1
+            if self.calls == 1:
+                raise KeyboardInterrupt
+            return 130
+
+    fake = SimpleNamespace(Popen=Interrupted, PIPE=-1, STDOUT=-2)
+    monkeypatch.setattr("genlab.sweeps.supervise.subprocess", fake)
+    code, out, _ = genlab("train", "-m", "seed=0,1", "name=cut")
+    assert code == 130
+    assert "genlab sweep resume runs/cut" in out
+    assert [line["state"] for line in manifest("runs/cut")] == ["interrupted", "pending"]
+    assert manifest("runs/cut")[0]["reason"] == "stopped by SIGINT"
+
+
+@pytest.mark.filterwarnings("ignore")  # Optuna 2.10 is of 2022
+@pytest.mark.parametrize("storage", [None, "sqlite:///${hydra.sweep.dir}/study.db"])
+def test_a_search_that_goes_on_asks_what_it_would_have_asked(genlab, lines, monkeypatch, storage):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs genlab[optuna]")
+    if storage is not None:
+        from optuna.storages import RDBStorage
+
+        try:
+            RDBStorage("sqlite:///probe.db")
+        except Exception:
+            pytest.skip("needs genlab[optuna-storage]")
+    words = ["train", "-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=4"]
+    words += ["optimizer.lr=tag(log,interval(1e-4,1e-2))", "model.latent=range(2,60)"]
+    words += [] if storage is None else [f'hydra.sweeper.storage="{storage}"']
+    code, _, err = genlab(*words, "name=whole")
+    assert code == 0, err
+    expected = [line[1:3] for line in lines]
+    assert len({str(pair) for pair in expected}) == 4
+    lines.clear()
+    whole = Supervisor.wait
+
+    def cut(self, job, *rest):
+        if len(lines) == 2:
+            raise KeyboardInterrupt
+        return whole(self, job, *rest)
+
+    monkeypatch.setattr(Supervisor, "wait", cut)
+    assert genlab(*words, "name=cut")[0] == 130
+    monkeypatch.setattr(Supervisor, "wait", whole)
+    code, _, err = genlab("sweep", "resume", "runs/cut")
+    assert code == 0, err
+    assert [line[1:3] for line in lines] == expected
+    assert len(manifest("runs/cut")) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["objective=[nll_elbo,seconds]"], ["hydra.sweeper.direction=minimize", "seconds needs"]),
+        (["hydra.sweeper.sampler.seed=null"], ["hydra.sweeper.sampler.seed=null", "resumed"]),
+        (["hydra.sweeper.storage=sqlite:///x.db"], ["hydra.sweeper.storage=sqlite:///x.db"]),
+        (["hydra.sweeper.direction=down"], ["hydra.sweeper.direction=down", "minimize or"]),
+        (["optimizer.lrr=interval(0,1)"], ["optimizer.lrr", "'lr'"]),
+        (["optimizer.lr=interval(-1,1)"], ["optimizer.lr=-1", "> 0"]),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_search_that_cannot_be_is_refused(genlab, lines, monkeypatch, words, parts):
+    monkeypatch.setattr("genlab.composition.check_engines", lambda cfg: None)
+    code, _, err = genlab("train", "-m", "hydra/sweeper=optuna", "seed=0,1", *words)
+    assert code == 2, err
+    for part in parts:
+        assert part in err
+    assert lines == []
 
 
 def test_no_secret_is_kept_and_a_resume_asks_for_it(genlab, lines, monkeypatch):
