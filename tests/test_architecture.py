@@ -17,7 +17,6 @@ CONFIG = {
     "genlab.catalogue",
     "genlab.config",
     "genlab.guard",
-    "genlab.leaderboard",
     "genlab.messages",
     "genlab.overrides",
     "genlab.schema",
@@ -41,6 +40,11 @@ MAY_IMPORT = {
         "genlab.nn",
     ),
     "genlab.commands": ("genlab",),
+    "genlab.comparison": (
+        "genlab.comparison",
+        "genlab.sweeps.manifest",
+        "genlab.training.loggers.history",
+    ),
     "genlab.sweeps": ("genlab.sweeps", *sorted(CONFIG)),
     "genlab.sweeps.child": ("genlab.cli",),
     "genlab.composition": ("genlab.commands.objective", "genlab.sweeps.rules", *sorted(CONFIG)),
@@ -64,6 +68,9 @@ NEVER = {
     "genlab.data": ("hydra", "omegaconf", "wandb", "trackio"),
 }
 HEAVY = ("torch", "torchvision", "pytorch_lightning", "wandb", "trackio", "scipy", "hydra")
+LIGHT_COMPARISON = {
+    f"genlab.comparison.{file.stem}" for file in (ROOT / "genlab/comparison").glob("[!_]*.py")
+}
 LIGHT = {
     "genlab.__main__",
     "genlab.cli",
@@ -84,6 +91,7 @@ LIGHT = {
     "genlab.sweeps.rules",
     "genlab.sweeps.share",
     "genlab.sweeps.supervise",
+    *LIGHT_COMPARISON,
     *CONFIG,
     *(BOTTOM - {"genlab.rng", "genlab.types"}),
 }

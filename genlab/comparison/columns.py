@@ -1,0 +1,153 @@
+"""The columns of a leaderboard and the text of their cells, the same in terminal, file and page."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from genlab.comparison.board import FACTS, Board, Measured, Row, shown_key
+
+__all__ = ["Column", "columns", "constant", "number_text"]
+
+QUALITY = ("fid", "fd_", "bpd", "prec_", "recall_")
+"""What is shown beside the metric that ranks, in this order; files hold everything."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    Args:
+        title: Its head.
+        text: A row's cell, empty where there is nothing.
+        value: What a page sorts by.
+        right: Whether it is a number.
+        need: The higher, the sooner it is left out where there is no room; 0 never is.
+        key: The metric's or the fact's key.
+    """
+
+    title: str
+    text: Callable[[Row], str]
+    value: Callable[[Row], float | str | None]
+    right: bool = True
+    need: int = 0
+    key: str = ""
+
+
+def number_text(value: float) -> str:
+    """A number in four digits.
+
+    Example:
+        >>> number_text(784.6894), number_text(0.00012345), number_text(12345.6)
+        ('784.7', '0.0001234', '12350')
+    """
+    text = f"{value:.4g}"
+    return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e9 else text
+
+
+def measured_text(found: Measured | None, runs: int) -> str:
+    """Value, spread and floor: ``22.1 ± 0.31 (0.07)``; a bound as ``≤ 1.444``."""
+    if found is None:
+        return ""
+    text = number_text(found.value)
+    if found.kind and found.kind != "exact":
+        text = f"≤ {text}"
+    if found.std is not None:
+        text += f" ± {found.std:.2g}"
+    if found.runs < runs:
+        text += f" of {found.runs}"
+    if found.floor is not None:
+        text += f" ({found.floor:.3g})"
+    return text if not found.kind else f"{text} {found.kind}"
+
+
+def metric_column(key: str, need: int) -> Column:
+    """The column of a metric."""
+
+    def text(row: Row) -> str:
+        return measured_text(row.metrics.get(key), len(row.runs))
+
+    def value(row: Row) -> float | None:
+        return row.metrics[key].value if key in row.metrics else None
+
+    return Column(shown_key(key), text, value, True, need, key)
+
+
+def fact_column(key: str, title: str, need: int, digits: int = 0) -> Column:
+    """The column of a fact that is a number."""
+
+    def text(row: Row) -> str:
+        value = row.facts[key]
+        return "" if value is None else f"{value:,.{digits}f}"
+
+    return Column(title, text, lambda row: row.facts[key], True, need, key)
+
+
+def word_column(key: str, title: str, need: int) -> Column:
+    """The column of a fact that is a word."""
+
+    def text(row: Row) -> str:
+        return "" if row.facts[key] is None else str(row.facts[key])
+
+    return Column(title, text, text, False, need)
+
+
+def seeds_column(need: int) -> Column:
+    """How many seeds; of a single run, which."""
+
+    def text(row: Row) -> str:
+        seed = row.facts["seed"]
+        if len(row.runs) > 1:
+            return f"{len(row.runs)} ({seed})" if len(str(seed)) < 12 else str(len(row.runs))
+        return "" if seed is None else f"1 ({seed})"
+
+    return Column("seeds", text, lambda row: len(row.runs), True, need)
+
+
+def shown_keys(board: Board, key: str) -> list[str]:
+    """The metrics of the leaderboard: the one that ranks, then quality, likelihood and coverage."""
+    found = [] if key in FACTS else [key]
+    for start in QUALITY:
+        same = [k for k in board.keys if k == start or (start[-1:] == "_" and k.startswith(start))]
+        if start == "fid":
+            same = [k for k in board.keys if k.startswith("fid")]
+        # the same extractor as the ranking metric's, where there is one
+        suffix = key.partition("_")[2]
+        same.sort(key=lambda k: k.partition("_")[2] != suffix)
+        found += [k for k in same[:1] if k not in found]
+    return found
+
+
+def columns(board: Board, key: str) -> list[Column]:
+    """All columns but the rank, the most needed first."""
+    name = Column("configuration", lambda row: row.name, lambda row: row.name, False)
+    first, *others = shown_keys(board, key) or [""]
+    fact = {
+        "images_seen": fact_column("best_images", "best @ images", 5),
+        "train_seconds": fact_column("train_seconds", "seconds", 2),
+        "parameters": fact_column("parameters", "parameters", 4),
+        "samples_per_second": fact_column("samples_per_second", "samples/s", 6),
+    }
+    found = [
+        name,
+        word_column("model", "model", 3),
+        word_column("data", "data", 3),
+        seeds_column(1),
+    ]
+    if first:
+        found.append(metric_column(first, 0))
+    found += [metric_column(other, 3 + i) for i, other in enumerate(others)]
+    if key == "images_seen":
+        found.append(fact_column("images_seen", "images", 0))
+    found += list(fact.values())
+    return [*found, word_column("device", "device", 7)]
+
+
+def constant(board: Board, found: Sequence[Column]) -> dict[str, str]:
+    """The words that are the same in all rows: said once, above the table."""
+    same = {}
+    for column in found:
+        if column.title not in ("model", "data", "device") or len(board.rows) < 2:
+            continue
+        texts = {column.text(row) for row in board.rows}
+        if len(texts) == 1:
+            same[column.title] = texts.pop()
+    return same

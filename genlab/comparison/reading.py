@@ -1,0 +1,204 @@
+"""Finding runs and sweeps below some places, and reading what was measured of them."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from genlab.comparison.board import FACTS, Board, Measured, Row
+from genlab.comparison.settings import setting_hash
+from genlab.errors import ConfigError
+from genlab.runs import Run
+from genlab.sweeps.manifest import Job, Sweep
+
+__all__ = ["find_runs", "read_board", "sound"]
+
+MARK = "run.json"
+TRACES = ("config.yaml", "metrics.jsonl", "summary.json", "checkpoints")
+"""What a run directory holds; without its mark it is half written."""
+
+COPIED = ("model", "data", "seed", "status", "fingerprint", "created")
+LIKELIHOOD = re.compile(r"bpd_(exact|iw(\d+)|elbo)")
+
+
+def read_board(places: Sequence[Path]) -> Board:
+    """Reads all runs at or below some places; a sweep's directory is a place of many.
+
+    Raises:
+        ConfigError: A place does not exist, or there are no runs.
+    """
+    rows: list[Row] = []
+    board = Board(rows, [])
+    seen: set[Path] = set()
+    for place in places:
+        if not place.is_dir():
+            raise ConfigError(f"{place}: there is no such directory")
+        jobs = read_sweeps(place, board)
+        for path in find_runs(place):
+            if path.resolve() in seen:
+                continue
+            seen.add(path.resolve())
+            if not (path / MARK).exists():
+                board.damaged.append((path, f"half written: there is no {MARK}"))
+                continue
+            try:
+                rows.append(read_row(Run(path), place, jobs))
+            except (ConfigError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+                kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
+                said = f"{kind}{error}".replace(f"{path}{os.sep}", "")
+                board.damaged.append((path, " ".join(said.split())))
+    if not rows and not board.damaged:
+        where = ", ".join(str(place) for place in places)
+        raise ConfigError(f"{where}: there are no runs; start with genlab train")
+    rows.sort(key=lambda row: (str(row.facts["created"]), str(row.path)))  # oldest first
+    return board
+
+
+def sound(board: Board) -> Board:
+    """The board with runs whose config.yaml cannot be read among the damaged ones."""
+    rows, damaged = [], list(board.damaged)
+    for row in board.rows:
+        try:
+            row.config  # noqa: B018  read here, and kept
+            rows.append(row)
+        except ConfigError as error:
+            damaged.append((row.path, str(error).replace(f"{row.path}{os.sep}", "")))
+    return replace(board, rows=rows, damaged=damaged)
+
+
+def find_runs(place: Path) -> Iterator[Path]:
+    """The run directories at or below a place, those that are half written included.
+
+    What lies inside a run directory is not looked at: checkpoints, media and logs are many files.
+    """
+    for folder, below, files in os.walk(place):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        path = Path(folder)
+        if MARK in files or any(name in files for name in TRACES[:3]):
+            below.clear()
+            yield path
+
+
+def read_sweeps(place: Path, board: Board) -> dict[Path, tuple[Path, Job]]:
+    """The jobs of the sweeps at or below a place, by their run directories.
+
+    Jobs that are not done go into the notes.
+    """
+    found: dict[Path, tuple[Path, Job]] = {}
+    for mark in sorted(place.glob("**/sweep.json")) if not (place / MARK).exists() else []:
+        folder = mark.parent
+        try:
+            jobs = Sweep.open(folder).jobs()
+        except (ConfigError, OSError) as error:
+            board.damaged.append((folder, " ".join(str(error).split())))
+            continue
+        found |= {folder / job.id: (folder, job) for job in jobs}
+        states = [job.state for job in jobs if job.state != "done"]
+        if states:
+            tally = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+            board.notes.append(
+                f"sweep {folder}: {len(states)} of {len(jobs)} jobs are not done ({tally}); "
+                f"genlab sweep resume {folder}"
+            )
+    return found
+
+
+def read_row(run: Run, place: Path, jobs: dict[Path, tuple[Path, Job]]) -> Row:
+    """Reads a run directory at or below a place.
+
+    Raises:
+        ConfigError: A file of it is damaged; other errors where what it says makes no sense.
+    """
+    identity, summary = run.read(MARK), run.read("summary.json")
+    facts: dict[str, Any] = {key: identity.get(key) for key in COPIED}
+    facts |= {key: numeral(summary.get(key)) for key in FACTS}
+    facts["samples_per_second"] = None  # of a report that was made where the run was trained
+    facts |= {"device": device_of(run, summary)}
+    facts |= {key: summary.get(key) for key in ("best_metric", "best", "best_images")}
+    if facts["images_seen"] is None and identity.get("images_seen") is not None:
+        facts["images_seen"] = numeral(identity["images_seen"])
+    reports = [json.loads(file.read_text()) for file in run.path.glob("evaluation/*.json")]
+    metrics: dict[str, Measured] = {}
+    for report in sorted(reports, key=lambda report: str(report["created"])):
+        metrics |= dict(values(report))
+        where = str(report.get("device") or summary.get("device")).split(":")[0]
+        speed = report.get("samples_per_second")
+        if speed is not None and where == str(summary.get("device")).split(":")[0]:
+            facts["samples_per_second"] = numeral(speed)
+    tightest = tightest_bits(metrics)
+    if tightest is not None:
+        metrics["bpd"] = tightest
+    name = run.name if run.path == place else run.path.relative_to(place).as_posix()
+    text = run.config_file.read_text() if run.config_file.is_file() else ""
+    sweep, job = jobs.get(run.path, (None, None))
+    return Row(
+        run.path,
+        name,
+        facts,
+        metrics,
+        setting_hash(text),
+        text,
+        None if sweep is None else (sweep.relative_to(place).as_posix() if sweep != place else ""),
+        () if job is None else job.overrides,
+    )
+
+
+def numeral(value: Any) -> int | float | None:
+    """A number as it was written.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise TypeError(f"{value!r} is no number")
+
+
+def device_of(run: Run, summary: dict[str, Any]) -> str | None:
+    """What trained it: the GPU's name, or the CPU and its threads."""
+    device = summary.get("device")
+    if device is None:
+        return None
+    machine = run.read("environment.json")
+    if str(device).startswith("cuda") and machine.get("gpu"):
+        gpu = machine["gpu"][0]
+        return str(gpu.get("name", gpu) if isinstance(gpu, dict) else gpu)
+    threads = machine.get("threads")
+    return f"{device} ({threads} thread{'s' * (threads != 1)})" if threads else str(device)
+
+
+def values(report: dict[str, Any]) -> Iterator[tuple[str, Measured]]:
+    """The numbers of an evaluation report."""
+    for value in report["values"]:
+        identity = {
+            "data": report["fingerprint"],
+            "split": value["split"],
+            "images": value["n"],
+            "extractor": value["extractor_id"],
+        }
+        better = value["better"]
+        yield (
+            str(value["key"]),
+            Measured(
+                value=float(value["value"]),
+                better=better if better in ("lower", "higher") else None,
+                floor=None if value["floor"] is None else float(value["floor"]),
+                identity=tuple(identity.items()),
+            ),
+        )
+
+
+def tightest_bits(metrics: dict[str, Measured]) -> Measured | None:
+    """The bits/dim that says most: exact, else the bound of most samples, else the ELBO."""
+    best: tuple[float, Measured] | None = None
+    for key, measured in metrics.items():
+        match = LIKELIHOOD.fullmatch(key)
+        if match is None:
+            continue
+        order = float("inf") if match[1] == "exact" else float(match[2] or 0)
+        if best is None or order > best[0]:
+            best = order, replace(measured, kind=match[1])
+    return None if best is None else best[1]
