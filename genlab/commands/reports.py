@@ -36,6 +36,11 @@ def keep_report(report: Report, loaded: Loaded, name: str) -> None:
         metrics=summary.get("metrics", {}) | report.scalars(),
         evaluated_images_seen=loaded.images_seen,
         weights=loaded.weights,
+        **(
+            {}
+            if report.samples_per_second is None
+            else {"samples_per_second": report.samples_per_second}
+        ),
     )
 
 

@@ -78,6 +78,9 @@ class Report:
         seconds: Of the whole evaluation.
         values: The numbers.
         panel: Samples beside their nearest training images, where memorization was measured.
+        device: Where the samples were drawn.
+        samples_per_second: How quickly, in batches of that size, the first one included; None where
+            none were drawn.
     """
 
     data: str
@@ -89,6 +92,8 @@ class Report:
     seconds: float = 0.0
     values: list[Value] = field(default_factory=list)
     panel: Panel | None = None
+    device: str = ""
+    samples_per_second: float | None = None
 
     def __getitem__(self, key: str) -> float:
         """The number of that key."""

@@ -166,6 +166,7 @@ class Suite:
             seed=self.seed,
             seeds=self.seeds,
             batch=self.batch,
+            device=str(device),
         )
         with isolated_rng(key(self.seed, "evaluation")):
             if sampler is not None and self.groups:
@@ -233,10 +234,14 @@ class Suite:
         n = self.count(extractors)
         if n == 0:  # no extractor has what a metric needs
             return
-        images, first = self._draw(sampler, reference, extractors, n, 0, device, progress)
+        images, first, spent = self._draw(sampler, reference, extractors, n, 0, device, progress)
         drawn = [first]
         for i in range(1, self.seeds):
-            drawn.append(self._draw(sampler, reference, extractors, n, i, device, progress)[1])
+            _, more, seconds = self._draw(sampler, reference, extractors, n, i, device, progress)
+            drawn.append(more)
+            spent += seconds
+        if report.weights != "images":
+            report.samples_per_second = round(self.seeds * n / max(spent, 1e-9), 3)
         for j, extractor in enumerate(extractors):
             step = progress(f"real images, {extractor.name}", len(reference.train))
             real = RealImages(reference, extractor, device=device, advance=step)
@@ -256,24 +261,28 @@ class Suite:
         repetition: int,
         device: torch.device | str,
         progress: Progress,
-    ) -> tuple[Tensor, list[Features]]:
-        """The samples, and what each extractor sees in them."""
+    ) -> tuple[Tensor, list[Features], float]:
+        """The samples, what each extractor sees in them, and the seconds that drawing them took."""
         generator = stream(self.seed, "evaluation", repetition, device=device)
         again = f" {repetition + 1}/{self.seeds}" if self.seeds > 1 else ""
         step = progress(f"samples{again}", n)
         images: list[Tensor] = []
         features: list[list[Features]] = [[] for _ in extractors]
+        spent = 0.0
         for start in range(0, n, self.batch):
             size = min(self.batch, n - start)
+            began = time.perf_counter()
             x = sampler(size, generator)
+            kept = x.cpu()  # waits for a GPU, too
+            spent += time.perf_counter() - began
             check_images(x, "samples")
             if tuple(x.shape) != (size, *reference.shape):
                 raise DataError(
                     f"samples: shape {tuple(x.shape)}, expected {(size, *reference.shape)} as the "
                     f"real images of {reference.name}"
                 )
-            images.append(x.cpu())
+            images.append(kept)
             for extractor, seen in zip(extractors, features, strict=True):
                 seen.append(extract(extractor, x, device=device))
             step(size)
-        return torch.cat(images), [join(seen) for seen in features]
+        return torch.cat(images), [join(seen) for seen in features], spent

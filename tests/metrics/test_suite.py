@@ -3,6 +3,7 @@
 import json
 import random
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -471,3 +472,17 @@ def test_features_of_10000_digits_take_seconds():
     start = time.process_time()
     extract(extractor, x)
     assert 4 * (time.process_time() - start) < 10
+
+
+def test_the_speed_of_drawing_is_that_of_the_sampler_alone():
+    def slow(n, generator):
+        time.sleep(0.05)
+        return noise(n, generator)
+
+    asked = Suite(["pixels"], ["frechet"], n_samples=110, batch=50, seeds=2)
+    found = asked.run(slow, reference())
+    assert 220 / 0.6 < found.samples_per_second <= 220 / 0.3  # 6 batches, and a busy machine
+    assert found.device == "cpu"
+    assert Report.from_json(found.to_json()).samples_per_second == found.samples_per_second
+    images = noise(110, torch.Generator().manual_seed(1))
+    assert asked.run_images(images, reference()).samples_per_second is None
