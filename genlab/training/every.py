@@ -54,7 +54,8 @@ class Every(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GenerativeModule)
-        if module.images_seen > self.last:
+        # An interrupted run goes on as if it had not been: what is due at its end is not due now.
+        if module.images_seen > self.last and not module.interrupted:
             self.run(trainer, module)
 
     def run(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
