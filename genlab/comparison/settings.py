@@ -1,6 +1,7 @@
 """Configurations side by side: which runs share one, where others differ, which are asked for."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -138,7 +139,7 @@ def where(board: "Board", conditions: Sequence[str]) -> "Board":
             known = [*NAMED, *dict.fromkeys(key for row in board.rows for key in row.config)]
             hint = nearest(key, known) or f"; there are {', '.join(NAMED)} and keys of the configs"
             raise ConfigError(f"--where {condition}: no run has the key {key}{hint}")
-        chosen = [_plain(word) for word in wanted.split(",")]
+        chosen = [_plain(word) for word in re.split(r",(?![^\[]*\])", wanted)]
         there = {id(row): value for row, value in zip(board.rows, values, strict=True)}
         if not any(_plain(shown_value(value)) in chosen for value in values):
             some = list(dict.fromkeys(shown_value(v) for v in values if v is not ABSENT))
