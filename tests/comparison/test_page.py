@@ -186,11 +186,11 @@ def test_runs_without_histories_or_pictures_have_a_page(tmp_path):
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
-def test_a_browser_draws_it_and_asks_nobody(runs, tmp_path):
-    make_run(runs, "third", value("fd_digits", 20.0), settings={"model.latent": 8})
-    make(tmp_path, "--pareto", "fd_digits,seconds")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+
+
+def browse(file, tmp_path):
+    """The page as a browser makes it, without the scripts; what it complained of; what it asked."""
     net = tmp_path / "net.json"
     done = subprocess.run(
         [
@@ -209,30 +209,58 @@ def test_a_browser_draws_it_and_asks_nobody(runs, tmp_path):
             "--window-size=1280,1000",
             "--virtual-time-budget=15000",
             "--dump-dom",
-            f"file://{tmp_path / 'report.html'}",
+            f"file://{file}",
         ],
         capture_output=True,
         text=True,
         timeout=120,
     )
-    dom = done.stdout
-    assert "Content Security Policy" not in done.stderr
-    assert "could not be drawn" not in dom
-    assert "CONSOLE" not in done.stderr
-    assert "<title>taken" not in dom
-    for name in ("vae0 +1", "gan0 +1", html.escape(HOSTILE, quote=False)):
-        assert name in dom
-    charts = re.findall(r'<div class="chart[^"]*"[^>]*?(?: id="([a-z-]+)")?[^>]*>.*?<svg', dom)
-    assert {"time-chart", "scatter-chart", "parallel-chart"} <= set(charts)
-    assert len(charts) >= 6
-    curve = re.search(r'id="time-chart".*?</svg>', dom, re.DOTALL)[0]
-    assert re.search(r'<path aria-label="[^"]*" role="graphics-symbol"[^>]* d="M[\d.,L-]+', curve)
-    assert dom.count('<img src="data:image/png;base64,') >= 6
+    dom = re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
+    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     events = [event.get("params", {}) for event in json.loads(net.read_text())["events"]]
-    # The browser's own requests (updates) have no page that began them.
+    # The browser's own requests (updates) have no page that began them; that of a file is "null".
     asked = {
         event["url"]
         for event in events
-        if "://" in event.get("url", "") and "://" in str(event.get("initiator"))
+        if "://" in event.get("url", "")
+        and str(event.get("initiator", "None")) not in ("None", "not an origin")
     }
+    return dom, said, asked
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_a_browser_draws_it_and_asks_nobody(runs, tmp_path):
+    make_run(runs, "third", value("fd_digits", 20.0), settings={"model.latent": 8})
+    make(tmp_path, "--pareto", "fd_digits,seconds")
+    dom, said, asked = browse(tmp_path / "report.html", tmp_path)
     assert asked == set()
+    assert said == []
+    assert "could not be drawn" not in dom
+    assert "<title>taken" not in dom
+    for name in ("vae0 +1", "gan0 +1", html.escape(HOSTILE, quote=False)):
+        assert name in dom
+    for chart in ("time-chart", "scatter-chart", "parallel-chart"):
+        drawn = dom[dom.index(f'id="{chart}"') :]
+        drawn = drawn[: drawn.index("</svg>")]
+        assert re.search(r'role="graphics-symbol"[^>]* d="M[^"]*[LA]', drawn), chart
+    curve = dom[dom.index('id="time-chart"') :]
+    for name in ("vae0 +1", "gan0 +1"):
+        assert f"configuration: {name}; seed: 0; quick/fd_digits_2k: " in curve
+    curves = dom[dom.index('id="curve-charts"') : dom.index('id="samples"')]
+    assert curves.count("<svg") == len(data_of((tmp_path / "report.html").read_text())["curves"])
+    assert dom.count('<img src="data:image/png;base64,') >= 6
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_a_request_would_be_seen_and_the_policy_stops_it(runs, tmp_path):
+    page = make(tmp_path).replace("<footer", '<img src="http://127.0.0.1:9/x.png"><footer')
+    (tmp_path / "leak.html").write_text(page)
+    _, said, asked = browse(tmp_path / "leak.html", tmp_path)
+    assert asked == set()
+    assert len(said) == 1
+    assert "violates the following Content Security Policy" in said[0]
+    without = re.sub('<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+    (tmp_path / "leak.html").write_text(without)
+    assert browse(tmp_path / "leak.html", tmp_path)[2] == {"http://127.0.0.1:9/x.png"}
