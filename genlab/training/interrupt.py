@@ -54,6 +54,7 @@ class GracefulStop(pl.Callback):
         assert isinstance(module, GenerativeModule)
         asked = trainer.strategy.reduce_boolean_decision(self.received is not None, all=False)
         if asked and not module.interrupted:
+            module.log_due()
             self.checkpoints.save(trainer)
             # What still runs before Lightning returns, a validation, is not part of the run.
             module.interrupted = True

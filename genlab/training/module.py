@@ -102,9 +102,6 @@ class GenerativeModule(pl.LightningModule):
         """What is sampled and evaluated: the average of the weights where there is one."""
         return self.ema.model if self.ema is not None else self.model
 
-    # ------------------------------------------------------------------------------------------
-    # Training
-
     def configure_optimizers(self) -> list[Optimizer]:
         optimizers = []
         for player in self.model.players:
@@ -130,7 +127,7 @@ class GenerativeModule(pl.LightningModule):
 
     def training_step(self, chunk: Batch, index: int) -> None:
         for batches in grouped(unstacked(chunk), self.accumulate):
-            if self.max_images is not None and self.images_seen >= self.max_images:
+            if self.done:
                 break
             images = sum(len(batch.x) for batch in batches) * self.trainer.world_size
             try:
@@ -197,11 +194,18 @@ class GenerativeModule(pl.LightningModule):
             self.window.add("grad_norm", norm)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        done = self.max_images is not None and self.images_seen >= self.max_images
-        if done or self.images_seen - self.window_start[0] >= self.log_every:
+        self.log_due()
+        self.trainer.should_stop |= self.done
+
+    @property
+    def done(self) -> bool:
+        """Whether all images were seen that were to be seen."""
+        return self.max_images is not None and self.images_seen >= self.max_images
+
+    def log_due(self) -> None:
+        """Writes a line if it is time; before a checkpoint, or a resumed run would repeat it."""
+        if self.done or self.images_seen - self.window_start[0] >= self.log_every:
             self.log_window()
-        if done:
-            self.trainer.should_stop = True
 
     def log_window(self) -> None:
         """Writes the means since the last line into the history: one transfer for all of them."""
