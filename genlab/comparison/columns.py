@@ -126,12 +126,12 @@ def columns(board: Board, key: str) -> list[Column]:
         "parameters": fact_column("parameters", "parameters", 4),
         "samples_per_second": fact_column("samples_per_second", "samples/s", 6),
     }
-    found = [
-        name,
-        word_column("model", "model", 3),
-        word_column("data", "data", 3),
-        seeds_column(1),
-    ]
+    words = [
+        word_column(word, word, 3)
+        for word in ("model", "data")
+        if not all(f"{word}={row.facts[word]}" in row.name.split() for row in board.rows)
+    ]  # a sweep's jobs may be called by them
+    found = [name, *words, seeds_column(1)]
     if first:
         found.append(metric_column(first, 0))
     found += [metric_column(other, 3 + i) for i, other in enumerate(others)]

@@ -73,7 +73,7 @@ def leaderboard_section(board: Board, ranked: Sequence[Block], key: str, front: 
     arrow = {"lower": " ↓", "higher": " ↑", None: ""}[better(board, key)]
     facts = [f"ranked by {shown_key(key)}{arrow}", *(f"{k} {v}" for k, v in same.items() if v)]
     if any(m.floor is not None for row in board.rows for m in row.metrics.values()):
-        facts.append("in parentheses: the floor, real images against real ones")
+        facts.append("floor: real images against real ones")
     if any(m.std is not None for row in board.rows for m in row.metrics.values()):
         facts.append("± standard deviation over seeds")
     if any(m.kind not in ("", "exact") for row in board.rows for m in row.metrics.values()):
@@ -85,13 +85,18 @@ def leaderboard_section(board: Board, ranked: Sequence[Block], key: str, front: 
     for block in ranked:
         if block.reason:
             parts.append(f'<p class="warn">not comparable with the first: {text(block.reason)}</p>')
+        floors = {c.key: common_floor(block.rows, c.key) for c in kept}
         head = "".join(
-            f'<th class="{"n" if c.right else ""}" data-sort>{text(c.title)}</th>' for c in kept[1:]
+            f'<th class="{"n" if c.right else ""}" data-sort>{text(c.title)}'
+            f"{floors[c.key] and f'<br><small>floor {floors[c.key]}</small>'}</th>"
+            for c in kept[1:]
         )
         body = []
         for rank, row in enumerate(block.rows, 1):
             star = " ★" if id(row) in front else ""
-            cells = "".join(cell(column, row, column.key == key) for column in kept[1:])
+            cells = "".join(
+                cell(column, row, column.key == key, floors[column.key]) for column in kept[1:]
+            )
             body.append(
                 f'<tr><td class="n" data-v="{rank}">{rank if block.ranked else "–"}</td>'  # noqa: RUF001
                 f'<th scope="row">{chip(place, row)}{star}</th>{cells}</tr>'
@@ -105,11 +110,23 @@ def leaderboard_section(board: Board, ranked: Sequence[Block], key: str, front: 
     return "\n".join(parts)
 
 
-def cell(column: Column, row: Row, first: bool) -> str:
-    """A cell of the leaderboard."""
+def common_floor(rows: Sequence[Row], key: str) -> str:
+    """The floor that all rows share, which is said once; empty where they share none."""
+    found = {
+        "" if row.metrics[key].floor is None else f"{row.metrics[key].floor:.3g}"
+        for row in rows
+        if key in row.metrics
+    }
+    return found.pop() if len(found) == 1 else ""
+
+
+def cell(column: Column, row: Row, first: bool, floor: str) -> str:
+    """A cell of the leaderboard; without its floor where that stands in the head."""
     value = column.value(row)
     sort = f' data-v="{text(value)}"' if isinstance(value, int | float) else ""
     shown = text(column.text(row))
+    if floor:
+        shown = shown.removesuffix(f" ({floor})")
     # spread and floor stand back behind the value
     shown = re.sub(r"( ± [^ ]+)", r'<span class="muted">\1</span>', shown)
     shown = (

@@ -213,7 +213,7 @@ def browse(file, tmp_path):
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,  # a busy machine
     )
     dom = re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
     said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
