@@ -6,11 +6,12 @@ from genlab.errors import ConfigError
 from genlab.nn.gaussian import DequantizedGaussian
 from genlab.nn.likelihood import Bernoulli, Categorical, Head
 from genlab.nn.logistic import DiscretizedLogisticMixture
+from genlab.nn.spiked import SpikedLogisticMixture
 from genlab.types import ImageSpec
 
 __all__ = ["HeadName", "make_head"]
 
-HeadName = Literal["auto", "bernoulli", "categorical", "logistic", "gaussian"]
+HeadName = Literal["auto", "bernoulli", "categorical", "logistic", "spiked", "gaussian"]
 
 
 def make_head(name: HeadName, spec: ImageSpec, *, components: int = 5) -> Head:
@@ -22,7 +23,7 @@ def make_head(name: HeadName, spec: ImageSpec, *, components: int = 5) -> Head:
         components: Number of components of the mixture of logistics.
 
     Raises:
-        ConfigError: Bernoulli for images of more than two levels.
+        ConfigError: Bernoulli for images of more than two levels, masses for several channels.
     """
     if name == "auto":
         name = "bernoulli" if spec.levels == 2 else "logistic"
@@ -37,4 +38,6 @@ def make_head(name: HeadName, spec: ImageSpec, *, components: int = 5) -> Head:
         return Categorical(spec)
     if name == "logistic":
         return DiscretizedLogisticMixture(spec, components)
+    if name == "spiked":
+        return SpikedLogisticMixture(spec, components)
     return DequantizedGaussian(spec)

@@ -15,7 +15,10 @@ from genlab.nn.likelihood import Bernoulli, Categorical
 from genlab.nn.logistic import DiscretizedLogisticMixture
 from genlab.types import ImageSpec
 
-EXACT = [("bernoulli", 2), *itertools.product(("categorical", "logistic"), (2, 3, 5, 256))]
+EXACT = [
+    ("bernoulli", 2),
+    *itertools.product(("categorical", "logistic", "spiked"), (2, 3, 5, 256)),
+]
 
 
 def spec(levels, channels=1, side=1):
@@ -260,3 +263,29 @@ def test_a_head_that_does_not_suit_the_levels_is_one_line():
     with pytest.raises(ConfigError, match=r"model\.head=bernoulli needs .* data has 256") as error:
         make_head("bernoulli", spec(256))
     assert "\n" not in str(error.value)
+
+
+def test_masses_are_those_of_the_levels_that_they_are_on():
+    """With all weight on one mass, or on the mixture, the head is that mass, or the mixture."""
+    head = make_head("spiked", spec(256), components=2)
+    inner = torch.randn(1, head.logistic.channels, 1, 1)
+    x = every_value(256, 1)
+    for number, level in enumerate([0, 252, 253, 254, 255], 1):
+        logits = torch.full((1, 6, 1, 1), -1e4)
+        logits[:, number] = 0
+        log_p = head.log_prob(torch.cat([inner, logits], 1), x)
+        assert log_p.argmax() == level
+        torch.testing.assert_close(log_p[level], torch.zeros(()))
+        drawn = head.sample(torch.cat([inner, logits], 1).expand(9, -1, 1, 1))
+        assert (drawn == level).all()
+        mean = head.mean(torch.cat([inner, logits], 1))
+        torch.testing.assert_close(mean, torch.full((1, 1, 1, 1), level / 255))
+    logits = torch.full((1, 6, 1, 1), -1e4)
+    logits[:, 0] = 0
+    mixture = torch.cat([inner, logits], 1)
+    torch.testing.assert_close(head.log_prob(mixture, x), head.logistic.log_prob(inner, x))
+
+
+def test_masses_are_for_one_channel():
+    with pytest.raises(ConfigError, match="spiked is for images of one channel, these have 3"):
+        make_head("spiked", spec(256, 3))
