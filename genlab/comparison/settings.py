@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["ABSENT", "differing", "flat_config", "setting_hash", "shown_value", "where"]
 
-OWN = ("seed", "name", "run", "root", "group", "notes", "tags", "trust", "logger", "hydra")
+OWN = (
+    "seed",
+    "name",
+    "run",
+    "root",
+    "group",
+    "notes",
+    "tags",
+    "trust",
+    "logger",
+    "hydra",
+    "objective",
+)
 """Sections of a config that may differ between runs of one setting: they change no result."""
 
 ABSENT = object()
