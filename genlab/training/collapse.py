@@ -46,35 +46,45 @@ class Collapse:
         self.fd_factor = fd_factor
         self.modes = modes
         self.class_kl = class_kl
-        self.readings = 0
         self.best: dict[str, list[float]] = {}
         """By short name, the best value and the images seen at it."""
 
-    def judge(self, reading: Reading) -> str | None:
-        """What has gone wrong, if something has; takes note of what is best so far."""
-        found = [self._modes(reading), self._shares(reading), self._distance(reading)]
-        self.readings += 1
+    def judge(self, reading: Reading, early: bool = False) -> str | None:
+        """What has gone wrong, if something has; takes note of what is best so far.
+
+        Args:
+            reading: The new evaluation.
+            early: Whether the model may not have found all kinds of images yet; only what it has
+                lost counts then.
+        """
+        found = [
+            self._modes(reading, early),
+            self._shares(reading, early),
+            self._distance(reading),
+        ]
         signs = [sign for sign in found if sign]
         return "; ".join(signs) or None
 
-    def _modes(self, reading: Reading) -> str | None:
+    def _modes(self, reading: Reading, early: bool) -> str | None:
         if (found := reading.find("modes")) is None:
             return None
         _key, value, floor = found
         most, when = self._keep("modes", value, reading.images_seen, better=max)
-        # A model may need until its second evaluation to find the classes that there are.
-        wanted = max(most, floor or 0.0) if self.readings else most
-        if value > self.modes * wanted:
+        wanted = most if early else max(most, floor or 0.0)
+        if not wanted or value > self.modes * wanted:
             return None
         known = f" ({most:.0f} after {when:,.0f} images)" if most > value else ""
         return f"mode collapse: {value:.0f} of {wanted:.0f} classes are left{known}"
 
-    def _shares(self, reading: Reading) -> str | None:
+    def _shares(self, reading: Reading, early: bool) -> str | None:
         if (found := reading.find("class_kl")) is None:
             return None
         _key, value, _floor = found
         least, _when = self._keep("class_kl", value, reading.images_seen, better=min)
-        if not self.readings or value <= self.class_kl or value <= 2 * least < 2 * value:
+        # A model that has never had the right shares is late, one that had has lost them.
+        late = not early and value > self.class_kl
+        lost = least <= self.class_kl / 2 and value > self.class_kl
+        if not late and not lost:
             return None
         return f"mode collapse: the classes' shares are {value:.2f} nats from those of real images"
 
@@ -95,8 +105,8 @@ class Collapse:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"readings": self.readings, "best": {k: list(v) for k, v in self.best.items()}}
+        return {k: list(v) for k, v in self.best.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up what a checkpoint kept."""
-        self.readings, self.best = state["readings"], dict(state["best"])
+        self.best = {k: list(v) for k, v in state.items()}

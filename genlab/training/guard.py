@@ -22,6 +22,9 @@ CURES = (
     "usual cures: a smaller optimizer.lr, model.r1=1, model.augment=diffaugment, model.packing=2"
 )
 
+EARLY = 0.2
+"""Share of a run in which a model need not have found all kinds of images."""
+
 
 class Guard(pl.Callback):
     """Judges each evaluation along the way; on collapse it warns, stops or rolls back.
@@ -56,6 +59,7 @@ class Guard(pl.Callback):
         """What measures along the way; set by the train command, as is `checkpoints`."""
         self.checkpoints: Checkpoints | None = None
         self.judged = 0
+        self.looked = 0
         self.ill = False
         self.rolled_back = 0
         self.events: list[dict[str, Any]] = []
@@ -75,7 +79,7 @@ class Guard(pl.Callback):
         batch_idx: int,
     ) -> None:
         assert isinstance(module, GenerativeModule)
-        found = self.look(trainer)
+        found = self.look(trainer, module)
         if found is None:
             return
         path = self.best()
@@ -91,17 +95,24 @@ class Guard(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GenerativeModule)
-        found = self.look(trainer)
+        found = self.look(trainer, module)
         if found is not None:
             self.say(trainer, module, f"{found}; the best checkpoint is kept. {CURES}")
 
-    def look(self, trainer: pl.Trainer) -> str | None:
+    def early(self, module: GenerativeModule) -> bool:
+        """Whether the run is in its first fifth, or its first two evaluations if it has no end."""
+        if module.max_images is None:
+            return self.looked < 2
+        return module.images_seen < EARLY * module.max_images
+
+    def look(self, trainer: pl.Trainer, module: GenerativeModule) -> str | None:
         """What a new evaluation shows for the first time, the same on every process."""
         if self.evaluation is None or self.evaluation.last <= self.judged:
             return None
         self.judged = self.evaluation.last
         reading = self.evaluation.reading
-        found = self.collapse.judge(reading) if reading is not None else None
+        found = self.collapse.judge(reading, self.early(module)) if reading is not None else None
+        self.looked += 1
         found = trainer.strategy.broadcast(found)
         news = found if not self.ill else None
         self.ill = found is not None
@@ -146,6 +157,7 @@ class Guard(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         return {
             "collapse": self.collapse.state_dict(),
+            "looked": self.looked,
             "ill": self.ill,
             "rolled_back": self.rolled_back,
             "events": list(self.events),
@@ -153,7 +165,8 @@ class Guard(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.collapse.load_state_dict(state_dict["collapse"])
-        self.ill, self.rolled_back = state_dict["ill"], state_dict["rolled_back"]
+        self.looked, self.ill = state_dict["looked"], state_dict["ill"]
+        self.rolled_back = state_dict["rolled_back"]
         self.events = list(state_dict["events"])
 
 

@@ -5,11 +5,12 @@ import pytest
 from genlab.training.collapse import Collapse, Reading
 
 
-def series(*values, floors=None, **options):
-    """What the detector says of each evaluation."""
+def series(*values, floors=None, early=1, **options):
+    """What the detector says of each evaluation, of which the first ones are early."""
     collapse = Collapse(**options)
     return [
-        collapse.judge(Reading(1000 * i, value, floors or {})) for i, value in enumerate(values, 1)
+        collapse.judge(Reading(1000 * i, value, floors or {}), i <= early)
+        for i, value in enumerate(values, 1)
     ]
 
 
@@ -43,18 +44,24 @@ def test_classes_that_were_lost():
     assert series(*modes, modes=0.3) == [None] * 4
 
 
-def test_classes_that_never_came_are_missed_from_the_second_evaluation_on():
-    modes = [{"modes_digits": 1.0}, {"modes_digits": 1.0}]
-    assert series(*modes, floors={"modes_digits": 10.0}) == [
+@pytest.mark.parametrize("found", [0.0, 1.0])
+def test_classes_that_never_came_are_missed_when_it_is_no_longer_early(found):
+    modes = [{"modes_digits": found}] * 3
+    assert series(*modes, floors={"modes_digits": 10.0}, early=2) == [
         None,
-        "mode collapse: 1 of 10 classes are left",
+        None,
+        f"mode collapse: {found:.0f} of 10 classes are left",
     ]
+    assert series({"modes_digits": 0.0}) == [None]
 
 
 def test_shares_far_from_those_of_the_data():
     kl = [{"class_kl_digits": v} for v in (0.1, 0.4, 0.69)]
     assert series(*kl)[:2] == [None, None]
     assert "0.69 nats" in series(*kl)[2]
+    assert "0.69 nats" in series(*kl, early=3)[2]  # lost, early or not
+    late = [{"class_kl_digits": v} for v in (2.0, 1.5, 1.0)]
+    assert [said is not None for said in series(*late, early=2)] == [False, False, True]
 
 
 def test_it_goes_on_from_its_state():
