@@ -88,7 +88,7 @@ MISTAKES = [
     ("model=vae data=mnist", ["model=vae", "genlab train model=vae"]),
     ("xyzzy", ["xyzzy", "train, evaluate"]),
     ("help trian", ["trian", "'train'"]),
-    ("train model=vea", ["model=vea", "'vae'", "vae_mlp"]),
+    ("train model=vea", ["model=vea", "'vae'", "beta_vae"]),
     ("train optimizer=adma", ["optimizer=adma", "did you mean 'ada", "sgd"]),
     ("train experiment=nope", ["experiment=nope", "experiment can be"]),
     ("train model.latnet=3", ["model.latnet=3", "'latent'", "VAE takes"]),
@@ -427,7 +427,19 @@ def test_doctor_reports_a_problem(genlab, monkeypatch):
         ("genlab ", set(COMMANDS)),
         (
             "genlab train optimizer=ad",
-            {f"optimizer={n}" for n in ("adam", "adam_gan", "adamw", "adamax")},
+            {
+                f"optimizer={n}"
+                for n in (
+                    "adam",
+                    "adam_gan",
+                    "adam_gan_fast",
+                    "adam_stylegan",
+                    "adam_ttur",
+                    "adam_wgan_gp",
+                    "adamax",
+                    "adamw",
+                )
+            },
         ),
         ("genlab train -m optimizer=sgd,adamw", {"optimizer=sgd,adamw"}),
         ("genlab train optimizer.l", {"optimizer.lr="}),

@@ -125,8 +125,9 @@ class Supervisor:
         log = self.sweep.log(job.id)
         log.parent.mkdir(mode=0o700, exist_ok=True)
         inherited = {k: v for k, v in os.environ.items() if k != "WANDB_RUN_ID"}  # one run's alone
-        with log.open("ab") as output:
-            process = subprocess.Popen(
+        with (
+            log.open("ab") as output,
+            subprocess.Popen(
                 [sys.executable, "-m", "genlab.sweeps.child", *words],
                 stdin=subprocess.PIPE,  # the lifeline
                 stdout=output,
@@ -134,7 +135,8 @@ class Supervisor:
                 cwd=self.folder,
                 env={**inherited, **environment, JOB_DIRECTORY: str(log.parent)},
                 pass_fds=(lock,),
-            )
+            ) as process,
+        ):
             interruptions = 0
             while True:
                 try:
