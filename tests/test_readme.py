@@ -41,6 +41,8 @@ def short(words):
     command, rest = words[1], words[2:]
     if command == "train" and any(word.startswith("run=") for word in rest):
         return [command, *rest[:1], "trainer.epochs=2", "trainer.max_images=256"]
+    if command == "compare":  # a key says of how many samples it is
+        return [command, *[word.replace("fd_digits", "fd_digits_64") for word in rest]]
     given = {word.split("=")[0] for word in rest}
     extra = [word for word in SHORT.get(command, []) if word.split("=")[0] not in given]
     return [command, *[w for w in rest if not w.startswith("trainer.epochs")], *extra]
