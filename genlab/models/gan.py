@@ -9,7 +9,7 @@ from genlab.types import ImageSpec
 
 __all__ = ["GAN"]
 
-R1_PER_SUBPIXEL = 1e-4
+R1_PER_SUBPIXEL, R1_LEAST = 1e-4, 2e-3
 
 
 class GAN(Adversarial):
@@ -30,7 +30,8 @@ class GAN(Adversarial):
         objective: What both minimize, see `genlab.models.gan_objectives`.
         r1: Weight of the gradient penalty on real images (Mescheder et al. 2018); 0 for none,
             None for 1e-4 per sub-pixel (proportional to the area as in StyleGAN2-ADA,
-            arXiv:2006.06676, appendix C).
+            arXiv:2006.06676, appendix C) and at least 0.002, without which points of the plane
+            lose modes.
         r1_interval: Discriminator steps from one such penalty to the next.
         gradient_penalty: Weight of the penalty between real and generated images (WGAN-GP).
         n_dis: Discriminator steps for one step of the generator.
@@ -67,7 +68,7 @@ class GAN(Adversarial):
         conditional: bool = False,
         reuse: bool = True,
     ):
-        r1 = R1_PER_SUBPIXEL * spec.dims if r1 is None else r1
+        r1 = max(R1_PER_SUBPIXEL * spec.dims, R1_LEAST) if r1 is None else r1
         if gradient_penalty and network == "dcgan":
             raise ConfigError(
                 f"model.gradient_penalty={gradient_penalty} is one of each image, and "
