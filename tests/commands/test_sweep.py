@@ -105,6 +105,12 @@ def test_ctrl_c_waits_for_the_job_and_says_how_to_go_on(genlab, monkeypatch):
         def __init__(self, command, **named):
             self.calls = 0
 
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return False
+
         def wait(self):
             self.calls += 1
             if self.calls == 1:
