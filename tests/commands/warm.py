@@ -50,6 +50,12 @@ class Forked:
         finally:
             os._exit(code)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return False
+
     def wait(self):
         status = os.waitpid(self.pid, 0)[1]
         os.close(self.writing)
