@@ -13,6 +13,7 @@ from genlab.models.gan_objectives import ObjectiveName, make_objective
 from genlab.models.gan_penalties import gradient_penalty, gradients, zero_centred_penalty
 from genlab.nn.ada import AdaptiveAugment
 from genlab.nn.diffaugment import DiffAugment
+from genlab.nn.projection import ProjectionHead
 from genlab.nn.scaling import from_signed, to_signed
 from genlab.types import Batch, ImageSpec, Loss
 
@@ -73,6 +74,10 @@ class Adversarial(GenerativeModel):
         self.code, self.rules = code, rules
         self.generator, self.discriminator = generator, discriminator
         self.objective = make_objective(rules.objective)
+        if self.objective.differences and not rules.drift:
+            for module in discriminator.modules():
+                if isinstance(module, ProjectionHead):
+                    module.fix_offset()
         self.augment: DiffAugment | AdaptiveAugment | None = None
         if rules.augment != "none":
             ada = rules.augment == "ada"

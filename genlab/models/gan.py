@@ -90,11 +90,6 @@ class GAN(Adversarial):
             num_classes=spec.num_classes if conditional else 0,
         )
         generator, discriminator = players.build(spec)
-        if objective in ("wasserstein", "relativistic"):
-            # Only differences of logits count: what is added to all of them has no gradient.
-            for name, parameter in discriminator.named_parameters():
-                if name.endswith("head.linear.bias"):
-                    parameter.requires_grad_(False)
         super().__init__(
             spec,
             conditional,

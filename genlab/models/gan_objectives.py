@@ -26,6 +26,9 @@ class Objective(ABC):
     needs_real = False
     """Whether the generator's loss depends on the logits of real images."""
 
+    differences = False
+    """Whether only differences of logits count: what is added to all of them changes nothing."""
+
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's loss."""
@@ -77,6 +80,8 @@ class LeastSquares(Objective):
 class Wasserstein(Objective):
     """``D(G(z)) - D(x)`` and ``-D(G(z))`` (Arjovsky et al. 2017); the critic must be bound."""
 
+    differences = True
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """Minus the critic's estimate of the distance."""
         return fake.mean() - real.mean()
@@ -93,6 +98,7 @@ class Relativistic(Objective):
     """
 
     needs_real = True
+    differences = True
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """Cross-entropy of telling which of two is real."""

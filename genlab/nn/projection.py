@@ -28,6 +28,12 @@ class ProjectionHead(nn.Module):
         if self.classes is not None:
             nn.init.normal_(self.classes.weight, std=features**-0.5)
 
+    def fix_offset(self) -> None:
+        """Leaves b at 0, for a loss of differences of logits, which has no gradient for it."""
+        with torch.no_grad():
+            self.linear.bias.zero_()
+        self.linear.bias.requires_grad_(False)
+
     def forward(self, h: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits ``(B,)`` of features ``(B, F)`` and labels ``(B * packing,)``."""
         logits = self.linear(h)[:, 0]

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from families import build
 from scipy.stats import wasserstein_distance
 from torch import nn
 
@@ -305,3 +306,14 @@ def test_the_default_takes_any_size(size, channels):
     x = torch.randint(0, 256, (2, channels, *size), dtype=torch.uint8)
     for player in model.players:
         assert model.loss(Batch(x), player).total.isfinite()
+
+
+@pytest.mark.parametrize("name", ["gan", "gan_stylegan", "gan_progressive", "vaegan"])
+def test_an_offset_that_only_differences_of_logits_forget_is_not_trained(name):
+    spec = ImageSpec(1, 28, 28, levels=256)
+    drift = {"drift": 0.0} if name == "gan_progressive" else {}
+    for objective, trained in (("hinge", True), ("relativistic", False)):
+        model = build(name, spec, objective=objective, **drift)
+        bias = model.discriminator.head.linear.bias
+        assert bias.requires_grad == trained
+        assert trained or not bias.any()
