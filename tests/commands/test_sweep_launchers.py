@@ -3,12 +3,16 @@
 import importlib.util
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 
 import pytest
 
+from genlab.sweeps.manifest import Sweep
+
 from .conftest import TINY
+from .test_sweep_survival import genlab
 
 pytestmark = pytest.mark.slow
 
@@ -67,3 +71,57 @@ def test_optuna_asks_for_trials_and_draws_the_front(tmp_path):
     rates = [word for line in lines for word in line["overrides"] if word.startswith("optimizer")]
     assert len(set(rates)) == 3
     assert "values" in (tmp_path / "runs" / "x" / "optimization_results.yaml").read_text()
+
+
+MAYHEM = '''
+import os, signal, time
+from pathlib import Path
+import pytorch_lightning as pl
+
+class Mayhem(pl.Callback):
+    """The third job kills its sweep, once, in the middle of its training."""
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        sweep = Path(os.environ["GENLAB_JOB_DIRECTORY"]).parent
+        jobs = [place for place in sweep.iterdir() if (place / "run.json").exists()]
+        if "CALM" in os.environ or len(jobs) < 3 or (sweep / "mayhem").exists():
+            return
+        (sweep / "mayhem").touch()
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(1)
+'''
+
+
+def test_optuna_goes_on_where_it_was_killed_and_asks_what_it_would_have_asked(tmp_path):
+    needs("hydra_optuna_sweeper", "optuna")
+    pytest.importorskip("sqlalchemy")
+    words = [
+        *TINY, "trainer.epochs=2", "name=x", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=5",
+        "+hydra.sweeper.sampler.n_startup_trials=2", "objective=nll_elbo", "trust=[mine]",
+        "optimizer.lr=tag(log,interval(1e-4,1e-2))", "+callbacks.mayhem._target_=mine.Mayhem",
+        'hydra.sweeper.storage="sqlite:///${hydra.sweep.dir}/study.db"',
+    ]  # fmt: skip
+    sweeps = {}
+    for name in ("calm", "rough"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "mine.py").write_text(MAYHEM)
+        done = genlab(folder, "train", "-m", *words, calm=name == "calm")
+        assert done.returncode == (0 if name == "calm" else -9), done.stderr[-2000:]
+        sweeps[name] = Sweep.open(folder / "runs" / "x")
+    cut = sweeps["rough"].jobs()
+    with sweeps["rough"].lock(cut[2].id):  # the job that outlived the sweep keeps everything first
+        pass
+    assert [job.state for job in sweeps["rough"].jobs()] == ["done", "done", "interrupted"]
+
+    again = genlab(tmp_path / "rough", "sweep", "resume", "runs/x")
+    assert again.returncode == 0, again.stderr[-2000:]
+    jobs = {name: sweep.jobs() for name, sweep in sweeps.items()}
+    assert [len(job.attempts) for job in jobs["rough"]] == [1, 1, 2, 1, 1]
+    assert jobs["rough"][2].attempts[1]["images_seen"] > 0
+    for one, other in zip(jobs["calm"], jobs["rough"], strict=True):
+        assert one.overrides == other.overrides
+        assert {**one.metrics, "seconds": 0} == {**other.metrics, "seconds": 0}
+    study = sqlite3.connect(sweeps["rough"].path / "study.db")
+    asked = study.execute("select state, count(*) from trials group by state").fetchall()
+    assert asked == [("COMPLETE", 5)]
