@@ -7,7 +7,7 @@ from typing import Any
 from genlab.comparison.board import ALIASES, FACTS, Board, Row
 from genlab.comparison.curves import History
 from genlab.comparison.ranking import better, identity_of, number
-from genlab.comparison.sections import colour
+from genlab.comparison.sections import COLOURS, colour
 from genlab.comparison.settings import ABSENT, differing, shown_value
 
 __all__ = ["chart_data", "quality_metric"]
@@ -44,6 +44,7 @@ def chart_data(
             {
                 "name": row.name,
                 "colour": colour(i),
+                "rest": i >= len(COLOURS),
                 "group": group_of(row),
                 "front": id(row) in front,
             }

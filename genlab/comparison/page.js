@@ -62,6 +62,10 @@
 
   // ---- curves -------------------------------------------------------------------------------
 
+  // What has no colour of its own is drawn first, and lightly: it is the ground for what has.
+  const behind = (rows) => [...rows.filter((row) => row.rest), ...rows.filter((row) => !row.rest)];
+  const lightly = (full) => ({ condition: { test: "datum.rest", value: 0.25 }, value: full });
+
   function points(metric, group, x) {
     const rows = [];
     for (const [j, line] of data.curves[metric].entries()) {
@@ -69,10 +73,10 @@
       if (config.group !== group || hidden.has(line.config)) continue;
       line.values.forEach((value, i) => rows.push({
         x: line[x][i], y: value, config: names[line.config], seed: line.seed, line: j,
-        images: line.images[i], minutes: line.minutes[i],
+        images: line.images[i], minutes: line.minutes[i], rest: config.rest,
       }));
     }
-    return rows;
+    return behind(rows);
   }
 
   // Early values far off would flatten all that matters; a logarithm shows both.
@@ -114,6 +118,7 @@
           field: "config", type: "nominal", legend: null,
           scale: { domain: names, range: data.configs.map((c) => c.colour) },
         },
+        opacity: lightly(1),
         detail: { field: "line" },
         tooltip: [
           { field: "config", title: "configuration" }, { field: "seed" },
@@ -234,13 +239,14 @@
     const { rows: chosen, all } = comparable(y, group);
     const usable = chosen.filter((i) => value(x, i) !== null && value(x, i) !== undefined);
     const isNumber = numeric(usable.map((i) => value(x, i)));
-    const rows = usable.map((i) => {
+    const rows = behind(usable.map((i) => {
       const [mean, std] = data.numbers[y][i];
       return {
         x: isNumber ? value(x, i) : brief(value(x, i)), y: mean, config: names[i],
         low: mean - (std || 0), high: mean + (std || 0), front: data.configs[i].front,
+        rest: data.configs[i].rest,
       };
-    });
+    }));
     const levels = [...new Set(rows.map((row) => row.x))];
     const left = all - chosen.length, lacking = chosen.length - usable.length;
     $("scatter-note").textContent = [
@@ -268,13 +274,13 @@
     };
     const layer = [
       {
-        mark: { type: "rule", strokeWidth: 1.5, opacity: 0.7 },
-        encoding: { x: xs, y: { field: "low", type: "quantitative", title: title(y) + arrow(y) }, y2: { field: "high" }, color },
+        mark: { type: "rule", strokeWidth: 1.5 },
+        encoding: { opacity: lightly(0.7), x: xs, y: { field: "low", type: "quantitative", title: title(y) + arrow(y) }, y2: { field: "high" }, color },
       },
       {
-        mark: { type: "point", filled: true, size: 90, opacity: 0.95 },
+        mark: { type: "point", filled: true, size: 90 },
         encoding: {
-          x: xs, y: ys, color,
+          x: xs, y: ys, color, opacity: lightly(0.95),
           tooltip: [
             { field: "config", title: "configuration" }, { field: "x", title: title(x) },
             { field: "y", title: title(y), format: ".5~g" },
