@@ -21,6 +21,7 @@ from genlab.errors import ConfigError, GenlabError
 from genlab.guard import LOGGING, PLUGINS
 from genlab.messages import explain, printable
 from genlab.overrides import check_overrides, value_of
+from genlab.signals import unwinding
 from genlab.sweeps.engine import Engine
 from genlab.sweeps.supervise import Supervisor
 
@@ -80,6 +81,9 @@ def run(
             main(job)()
     finally:
         sys.argv = list(original)
+    if engine.sweep is not None and engine.wandb is not None:
+        account = {key: engine.wandb.get(key) for key in ("project", "entity", "mode")}
+        importlib.import_module("genlab.commands.wandb").publish(engine.sweep.path, **account)
     if job.error is not None:
         raise job.error
 
@@ -183,7 +187,8 @@ class Job:
         try:
             check(cfg, self.command)
             command = importlib.import_module(f"genlab.commands.{self.command}")
-            result: float | None = command.run(cfg)
+            with unwinding():
+                result: float | None = command.run(cfg)
             return result
         except Exception as error:
             hydra_config = HydraConfig.get()

@@ -7,10 +7,12 @@ from genlab.commands.build import Loaded
 from genlab.data.transforms import to_bytes
 from genlab.errors import Unsupported
 from genlab.rng import stream
+from genlab.training.loggers import grid
+from genlab.training.loggers.images import Pixels
 from genlab.training.pictures import labels_for
 from genlab.types import Batch
 
-__all__ = ["ends", "interpolation", "slerp", "walk"]
+__all__ = ["ends", "interpolation", "interpolations", "slerp", "walk"]
 
 STEPS = 8
 """Images in a row of an interpolation."""
@@ -63,6 +65,15 @@ def interpolation(loaded: Loaded, n: int, seed: int, temperature: float) -> Tens
     between = torch.stack([slerp(start, end, i / (STEPS - 1)) for i in range(STEPS)], 1)
     y_between = y[:rows].repeat_interleave(STEPS) if y is not None else None
     return to_bytes(model.decode(between.flatten(0, 1), y_between), model.spec.levels).cpu()
+
+
+def interpolations(loaded: Loaded, seed: int) -> dict[str, Pixels]:
+    """The picture of eight interpolations by its kind; nothing where the family has none."""
+    try:
+        images = interpolation(loaded, 8 * STEPS, seed, 1.0)
+    except Unsupported:
+        return {}
+    return {"interpolations": grid(images, columns=STEPS)}
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ from genlab.commands.build import (
 from genlab.commands.display import bars, closing_table, console, say
 from genlab.commands.environment import environment
 from genlab.commands.fitting import Fitting
+from genlab.commands.latent import interpolations
 from genlab.commands.reports import keep_report
 from genlab.config import check, load_config, save_config
 from genlab.data.loader import Batches
@@ -36,6 +37,7 @@ from genlab.training.evaluation import Evaluator
 from genlab.training.loggers import (
     build_loggers,
     close_loggers,
+    links,
     log_checkpoint,
     log_image,
     log_metrics,
@@ -116,6 +118,7 @@ def finish(
     loaded = load_run(place, "best", device=use_device(cfg.trainer.accelerator))
     fit_the_rest(loaded, evaluator.data)
     pictures = Pictures().draw(loaded.model, evaluator.data, cfg.seed)
+    pictures |= interpolations(loaded, cfg.seed)
     for kind, picture in pictures.items():
         log_image(loggers, kind, picture, loaded.images_seen)
     closing = evaluator.closing(
@@ -133,7 +136,7 @@ def finish(
     console().print(report.table())
     files = [
         str(Path(place.shown()) / newest.relative_to(place.path))
-        for kind in ("samples", "reconstructions")
+        for kind in pictures
         if (newest := max((place.path / kind).glob("*.png"), default=None)) is not None
     ]
     closing_table(
@@ -144,6 +147,7 @@ def finish(
             "training time": f"{summary['train_seconds']:.0f} s on {summary['device']}",
             f"best {summary['best_metric']}": best_line(summary),
             "pictures": "\n".join(files) or "none",
+            **links(loggers),
         },
         [
             ("draw images", f"genlab sample run={place.shown()}"),

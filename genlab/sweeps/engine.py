@@ -7,7 +7,7 @@ questions again as far as it got.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,8 @@ class Engine:
         self.sweep: Sweep | None = None
         self.supervisor: Supervisor | None = None
         self.trouble: Exception | None = None
+        self.wandb: Mapping[str, Any] | None = None
+        """How the jobs log to W&B, if they do."""
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -125,6 +127,8 @@ class Engine:
             # The study is told all results again, and would otherwise have them twice.
             Path(storage.removeprefix("sqlite:///")).unlink(missing_ok=True)
         self.sweep = sweep
+        loggers = resolved(config.logger)[0] if config.get("logger") else {}
+        self.wandb = loggers.get("wandb")
         self.supervisor = Supervisor(
             sweep=sweep,
             command=self.command,

@@ -38,6 +38,7 @@ def test_a_run_leaves_all_that_it_promises(trained, genlab):
         "evaluation",
         "samples",
         "reconstructions",
+        "interpolations",
     }
     assert json.loads((trained / "run.json").read_text())["status"] == "finished"
     summary = json.loads((trained / "summary.json").read_text())

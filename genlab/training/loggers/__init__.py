@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from genlab.training.loggers.build import (
         build_loggers,
         close_loggers,
+        links,
         log_alert,
         log_checkpoint,
         log_image,
@@ -28,6 +29,7 @@ __all__ = [
     "close_loggers",
     "compare",
     "grid",
+    "links",
     "log_alert",
     "log_checkpoint",
     "log_image",
@@ -43,6 +45,7 @@ _HOMES = {
     "build": (
         "build_loggers",
         "close_loggers",
+        "links",
         "log_alert",
         "log_checkpoint",
         "log_image",

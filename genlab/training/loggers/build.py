@@ -180,6 +180,12 @@ def log_checkpoint(loggers: Iterable[Logger], path: Path, *aliases: str) -> None
             keep(path, aliases or ("latest",))
 
 
+def links(loggers: Iterable[Logger]) -> dict[str, str]:
+    """Where the run is to be seen online, by the logger's name."""
+    found = {one.title: one.link() for one in loggers if isinstance(one, Mirror)}
+    return {title: link for title, link in found.items() if link is not None}
+
+
 @atexit.register
 def _close_at_exit() -> None:
     close_loggers(_open, "interrupted")

@@ -105,6 +105,15 @@ class Mirror(Logger):
         """Hands on a warning, if the other logger shows any."""
         self._pass("log_alert", title, text, step)
 
+    def log_table(self, key: str, columns: list[str], data: list[list[Any]]) -> None:
+        """Hands on a table, if the other logger takes any."""
+        self._pass("log_table", key, columns, data)
+
+    def link(self) -> str | None:
+        """Where the run is to be seen, if the other logger has put it somewhere."""
+        where: str | None = self._pass("link")
+        return where
+
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
         self._pass("after_save_checkpoint", checkpoint_callback)
 

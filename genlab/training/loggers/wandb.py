@@ -65,6 +65,7 @@ class WandbLogger(LightningWandbLogger):
         self.context, self.timeout = context, timeout
         path = context.run.path
         stored = context.run.read("run.json").get("wandb_id")
+        self.online_at: str | None = None
         self.run_id = str(stored or os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4))
         if stored is None:
             context.run.update("run.json", wandb_id=self.run_id)
@@ -104,6 +105,7 @@ class WandbLogger(LightningWandbLogger):
         if self.mode == "online":
             run = self._go_online()
             if run is not None:
+                self.online_at = run.url
                 notice(f"W&B: {run.url}")
                 return run
         run = self._init("offline" if self.mode == "online" else self.mode)
@@ -194,6 +196,19 @@ class WandbLogger(LightningWandbLogger):
         with self._staged_here():
             artifact.add_file(str(path))
             run.log_artifact(artifact, aliases=list(aliases))
+
+    @rank_zero_only
+    def log_table(  # type: ignore[override]
+        self, key: str, columns: list[str], data: list[list[Any]], **kwargs: Any
+    ) -> None:
+        """Logs a table: a row of data has an entry for each column."""
+        import wandb
+
+        self.experiment.log({key: wandb.Table(columns=[*columns], data=data)})
+
+    def link(self) -> str | None:
+        """The run's page, None where it is logged offline."""
+        return self.online_at
 
     @rank_zero_only
     def log_alert(self, title: str, text: str, step: int) -> None:
