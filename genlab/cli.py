@@ -12,6 +12,7 @@ from pathlib import Path
 
 import genlab
 from genlab.errors import ConfigError, GenlabError, nearest
+from genlab.signals import install
 from genlab.usage import COMMANDS, HYDRA_COMMANDS, command_help, overview
 
 __all__ = ["main"]
@@ -24,8 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after ``genlab``; those of the process if None.
 
     Returns:
-        The exit code: 0, 1 for a failure, 2 for a mistake of the user's, 130 when interrupted.
+        The exit code: 0; 1 for a failure, 2 for a mistake of the user's, 3 for numbers that are
+        not finite, 4 for a disk that is full, 128 + the number of the signal that ended it.
     """
+    if argv is None:
+        install()  # before anything heavy is imported
     original = list(sys.argv) if argv is None else [sys.argv[0], *argv]
     words = [word for word in original[1:] if word != "--debug"]
     try:

@@ -4,7 +4,15 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
-__all__ = ["ConfigError", "DataError", "GenlabError", "NonFiniteError", "Unsupported", "nearest"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "GenlabError",
+    "NonFiniteError",
+    "StorageError",
+    "Unsupported",
+    "nearest",
+]
 
 
 class GenlabError(Exception):
@@ -35,6 +43,12 @@ class NonFiniteError(GenlabError):
     """A loss or a gradient is NaN or infinite; training stopped before anything of it was saved."""
 
     exit_code = 3
+
+
+class StorageError(GenlabError):
+    """A file of a run could not be written: a full disk, say; what was kept before is whole."""
+
+    exit_code = 4
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

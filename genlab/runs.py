@@ -6,9 +6,9 @@ runs/<name>/
     run.json          identity and state: name, created, status, data fingerprint, W&B id
     metrics.jsonl     the history, one line a logging event
     summary.json      what the history amounts to
-    checkpoints/      last.ckpt and best.ckpt
+    checkpoints/      last.ckpt, the one before, best.ckpt; the SHA-256 of each beside it
     evaluation/       reports of `genlab evaluate`
-    samples/ reconstructions/   pictures, named by the images seen
+    samples/ reconstructions/ interpolations/   pictures, named by the images seen
 """
 
 import json
@@ -185,8 +185,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

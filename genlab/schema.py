@@ -56,6 +56,7 @@ class Guard:
     fd_factor: PositiveFloat = 2.0
     modes: Fraction = 0.5
     class_kl: PositiveFloat = 0.5
+    skip: NonNegativeInt = 0
     rollbacks: NonNegativeInt = 3
     lr_factor: Fraction = 0.5
 

@@ -15,12 +15,12 @@ from genlab.commands.display import warn
 from genlab.config import load_config
 from genlab.data.build import build as assemble
 from genlab.data.module import ImageDataModule
-from genlab.errors import ConfigError
+from genlab.errors import ConfigError, DataError
 from genlab.models.base import GenerativeModel
 from genlab.rng import seed_global
 from genlab.runs import Run
 from genlab.training.cadence import images_of
-from genlab.training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from genlab.training.checkpoints import AtomicCheckpointIO, newest, read_checkpoint
 from genlab.training.ema import EMA
 from genlab.training.evaluation import Evaluator
 from genlab.training.module import GenerativeModule
@@ -192,7 +192,7 @@ def load_run(
     if check is not None:
         check(cfg)
     data = build_data(cfg)
-    checkpoint = read_checkpoint(run.checkpoint(which))
+    path, checkpoint = wanted(run, which)
     state = checkpoint["genlab"]
     if weights == "auto":
         weights = "raw" if state["ema"] is None else "ema"
@@ -201,7 +201,10 @@ def load_run(
     if weights not in ("ema", "raw"):
         raise ConfigError(f"weights={weights}: auto, ema and raw are allowed")
     model = build_model(cfg, data.spec)
-    model.load_state_dict(state["ema"] if weights == "ema" else model_part(checkpoint))
+    try:
+        model.load_state_dict(state["ema"] if weights == "ema" else model_part(checkpoint))
+    except RuntimeError:
+        raise DataError(f"{path} is the checkpoint of another model than config.yaml's") from None
     model.images_seen = state["images_seen"]
     return Loaded(
         run=run,
@@ -210,8 +213,30 @@ def load_run(
         model=model.eval().requires_grad_(False).to(device),
         images_seen=state["images_seen"],
         weights="ema" if weights == "ema" else "raw",
-        checkpoint=run.checkpoint(which),
+        checkpoint=path,
     )
+
+
+def wanted(run: Run, which: str) -> tuple[Path, dict[str, Any]]:
+    """A run's checkpoint. For a ``last`` one that is damaged, the one before is as good; for the
+    best there is no other, so the user is told what there is.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    path = run.checkpoint(which)
+    try:
+        return path, read_checkpoint(path)
+    except DataError as error:
+        found = newest(path.parent) if path.is_file() else None
+        if found is None:
+            raise
+        other, checkpoint, _ = found
+        whole = f"{other.name}, of {checkpoint['genlab']['images_seen']:,} images, is whole"
+        if which == "best":
+            raise DataError(f"{error}; {whole}: checkpoint=last takes it") from None
+        warn(f"{error}; {whole} and is taken")
+        return other, checkpoint
 
 
 def model_part(checkpoint: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A run's trainer: built before anything is written, then run between two states of its files."""
 
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,70 @@ from omegaconf import DictConfig
 from pytorch_lightning.loggers.logger import Logger
 
 from genlab.commands.build import build_trainer, plain
-from genlab.commands.display import say
+from genlab.commands.display import say, warn
+from genlab.commands.requeue import requeue
 from genlab.data.module import ImageDataModule
+from genlab.errors import DataError, NonFiniteError
 from genlab.runs import Run
+from genlab.signals import handled
 from genlab.training.budget import Budget
 from genlab.training.cadence import images_of, seconds_of
-from genlab.training.checkpoints import Checkpoints, read_checkpoint
+from genlab.training.checkpoints import Checkpoints, newest
 from genlab.training.evaluation import Evaluator, QuickMetrics
 from genlab.training.every import Every
 from genlab.training.guard import Guard
 from genlab.training.interrupt import GracefulStop
 from genlab.training.loggers import Progress, rewind_loggers
 from genlab.training.module import GenerativeModule
+from genlab.training.space import explain
 
-__all__ = ["Fitting"]
+__all__ = ["Fitting", "Start", "go_on"]
 
 
 @dataclass(frozen=True)
+class Start:
+    """The checkpoint that a run goes on from.
+
+    Args:
+        path: The file.
+        checkpoint: What it holds.
+    """
+
+    path: Path
+    checkpoint: dict[str, Any]
+
+    @property
+    def images_seen(self) -> int:
+        """Images that it had seen."""
+        return int(self.checkpoint["genlab"]["images_seen"])
+
+    @property
+    def validation_due(self) -> bool:
+        """Whether a signal kept it from a validation."""
+        return bool(self.checkpoint["genlab"].get("validation_due"))
+
+    def check(self, module: GenerativeModule) -> None:
+        """Refuses the checkpoint of another model.
+
+        Raises:
+            DataError: It is one.
+        """
+        mine = {name: value.shape for name, value in module.state_dict().items()}
+        theirs = {name: value.shape for name, value in self.checkpoint["state_dict"].items()}
+        if mine != theirs:
+            different = sorted(n for n in mine.keys() | theirs if mine.get(n) != theirs.get(n))
+            raise DataError(
+                f"{self.path} is the checkpoint of another model than config.yaml's "
+                f"({different[0]} and {len(different) - 1} more tensors differ)"
+            )
+
+
+def go_on(place: Run) -> str:
+    """How a run that stopped goes on."""
+    return f"go on with\n  genlab train run={place.shown()}"
+
+
+@dataclass
 class Fitting:
     """A trainer and what it trains, ready to go.
 
@@ -46,6 +92,8 @@ class Fitting:
     checkpoints: Checkpoints
     stop: GracefulStop
     guard: Guard
+    finished: bool = False
+    """Whether training has come to its end."""
 
     @classmethod
     def of(
@@ -84,39 +132,75 @@ class Fitting:
         callbacks += [stop, checkpoints]
         return cls(build_trainer(cfg, data, callbacks), module, data, checkpoints, stop, guard)
 
-    def run(self, place: Run, loggers: list[Logger], start: Path | None) -> None:
+    def run(self, place: Run, loggers: list[Logger], start: Start | None) -> None:
         """Trains, and leaves the run's state in its directory however training ends.
 
         Args:
             place: The run directory.
             loggers: Where to write the history.
-            start: The checkpoint to go on from.
+            start: What to go on from.
 
         Raises:
             SystemExit: A signal ended it; the exit code is that of the signal.
+            StorageError: A disk is full, or failed.
         """
         trainer, module = self.trainer, self.module
+        seen = start.images_seen if start else 0
+        if trainer.is_global_zero:
+            place.update("run.json", started_from=seen)
+        complete = module.max_images is not None and seen >= module.max_images
+        if complete and start is not None and not start.validation_due:
+            if trainer.is_global_zero:
+                more = "go on with trainer.epochs=MORE"
+                say(f"       complete already, after {seen:,} images; {more}")
+            self.finished = True
+            return
         trainer.loggers = loggers
         self.checkpoints.directory = place.checkpoint().parent
         if start is not None:
-            rewind_loggers(loggers, read_checkpoint(start)["genlab"]["images_seen"])
+            rewind_loggers(loggers, seen)
         status = "failed"
         try:
             if trainer.is_global_zero:
                 place.update("run.json", status="running", fingerprint=self.data.fingerprint)
-            trainer.fit(module, datamodule=self.data, ckpt_path=start, weights_only=True)
-            status = "interrupted" if module.interrupted else "trained"
+            with handled(self.stop.note):
+                path = start.path if start else None
+                trainer.fit(module, datamodule=self.data, ckpt_path=path, weights_only=True)
+            if self.stop.received is not None:  # after the last chunk and its validation
+                raise SystemExit(128 + self.stop.received)
+            status = "trained"
+            self.finished = True
+        except NonFiniteError:
+            status = "diverged"
+            raise
+        except SystemExit:
+            status = "interrupted"
+            if trainer.is_global_zero:
+                self.say_goodbye(place)
+            raise
+        except OSError as error:
+            known = explain(error, place.shown(), kept(self.checkpoints.directory))
+            raise known or error from None
         finally:
             if trainer.is_global_zero:
-                place.update("run.json", status=status, images_seen=module.images_seen)
-                place.update("summary.json", **self.summary())
-        if status == "interrupted":
-            if trainer.is_global_zero:
-                say(
-                    f"stopped after {module.images_seen:,} images, all of it kept; go on with\n"
-                    f"  genlab train run={place.shown()}"
-                )
-            raise SystemExit(128 + (self.stop.received or signal.SIGINT))
+                self.settle(place, status)
+
+    def settle(self, place: Run, status: str) -> None:
+        """Writes down what became of the run, as far as there is room to."""
+        try:
+            place.update("run.json", status=status, images_seen=self.module.images_seen)
+            place.update("summary.json", **self.summary())
+        except OSError as error:
+            warn(f"{place.shown()}/run.json could not be brought up to date ({error.strerror})")
+
+    def say_goodbye(self, place: Run) -> None:
+        """Tells what was kept, and how to go on."""
+        if self.module.interrupted:
+            say(f"stopped after {self.module.images_seen:,} images, all of it kept; {go_on(place)}")
+        else:
+            whole = kept(place.checkpoint().parent) or "nothing was kept yet"
+            say(f"stopped at once: {whole}; {go_on(place)}")
+        requeue(self.stop.received)
 
     def summary(self) -> dict[str, Any]:
         """What training came to."""
@@ -133,4 +217,16 @@ class Fitting:
             "last": checkpoints.latest,
             "warnings": self.guard.events,
             "rollbacks": self.guard.rolled_back,
+            "skipped": self.guard.skipped,
         }
+
+
+def kept(directory: Path | None) -> str | None:
+    """The newest checkpoint that is whole, for a person."""
+    found = newest(directory) if directory is not None else None
+    return None if found is None else f"{found[0].name}, of {images(found[1])} images,"
+
+
+def images(checkpoint: dict[str, Any]) -> str:
+    """How many images a checkpoint had seen, for a person."""
+    return f"{checkpoint['genlab']['images_seen']:,}"

@@ -1,6 +1,7 @@
 """genlab train: from a config to a run directory with a trained model and what it is worth."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from genlab.commands.build import (
     plain,
     use_device,
 )
-from genlab.commands.display import bars, closing_table, console, say
+from genlab.commands.display import bars, closing_table, console, say, warn
 from genlab.commands.environment import environment
-from genlab.commands.fitting import Fitting
+from genlab.commands.fitting import Fitting, Start, go_on
 from genlab.commands.latent import interpolations
+from genlab.commands.occupy import occupied
 from genlab.commands.reports import keep_report
+from genlab.commands.requeue import job_of_slurm, requeued_run
 from genlab.config import check, load_config, save_config
 from genlab.data.loader import Batches
 from genlab.data.module import ImageDataModule
@@ -32,7 +35,12 @@ from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.runs import Run, create_run, find_run, mark_run, write_json
 from genlab.sweeps.supervise import JOB_DIRECTORY
-from genlab.training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from genlab.training.checkpoints import (
+    GENERATIONS,
+    AtomicCheckpointIO,
+    newest,
+    read_checkpoint,
+)
 from genlab.training.evaluation import Evaluator
 from genlab.training.loggers import (
     build_loggers,
@@ -43,7 +51,10 @@ from genlab.training.loggers import (
     log_metrics,
     quiet_lightning,
 )
+from genlab.training.module import GenerativeModule
 from genlab.training.pictures import Pictures
+from genlab.training.space import check_room, checkpoint_bytes
+from genlab.training.storage import set_aside
 from genlab.training.transfer import freeze, load_what_fits
 from genlab.types import Batch
 
@@ -68,6 +79,9 @@ def run(cfg: DictConfig) -> float | None:
     resumed = find_run(cfg.run, Path(cfg.root)) if cfg.run else None
     if resumed is not None:
         cfg = resumed_config(cfg, resumed)
+    elif (resumed := requeued_run(Path(cfg.root))) is not None:
+        say(f"SLURM job {job_of_slurm()} was requeued and goes on with {resumed.shown()}")
+        cfg = saved_config(cfg, resumed)
     check(cfg, "train")
     quiet_lightning()
     first = "LOCAL_RANK" not in os.environ
@@ -85,30 +99,63 @@ def run(cfg: DictConfig) -> float | None:
     module = build_module(cfg, model, data.n_train)
     evaluator = build_evaluator(cfg, data)
     fitting = Fitting.of(cfg, data, module, evaluator)
+    if first:
+        room_for(cfg, module, resumed)
     # Whatever the user can have got wrong was found by now: from here on, files are written.
     place = resumed or own_directory(cfg, first)
-    if first:
-        announce(cfg, place, data, model, notes, resumed)
-    loggers = build_loggers(plain(cfg.logger), place, plain(cfg), group=cfg.group)
-    start = resumed.checkpoint("last") if resumed else None
-    if start is not None and not start.exists():
-        start = None
-        say("       stopped before its first checkpoint: it starts again") if first else None
-    seen = read_checkpoint(start)["genlab"]["images_seen"] if start else 0
-    if first:
-        place.update("run.json", started_from=seen)
-    complete = module.max_images is not None and seen >= module.max_images
-    if complete and first:
-        say(f"       complete already, after {seen:,} images; go on with trainer.epochs=MORE")
-    status = "failed"
-    try:
-        if not complete:
+    with occupied(place) if first else nullcontext():
+        if first:
+            announce(cfg, place, data, model, notes, resumed)
+        loggers = build_loggers(plain(cfg.logger), place, plain(cfg), group=cfg.group)
+        status = "failed"
+        try:
+            start = starting_point(place, module, first) if resumed else None
             fitting.run(place, loggers, start)
-        best = finish(cfg, place, evaluator, loggers) if first else None
-        status = "success"
-    finally:
-        close_loggers(loggers, status)
+            best = finish(cfg, place, evaluator, loggers) if first else None
+            status = "success"
+        except (KeyboardInterrupt, SystemExit):
+            if fitting.finished and first:
+                say(f"stopped in the closing evaluation; {go_on(place)}")
+            raise
+        finally:
+            close_loggers(loggers, status)
     return best
+
+
+def room_for(cfg: DictConfig, module: GenerativeModule, resumed: Run | None) -> None:
+    """Refuses a run for whose checkpoints there is no room.
+
+    Raises:
+        ConfigError: There is not, or the directory cannot be written to.
+    """
+    if resumed is not None:
+        where, key = resumed.path, f"run={resumed.shown()}"
+    else:
+        where, key = Path(os.environ.get(JOB_DIRECTORY, cfg.root)), f"root={cfg.root}"
+    check_room(where, checkpoint_bytes(module), key)
+
+
+def starting_point(place: Run, module: GenerativeModule, first: bool) -> Start | None:
+    """The checkpoint that a run goes on from: the newest that is whole.
+
+    A damaged one is set aside, so that it does not become a generation that is kept.
+
+    Raises:
+        DataError: None is whole, or it is of another model.
+    """
+    found = newest(place.checkpoint().parent)
+    if found is None:
+        say("       stopped before its first checkpoint: it starts again") if first else None
+        return None
+    path, checkpoint, wrong = found
+    start = Start(path, checkpoint)
+    if wrong and first:
+        for name in GENERATIONS[: GENERATIONS.index(path.name)]:
+            set_aside(path.with_name(name))
+        for problem in wrong:
+            warn(f"{problem}; goes on from {path.name}, of {start.images_seen:,} images")
+    start.check(module)
+    return start
 
 
 def finish(
@@ -194,7 +241,7 @@ def resumed_config(cfg: DictConfig, place: Run) -> DictConfig:
     Raises:
         ConfigError: Something else was to be changed.
     """
-    saved = load_config(place.config_file)
+    saved = saved_config(cfg, place)
     given = HydraConfig.get().overrides.task
     for override in given:
         key = override.split("=", 1)[0].lstrip("+~")
@@ -209,8 +256,13 @@ def resumed_config(cfg: DictConfig, place: Run) -> DictConfig:
         OmegaConf.update(saved, key, OmegaConf.select(cfg, key))
     if any(override.startswith("logger=") for override in given):
         saved.logger = cfg.logger
-    saved.run = str(place.path)
-    saved.root = cfg.root
+    return saved
+
+
+def saved_config(cfg: DictConfig, place: Run) -> DictConfig:
+    """The config that a run was started with."""
+    saved = load_config(place.config_file)
+    saved.run, saved.root = str(place.path), cfg.root
     return saved
 
 
@@ -225,6 +277,8 @@ def own_directory(cfg: DictConfig, first: bool) -> Run:
     else:
         place = create_run(Path(cfg.root), cfg.name, model, data, cfg.seed)
     os.environ[RUN_DIRECTORY] = str(place.path)
+    if (job := job_of_slurm()) is not None:
+        place.update("run.json", slurm_job=job)
     save_config(cfg, place.config_file)
     write_json(place.path / "environment.json", environment())
     return place

@@ -1,6 +1,5 @@
 """Checkpoints: written atomically, read as plain tensors, the last and the best of a run."""
 
-import io
 import math
 import os
 from pathlib import Path
@@ -9,27 +8,33 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.io import CheckpointIO
+from torch import Tensor
 
-from genlab.errors import ConfigError, DataError
-from genlab.runs import write_atomically
+from genlab.errors import ConfigError, DataError, NonFiniteError
 from genlab.training.module import GenerativeModule
+from genlab.training.nonfinite import CURES, all_finite
+from genlab.training.storage import copy_file, flaw, sidecar, store
 
-__all__ = ["AtomicCheckpointIO", "Checkpoints", "read_checkpoint"]
+__all__ = ["GENERATIONS", "AtomicCheckpointIO", "Checkpoints", "newest", "read_checkpoint"]
+
+GENERATIONS = ("last.ckpt", "previous.ckpt", "best.ckpt")
+"""Where the state of a run is looked for, the newest first."""
 
 
 class AtomicCheckpointIO(CheckpointIO):
     """Writes beside the target, flushes to disk and renames; reads tensors and plain data only.
 
     Lightning stages in the system's temporary directory and copies where that is on another file
-    system: killed in the copy, it leaves half a file under the final name.
+    system: killed in the copy, it leaves half a file under the final name. Of ``last.ckpt`` the
+    one before is kept as ``previous.ckpt``.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        write_atomically(Path(path), content.getvalue())
+        path = Path(path)
+        keep = path.with_name("previous.ckpt") if path.name == "last.ckpt" else None
+        store(path, lambda file: torch.save(checkpoint, file), keep)  # type: ignore[arg-type]
 
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
@@ -38,22 +43,29 @@ class AtomicCheckpointIO(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)
+        sidecar(Path(path)).unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path, device: Any = "cpu") -> dict[str, Any]:
-    """Reads a checkpoint without running any code in it.
+    """Reads a checkpoint that is whole, without running any code in it.
 
     Raises:
-        DataError: The file is missing, damaged, or holds more than tensors and plain data.
+        DataError: The file is missing, is not what its sidecar says, or holds more than tensors
+            and plain data.
     """
-    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
-        raise DataError(
-            "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set, which lets a checkpoint run code: unset it"
-        )
+    refuse_code()
     if not path.is_file():
         raise DataError(f"{path} does not exist: the run has no such checkpoint")
     try:
-        checkpoint = torch.load(path, map_location=device, weights_only=True)
+        with path.open("rb") as file:
+            wrong = flaw(path, file)
+            if wrong is not None:
+                raise DataError(f"{path} is damaged ({wrong})")
+            checkpoint = torch.load(file, map_location=device, weights_only=True)
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error})") from None
     except Exception as error:
         raise DataError(
             f"{path} is damaged or no checkpoint of genlab ({type(error).__name__})"
@@ -61,6 +73,38 @@ def read_checkpoint(path: Path, device: Any = "cpu") -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "genlab" not in checkpoint:
         raise DataError(f"{path} is no checkpoint of genlab: the key 'genlab' is missing")
     return checkpoint
+
+
+def refuse_code() -> None:
+    """Refuses what would make torch run code that a checkpoint holds, whatever it is told."""
+    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+        raise DataError(
+            "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set, which lets a checkpoint run code: unset it"
+        )
+
+
+def newest(directory: Path) -> tuple[Path, dict[str, Any], list[str]] | None:
+    """The newest checkpoint of a run that is whole.
+
+    Returns:
+        The file, what it holds, and what is wrong with newer ones; None if there is no checkpoint.
+
+    Raises:
+        DataError: There are some, but none is whole.
+    """
+    refuse_code()
+    wrong: list[str] = []
+    for name in GENERATIONS:
+        path = directory / name
+        if not path.exists():
+            continue
+        try:
+            return path, read_checkpoint(path), wrong
+        except DataError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise DataError("\n".join([*wrong, "no checkpoint of the run is whole: train it anew"]))
+    return None
 
 
 class Checkpoints(pl.Callback):
@@ -94,17 +138,31 @@ class Checkpoints(pl.Callback):
         self.metric = self.metric or self.choose(metrics)
         value = metrics.get(self.metric) if self.metric else None
         self.latest = value if value is not None and math.isfinite(value) else None
-        better = value is not None and math.isfinite(value) and self.improves(value)
+        best = self.directory / "best.ckpt"  # it may have been lost, and its value with it
+        better = self.latest is not None and (self.improves(self.latest) or not best.exists())
         if better and value is not None:
             self.best, self.best_images = value, module.images_seen
         self.save(trainer)
-        if better or not (self.directory / "best.ckpt").exists():
-            link(self.directory / "last.ckpt", self.directory / "best.ckpt")
+        if trainer.is_global_zero and (better or not best.exists()):
+            copy_file(self.directory / "last.ckpt", best)
 
     def save(self, trainer: pl.Trainer) -> None:
-        """Writes the last checkpoint; every process must call it."""
-        if self.directory is not None:
-            trainer.save_checkpoint(self.directory / "last.ckpt", weights_only=False)
+        """Writes the last checkpoint; every process must call it.
+
+        Raises:
+            NonFiniteError: A weight is not finite; what was saved before stays.
+        """
+        if self.directory is None:
+            return
+        module = trainer.lightning_module
+        assert isinstance(module, GenerativeModule)
+        broken = nonfinite_weights(module)
+        if broken:
+            raise NonFiniteError(
+                f"after {module.images_seen:,} images, weights are not finite ({broken}); they "
+                f"were not saved. {CURES}"
+            )
+        trainer.save_checkpoint(self.directory / "last.ckpt", weights_only=False)
 
     def choose(self, metrics: dict[str, float]) -> str | None:
         """The metric to monitor.
@@ -135,16 +193,21 @@ class Checkpoints(pl.Callback):
         self.metric = state_dict["metric"]
 
 
-def link(source: Path, target: Path) -> None:
-    """Makes target the same file as source, atomically, without writing the content again.
-
-    The next save of the source replaces its name, not this content.
-    """
-    part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    part.unlink(missing_ok=True)
-    try:
-        os.link(source, part)
-    except OSError:  # a file system without hard links
-        write_atomically(target, source.read_bytes())
-        return
-    part.replace(target)
+def nonfinite_weights(module: GenerativeModule) -> str | None:
+    """Names of what is to be saved and is not finite: weights, averages, moments."""
+    parameters = dict(module.model.named_parameters())
+    average = module.ema.model.named_parameters() if module.ema is not None else ()
+    moments: list[Tensor] = [
+        value
+        for optimizer in module.trainer.optimizers
+        for state in optimizer.state.values()
+        for value in state.values()
+        if isinstance(value, Tensor)
+    ]
+    everything = [*parameters.values(), *(p for _, p in average), *moments]
+    fine = [t.isfinite().all() for t in everything if t.is_floating_point()]
+    if bool(torch.stack([f.to(module.device) for f in fine]).all()):  # one look, one wait for a GPU
+        return None
+    found = [name for name, p in parameters.items() if not all_finite(p)]
+    shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+    return shown or "in the average or the optimizer"

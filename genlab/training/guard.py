@@ -38,6 +38,8 @@ class Guard(pl.Callback):
         fd_factor: See `Collapse`.
         modes: See `Collapse`.
         class_kl: See `Collapse`.
+        skip: Steps in a row that are left out because a loss or a gradient is not finite; one
+            more and the run ends, or rolls back.
         rollbacks: How often to roll back; the next collapse ends the run.
         lr_factor: What the learning rates are multiplied by at each.
     """
@@ -48,10 +50,12 @@ class Guard(pl.Callback):
         fd_factor: PositiveFloat = 2.0,
         modes: Fraction = 0.5,
         class_kl: PositiveFloat = 0.5,
+        skip: NonNegativeInt = 0,
         rollbacks: NonNegativeInt = 3,
         lr_factor: Fraction = 0.5,
     ):
         self.action = action
+        self.skip = skip
         self.rollbacks = rollbacks
         self.lr_factor = lr_factor
         self.collapse = Collapse(fd_factor, modes, class_kl)
@@ -62,6 +66,9 @@ class Guard(pl.Callback):
         self.looked = 0
         self.ill = False
         self.rolled_back = 0
+        self.skipped = 0
+        self.in_a_row = 0
+        self.skipped_at = -2
         self.events: list[dict[str, Any]] = []
         """What was found and done, for the run's summary."""
 
@@ -69,6 +76,7 @@ class Guard(pl.Callback):
         assert isinstance(module, GenerativeModule)
         self.judged = module.images_seen
         module.rescue = partial(self.rescue, trainer, module)
+        module.watchful = self.skip > 0
 
     def on_train_batch_end(
         self,
@@ -118,16 +126,26 @@ class Guard(pl.Callback):
         self.ill = found is not None
         return news
 
-    def rescue(self, trainer: pl.Trainer, module: GenerativeModule, reason: str) -> None:
-        """Rolls back from numbers that are not finite, where that was asked for.
+    def rescue(
+        self, trainer: pl.Trainer, module: GenerativeModule, reason: str, moved: bool = False
+    ) -> None:
+        """Leaves out a step whose numbers are not finite, or rolls back, where that was asked for.
 
         Raises:
             NonFiniteError: It was not, or not that often, or there is nothing to go back to.
         """
+        self.in_a_row = self.in_a_row + 1 if module.steps == self.skipped_at + 1 else 1
+        self.skipped_at = module.steps
+        said = reason.split(";")[0]
+        if not moved and self.in_a_row <= self.skip:
+            self.skipped += 1
+            times = f"{self.in_a_row} of {self.skip} in a row"
+            self.say(trainer, module, f"{said}; the step was left out ({times})")
+            return
         path = self.best()
         if self.action != "rollback" or path is None or self.rolled_back >= self.rollbacks:
             raise NonFiniteError(reason)
-        self.say(trainer, module, f"{reason.split(';')[0]}; {self.back(trainer, module, path)}")
+        self.say(trainer, module, f"{said}; {self.back(trainer, module, path)}")
 
     def best(self) -> Path | None:
         """The best checkpoint, if there is one yet."""
@@ -160,6 +178,9 @@ class Guard(pl.Callback):
             "looked": self.looked,
             "ill": self.ill,
             "rolled_back": self.rolled_back,
+            "skipped": self.skipped,
+            "in_a_row": self.in_a_row,
+            "skipped_at": self.skipped_at,
             "events": list(self.events),
         }
 
@@ -167,6 +188,9 @@ class Guard(pl.Callback):
         self.collapse.load_state_dict(state_dict["collapse"])
         self.looked, self.ill = state_dict["looked"], state_dict["ill"]
         self.rolled_back = state_dict["rolled_back"]
+        self.skipped = state_dict.get("skipped", 0)
+        self.in_a_row = state_dict.get("in_a_row", 0)
+        self.skipped_at = state_dict.get("skipped_at", -2)
         self.events = list(state_dict["events"])
 
 

@@ -1,7 +1,6 @@
 """Ctrl-C and the signals of a scheduler: finish the chunk, keep everything, say how to go on."""
 
 import signal
-import threading
 from types import FrameType
 from typing import Any
 
@@ -12,13 +11,12 @@ from genlab.training.module import GenerativeModule
 
 __all__ = ["GracefulStop"]
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
-
 
 class GracefulStop(pl.Callback):
     """Ends training at the end of the chunk in which a signal came, with a checkpoint of it.
 
-    A second Ctrl-C ends at once, and what is kept is the checkpoint before.
+    A validation is given up at its next batch; the run that goes on begins with it. A second Ctrl-C
+    ends at once, and what is kept is the checkpoint before.
 
     Args:
         checkpoints: Where the state is kept.
@@ -27,21 +25,12 @@ class GracefulStop(pl.Callback):
     def __init__(self, checkpoints: Checkpoints):
         self.checkpoints = checkpoints
         self.received: int | None = None
-        self.before: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return  # only the main thread may handle signals
-        for name in SIGNALS:
-            number = getattr(signal, name, None)
-            if number is not None:
-                self.before[number] = signal.signal(number, self.note)
-
-    def note(self, number: int, frame: FrameType | None) -> None:
-        """Remembers the signal; the chunk in progress goes on."""
+    def note(self, number: int, frame: FrameType | None = None) -> None:
+        """Remembers the first signal, as its handler; the chunk in progress goes on."""
         if self.received is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.received = number
+            raise SystemExit(128 + number)
+        self.received = self.received or number
 
     def on_train_batch_end(
         self,
@@ -52,15 +41,37 @@ class GracefulStop(pl.Callback):
         batch_idx: int,
     ) -> None:
         assert isinstance(module, GenerativeModule)
-        asked = trainer.strategy.reduce_boolean_decision(self.received is not None, all=False)
-        if asked and not module.interrupted:
+        if trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
             module.log_due()
-            self.checkpoints.save(trainer)
-            # What still runs before Lightning returns, a validation, is not part of the run.
-            module.interrupted = True
-            trainer.should_stop = True
+            module.validation_due = validates_now(trainer) or module.done
+            self.end(trainer, module)
 
-    def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-        self.before = {}
+    def on_validation_batch_start(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        assert isinstance(module, GenerativeModule)
+        # Several processes would have to agree on each batch; they finish the validation.
+        if self.received is not None and trainer.world_size == 1:
+            module.validation_due = True
+            self.end(trainer, module)
+
+    def end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        """Keeps the state, and leaves.
+
+        Raises:
+            SystemExit: With the signal's exit code.
+        """
+        self.checkpoints.save(trainer)
+        module.interrupted = True
+        raise SystemExit(128 + (self.received or signal.SIGTERM))
+
+
+def validates_now(trainer: pl.Trainer) -> bool:
+    """Whether Lightning is about to validate after the chunk that has just ended."""
+    every = trainer.val_check_batch
+    return isinstance(every, int) and (trainer.fit_loop.total_batch_idx + 1) % every == 0

@@ -14,8 +14,9 @@ from torch.optim import Optimizer
 from genlab.errors import ConfigError, NonFiniteError
 from genlab.models.base import GenerativeModel
 from genlab.rng import isolated, seed_global, stream
+from genlab.training.chunks import grouped, unstacked, validate
 from genlab.training.ema import EMA
-from genlab.training.nonfinite import describe
+from genlab.training.nonfinite import describe, describe_gradient, finite_gradients
 from genlab.training.schedules import Schedule
 from genlab.training.turns import Turns
 from genlab.training.window import Window
@@ -88,8 +89,12 @@ class GenerativeModule(pl.LightningModule):
         """Wall time at which a budget stops training, for the progress bar."""
         self.interrupted = False
         """Whether a signal ended training; its checkpoint is written, and nothing may follow."""
-        self.rescue: Callable[[str], None] | None = None
-        """Called with the reason when a loss is not finite; raises, or mends the weights."""
+        self.validation_due = False
+        """Whether a signal came before a validation that was due, or in it: it comes first."""
+        self.rescue: Callable[[str, bool], None] | None = None
+        """Called with the reason why a number is not finite and whether weights moved by it."""
+        self.watchful = False
+        """Whether to look at each step on a GPU, too, and wait for it."""
         self.latest: dict[str, float] = {}
         """The last line of the history, for the progress bar."""
         self.window = Window()
@@ -123,7 +128,11 @@ class GenerativeModule(pl.LightningModule):
         if self.ema is not None:
             self.ema.to(self.device, self.model)
         self.turns = Turns(self.model)
+        # A scaler of gradients leaves out a step by itself when they overflow.
+        self.scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         self.started = time.monotonic() - self.seconds
+        if self.validation_due and not self.done:  # at the end there is one anyway
+            validate(self.trainer)
 
     def training_step(self, chunk: Batch, index: int) -> None:
         for batches in grouped(unstacked(chunk), self.accumulate):
@@ -139,13 +148,14 @@ class GenerativeModule(pl.LightningModule):
         self.seconds = time.monotonic() - self.started
         if self.window and not torch.isfinite(self.window.losses()):
             # On a GPU, where looking at each loss would wait for it; by now the weights are lost.
-            self.mend(NonFiniteError(describe(self.model, batches[-1], self.images_seen)))
+            reason = describe(self.model, batches[-1], self.images_seen)
+            self.mend(NonFiniteError(reason), moved=True)
 
-    def mend(self, error: NonFiniteError) -> None:
+    def mend(self, error: NonFiniteError, moved: bool = False) -> None:
         """Hands numbers that are not finite to who can mend them, if anybody can."""
         if self.rescue is None:
             raise error
-        self.rescue(str(error))
+        self.rescue(str(error), moved)
         for optimizer in self.trainer.optimizers:
             optimizer.zero_grad()
 
@@ -156,7 +166,7 @@ class GenerativeModule(pl.LightningModule):
         """An optimizer step of each player that moves, with the mean gradient of the batches.
 
         Raises:
-            NonFiniteError: A loss is not; no weight has moved by it.
+            NonFiniteError: A loss or a gradient is not; no weight has moved by it.
         """
         seed_global(self.seed, "noise", self.images_seen, self.global_rank)
         factor = self.schedule.factor(self.images_seen / (self.max_images or math.inf))
@@ -171,13 +181,20 @@ class GenerativeModule(pl.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
             self.turns.take(player)
+            losses = []
             for batch in batches:
                 loss = self.model.loss(batch, player)
-                if not loss.total.is_cuda and not math.isfinite(loss.total.detach()):
-                    raise NonFiniteError(
-                        describe(self.model, batch, self.images_seen, player, self.steps)
-                    )
+                # Several processes must agree: the gradient, which is all of theirs, tells them.
+                looks = self.watchful or not loss.total.is_cuda
+                alone = self.trainer.world_size == 1
+                if looks and alone and not math.isfinite(loss.total.detach()):
+                    seen, step = self.images_seen, self.steps
+                    raise NonFiniteError(describe(self.model, batch, seen, player, step))
                 self.manual_backward(loss.total / len(batches) if len(batches) > 1 else loss.total)
+                losses.append(loss)
+            if looks and not self.scaled and not finite_gradients(optimizer):
+                raise NonFiniteError(describe_gradient(self.model, self.images_seen, self.steps))
+            for loss in losses:
                 self.window.collect(loss, player if several else None)
             optimizer.step()
             optimizer.zero_grad()
@@ -242,7 +259,6 @@ class GenerativeModule(pl.LightningModule):
             for logger in self.trainer.loggers:
                 logger.log_metrics(dict(metrics), step=self.images_seen)
 
-    # ------------------------------------------------------------------------------------------
     # Validation and test
 
     def validation_step(self, batch: Batch, index: int) -> None:
@@ -300,11 +316,11 @@ class GenerativeModule(pl.LightningModule):
             metrics[f"{split}/loss"] = nats
             metrics[f"{split}/bpd"] = nats / (self.model.spec.dims * math.log(2))
         self.log_dict({k: torch.tensor(v) for k, v in metrics.items()}, logger=False)
-        if split == "val" and not self.trainer.sanity_checking and not self.interrupted:
+        if split == "val" and not self.trainer.sanity_checking:
+            self.validation_due = False
             self.schedule.observe(metrics)
             self.history(metrics)
 
-    # ------------------------------------------------------------------------------------------
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -316,6 +332,7 @@ class GenerativeModule(pl.LightningModule):
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "window": self.window.state_dict(),
             "window_start": list(self.window_start),
+            "validation_due": self.validation_due,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -326,23 +343,6 @@ class GenerativeModule(pl.LightningModule):
         self.window.load_state_dict(state["window"])
         images, seconds = state["window_start"]
         self.window_start = (images, seconds)
+        self.validation_due = state.get("validation_due", False)
         if self.ema is not None and state["ema"] is not None:
             self.ema.load_state_dict(state["ema"])
-
-
-def unstacked(chunk: Batch) -> Iterator[Batch]:
-    """The batches of a chunk ``(K, B, C, H, W)``."""
-    for k in range(len(chunk.x)):
-        yield Batch(chunk.x[k], None if chunk.y is None else chunk.y[k])
-
-
-def grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
-    """Lists of ``size`` batches; what is left over at the end is a shorter list."""
-    group = []
-    for batch in batches:
-        group.append(batch)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group

@@ -1,17 +1,26 @@
 """Which layer a NaN or an infinity comes from."""
 
 import copy
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from genlab.models.base import GenerativeModel
 from genlab.rng import isolated
 from genlab.types import Batch
 
-__all__ = ["describe", "first_nonfinite"]
+__all__ = [
+    "CURES",
+    "all_finite",
+    "describe",
+    "describe_gradient",
+    "finite_gradients",
+    "first_nonfinite",
+]
 
 
 CURES = "Usual cures: a smaller optimizer.lr, trainer.clip=1"
@@ -41,6 +50,30 @@ def describe(
     return (
         f"{whose} is not finite ({when}after {images_seen:,} images) because of {where}; nothing "
         f"of it was saved. {CURES}"
+    )
+
+
+def describe_gradient(model: GenerativeModel, images_seen: int, step: int) -> str:
+    """What to tell about a gradient that is not finite while the loss is."""
+    names = [n for n, p in model.named_parameters() if not all_finite(p.grad)]
+    more = f" and of {len(names) - 1} more weights" if len(names) > 1 else ""
+    return (
+        f"the gradient of {names[0] if names else 'a weight'}{more} is not finite (in step "
+        f"{step + 1:,}, after {images_seen:,} images), though the loss is; nothing of it was "
+        f"saved. {CURES}"
+    )
+
+
+def finite_gradients(optimizer: Optimizer) -> bool:
+    """Whether all gradients are finite that an optimizer is about to take a step by.
+
+    NaN and infinity survive a sum, and a sum of each gradient is the cheapest look at all of it.
+    """
+    return all(
+        math.isfinite(parameter.grad.sum())
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if parameter.grad is not None
     )
 
 
