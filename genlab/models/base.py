@@ -214,13 +214,15 @@ class GenerativeModel(nn.Module, ABC):
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Evaluation mode inside, and each sub-module's own mode again afterwards."""
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
+        # Only what changes is touched: setting an attribute of every module takes milliseconds.
+        training = [module for module in self.modules() if module.training]
+        for module in training:
+            module.training = False
         try:
             yield
         finally:
-            for module, mode in modes:
-                module.training = mode
+            for module in training:
+                module.training = True
 
     def _check_labels(self, y: Tensor | None, n: int) -> Tensor | None:
         if not self.conditional:

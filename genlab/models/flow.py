@@ -214,8 +214,7 @@ class Flow(GenerativeModel):
         """The images whose bins the codes ``(B, C H W)`` lie in."""
         labels = self._check_labels(y, len(z))
         with self.evaluating():
-            points = self.flow.inverse(z, self._context(labels, len(z)))
-            return quantize(points, self.spec.levels)
+            return self._decoded(z.clone(), labels)
 
     def draw(
         self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
@@ -224,9 +223,14 @@ class Flow(GenerativeModel):
         images = []
         for start in range(0, n, PORTION):
             size = (min(PORTION, n - start), self.spec.dims)
-            z = temperature * torch.randn(size, device=self.device, generator=generator)
-            images.append(self.decode(z, None if y is None else y[start : start + PORTION]))
+            z = torch.randn(size, device=self.device, generator=generator).mul_(temperature)
+            images.append(self._decoded(z, None if y is None else y[start : start + PORTION]))
         return torch.cat(images)
+
+    def _decoded(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """The images of codes, which are overwritten."""
+        points = self.flow.undo(z, self._context(labels, len(z)))
+        return quantize(points, self.spec.levels)
 
     @torch.no_grad()
     def diagnostics(self, batch: Batch) -> dict[str, float]:

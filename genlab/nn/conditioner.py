@@ -27,7 +27,8 @@ class _Block(nn.Module):
         _zero(second)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.first(F.relu(x))))
+        # In place, into x too, which nobody else holds: small networks are bound by memory.
+        return x.add_(self.second(F.relu_(self.first(F.relu(x)))))
 
 
 class ConvConditioner(nn.Module):
@@ -79,7 +80,7 @@ class ConvConditioner(nn.Module):
         h = self.inlet(x) + self.place
         if context is not None and self.context is not None:
             h = h + self.context(context)[:, :, None, None]
-        return self.outlet(F.relu(self.blocks(h)))
+        return self.outlet(F.relu_(self.blocks(h)))
 
 
 class MLPConditioner(nn.Module):
@@ -105,7 +106,7 @@ class MLPConditioner(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Parameters ``(B, out)`` of vectors ``(B, n)``."""
         x = x if context is None else torch.cat([x, context], 1)
-        return self.outlet(F.relu(self.blocks(self.inlet(x))))
+        return self.outlet(F.relu_(self.blocks(self.inlet(x))))
 
 
 def make_conditioner(

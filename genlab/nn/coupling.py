@@ -64,6 +64,12 @@ class Coupling(Invertible):
         given, changed = self._parts(z)
         return self._whole(given, self.function.inverse(changed, self._params(given, context)))
 
+    def undo(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `Invertible.undo`: the half that changed is put where it was."""
+        given, changed = self._parts(z)
+        self.function.undo(changed, self._params(given, context))
+        return z
+
     def _params(self, given: Tensor, context: Tensor | None) -> Tensor:
         return self.network(given, context).unflatten(1, (self.function.size, -1))
 

@@ -44,4 +44,5 @@ def quantize(y: Tensor, levels: int) -> Tensor:
         >>> quantize(torch.tensor([-0.1, 0.0, 0.499, 0.5, 1.0]), 2)
         tensor([0, 0, 0, 1, 1], dtype=torch.uint8)
     """
-    return (y * levels).floor_().clamp_(0, levels - 1).to(torch.uint8)
+    # What is not negative is rounded down by the conversion.
+    return (y * levels).clamp_(0, levels - 1).to(torch.uint8)

@@ -31,6 +31,10 @@ class Elementwise(ABC):
     def inverse(self, y: Tensor, params: Tensor) -> Tensor:
         """What `forward` maps to y."""
 
+    def undo(self, y: Tensor, params: Tensor) -> None:
+        """Puts what `forward` maps to y into y, and anything into params; without gradients."""
+        y.copy_(self.inverse(y, params))
+
 
 class Additive(Elementwise):
     """``x + shift``: volume-preserving (Dinh et al. 2015, NICE)."""
@@ -44,6 +48,10 @@ class Additive(Elementwise):
     def inverse(self, y: Tensor, params: Tensor) -> Tensor:
         """As `Elementwise.inverse`."""
         return y - params[:, 0]
+
+    def undo(self, y: Tensor, params: Tensor) -> None:
+        """As `Elementwise.undo`."""
+        y.sub_(params[:, 0])
 
 
 class Affine(Elementwise):
@@ -64,9 +72,14 @@ class Affine(Elementwise):
 
     def inverse(self, y: Tensor, params: Tensor) -> Tensor:
         """As `Elementwise.inverse`."""
-        # In place where autograd does not mind: sampling is bound by memory, not by arithmetic.
-        scale = bounded(params[:, 1], self.limit).neg_().exp_()
-        return (y - params[:, 0]).mul_(scale)
+        return (y - params[:, 0]) * bounded(params[:, 1], self.limit).neg().exp()
+
+    def undo(self, y: Tensor, params: Tensor) -> None:
+        """As `Elementwise.undo`."""
+        # ``-limit tanh(x / limit)`` by a sigmoid, which on CPUs takes a third of tanh's time.
+        log_scale = params[:, 1].mul(-2 / self.limit).sigmoid_()
+        log_scale.mul_(2 * self.limit).sub_(self.limit)
+        y.sub_(params[:, 0]).mul_(log_scale.exp_())
 
 
 class Spline(Elementwise):

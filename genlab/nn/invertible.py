@@ -26,6 +26,10 @@ class Invertible(nn.Module, ABC):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """The x whose image is z."""
 
+    def undo(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `inverse`, but z may be overwritten: for the steps of a chain, without gradients."""
+        return self.inverse(z, context)
+
 
 class Chain(Invertible):
     """One map after the other.
@@ -61,9 +65,18 @@ class Chain(Invertible):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """As `Invertible.inverse`."""
+        if not torch.is_grad_enabled():
+            return self.undo(z.clone(), context)
         for step in reversed(self.steps):
             assert isinstance(step, Invertible)
             z = step.inverse(z, context)
+        return z
+
+    def undo(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `Invertible.undo`."""
+        for step in reversed(self.steps):
+            assert isinstance(step, Invertible)
+            z = step.undo(z, context)
         return z
 
 

@@ -47,6 +47,10 @@ class Stretch(Invertible):
         """As `Invertible.inverse`."""
         return (z + 1).mul_(0.5)
 
+    def undo(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `Invertible.undo`."""
+        return z.add_(1).mul_(0.5)
+
 
 def log_sigmoid_slope(v: Tensor) -> Tensor:
     """``log sigmoid'(v)``, which is also the log-density of the standard logistic."""

@@ -71,6 +71,11 @@ class TopPrior(Invertible):
         """As `Invertible.inverse`."""
         return self.function.inverse(z, self._params(context))
 
+    def undo(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `Invertible.undo`."""
+        self.function.undo(z, self._params(context))
+        return z
+
     def _params(self, context: Tensor | None) -> Tensor:
         """``(B, 2, n)``, or ``(1, 2, n)`` where there is no context."""
         params = self.params.unsqueeze(0)

@@ -26,10 +26,18 @@ def log_dets_by_autograd(module, x, context=None):
 
 
 def check_bijection(module, x, context=None):
-    """Log-determinant against autograd to 1e-8, and the inverse to 1e-10, in float64."""
+    """Log-determinant against autograd to 1e-8, and the inverse to 1e-10, in float64.
+
+    Without gradients, inverting leaves its argument alone; undoing need not.
+    """
     z, log_det = module(x, context)
     assert log_det.shape == (len(x),)
     expected = log_dets_by_autograd(module, x, context)
     torch.testing.assert_close(log_det, expected, rtol=0, atol=1e-8)
     torch.testing.assert_close(module.inverse(z, context), x, rtol=0, atol=1e-10)
+    with torch.no_grad():
+        kept = z.clone()
+        torch.testing.assert_close(module.inverse(z, context), x, rtol=0, atol=1e-10)
+        torch.testing.assert_close(z, kept, rtol=0, atol=0)
+        torch.testing.assert_close(module.undo(kept, context), x, rtol=0, atol=1e-10)
     assert not torch.allclose(z.flatten(), x.flatten(), atol=1e-3), "it does nothing"
