@@ -13,9 +13,20 @@ from genlab.commands.wandb import publish, table
 from genlab.runs import list_runs
 
 from .conftest import TINY
+from .test_sweep_survival import genlab as genlab_process
 
 # wandb starts its service with pipes and sockets of its own, and closes them when Python exits.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+def inspect(file):
+    """The records of an offline file, by W&B's own reader."""
+    done = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)],
+        capture_output=True, text=True, check=True,
+        env=os.environ | {"WANDB_ERROR_REPORTING": "false"},
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(autouse=True)
@@ -104,18 +115,28 @@ def test_a_leaderboard_is_a_run_of_its_own_in_the_group_of_its_runs(ranked, monk
     assert len(list_runs(ranked)) == before  # it is none of genlab's
     first, second = sorted(ranked.glob("wandb/offline-run-*/*.wandb"))
     assert first.name == second.name  # one id
-    done = subprocess.run(
-        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(first)],
-        capture_output=True, text=True, check=True,
-        env=os.environ | {"WANDB_ERROR_REPORTING": "false"},
-    )  # fmt: skip
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    found = inspect(first)
     [begun] = [record["run"] for record in found if record["type"] == "run"]
     assert begun["run_group"] == "runs"
     assert begun["job_type"] == "leaderboard"
     assert any("leaderboard" in json.dumps(r) for r in found if r["type"] == "history")
     [kept] = first.parent.glob("files/media/table/*.json")
     assert len(json.loads(kept.read_text())["data"]) == 2
+
+
+@pytest.mark.slow
+def test_the_jobs_of_a_sweep_are_a_group_with_their_leaderboard(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    words = [word for word in TINY if not word.startswith("logger")]
+    words += ["trainer.epochs=1", "name=two", "seed=0,1", "logger=wandb"]
+    done = genlab_process(tmp_path, "train", "-m", *words)
+    assert done.returncode == 0, done.stderr[-2000:]
+    sweep = tmp_path / "runs" / "two"
+    groups = {}
+    for file in sweep.glob("**/offline-run-*/*.wandb"):
+        [begun] = [record["run"] for record in inspect(file) if record["type"] == "run"]
+        groups[begun["job_type"]] = [*groups.get(begun["job_type"], []), begun["run_group"]]
+    assert groups == {"train": ["two", "two"], "leaderboard": ["two"]}
 
 
 def test_what_is_typed_wrong_is_said_in_a_line(genlab):

@@ -16,6 +16,7 @@ from genlab.runs import mark_run
 from genlab.training.loggers.build import (
     build_loggers,
     close_loggers,
+    links,
     log_checkpoint,
     log_image,
     log_metrics,
@@ -193,9 +194,11 @@ def test_with_a_key_and_a_server_the_run_is_online(new_run, online, capsys):
     server, run = online(Server()), new_run("a")
     loggers = build_loggers(CHOSEN, run, CONFIG)
     log_metrics(loggers, {"train/loss": 0.125}, 64)
+    [link] = links(loggers).values()
     close_loggers(loggers)
     run_id = run.read("run.json")["wandb_id"]
     assert capsys.readouterr().err.splitlines() == [f"W&B: {server.url}/me/genlab/runs/{run_id}"]
+    assert link == f"{server.url}/me/genlab/runs/{run_id}"
     sent = b"".join(body for _, body in server.sent)
     assert b"canary-" not in sent
     history = [body for path, body in server.sent if path.endswith("file_stream")]
