@@ -175,5 +175,5 @@ class Stack(nn.Module):
         else:
             for block in self.blocks:
                 right = block(right, context)
-            total = self.skips[0](torch.relu(right))
-        return self.out(torch.relu(self.hidden(torch.relu(total))))
+            total = self.skips[0](torch.relu_(right))
+        return self.out(torch.relu_(self.hidden(torch.relu_(total))))

@@ -24,6 +24,7 @@ FUNCTIONS: dict[Any, str] = {
     torch.neg: "neg",
     torch.cat: "cat",
     torch.relu: "relu",
+    torch.relu_: "relu",
     F.relu: "relu",
     F.elu: "elu",
     F.silu: "silu",

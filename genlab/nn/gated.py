@@ -49,10 +49,10 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
         """Maps ``(B, width, H, W)`` and a context ``(B, K, 1, 1)`` to ``(B, width, H, W)``."""
-        y = self.conv(torch.relu(self.reduce(torch.relu(x))))
+        y = self.conv(torch.relu_(self.reduce(torch.relu(x))))
         if self.context is not None:
             y = y + self.context(context)
-        return x + self.expand(self.dropout(torch.relu(y)))
+        return x + self.expand(self.dropout(torch.relu_(y)))
 
 
 class GatedBlock(nn.Module):
