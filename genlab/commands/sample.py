@@ -14,7 +14,7 @@ from genlab.commands.export import write_film, write_images
 from genlab.commands.latent import STEPS, interpolation, walk
 from genlab.config import check
 from genlab.data.transforms import to_bytes
-from genlab.errors import ConfigError, Unsupported, nearest
+from genlab.errors import ConfigError, Unsupported
 from genlab.runs import find_run
 from genlab.training.loggers import grid, show
 from genlab.training.pictures import draw_images
@@ -22,7 +22,7 @@ from genlab.training.pictures import draw_images
 __all__ = ["run"]
 
 TASKS = {"sample": None, "interpolate": STEPS, "walk": None, "complete": COLUMNS}
-"""What can be done, and the columns of its grid."""
+"""The columns of a task's grid; None for a square one."""
 
 
 def run(cfg: DictConfig) -> None:
@@ -32,10 +32,6 @@ def run(cfg: DictConfig) -> None:
         GenlabError: Something the user can mend.
     """
     check(cfg, "sample")
-    if cfg.task not in TASKS:
-        raise ConfigError(
-            f"task={cfg.task}: {', '.join(TASKS)} are allowed{nearest(cfg.task, TASKS)}"
-        )
     loaded = load_run(
         find_run(str(cfg.run), Path(cfg.root)),
         cfg.checkpoint,
