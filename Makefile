@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-all lint types format lock build bench bench-peers bench-check clean
+.PHONY: help install train test test-all launchers lint types format lock build bench bench-peers bench-check clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,8 +28,14 @@ train: $(STAMP) ## Train a VAE on MNIST: three minutes on two CPU cores
 test: $(STAMP) lint types ## Lint, types and the quick tests
 	$(BIN)/pytest -n auto --dist worksteal
 
-test-all: $(STAMP) lint types ## The slow tests, too
+test-all: $(STAMP) lint types launchers ## The slow tests, too
 	$(BIN)/pytest -n auto --dist worksteal --all
+	.venv-launchers/bin/python -m pytest --all tests/commands/test_sweep_launchers.py
+
+launchers: $(STAMP) ## An environment with Hydra's launchers and Optuna beside genlab
+	test -x .venv-launchers/bin/python || $(PYTHON) -m venv .venv-launchers
+	$(BIN)/uv pip install --quiet --python .venv-launchers/bin/python \
+		-e '.[dev,joblib,slurm,ray,optuna-storage]'
 
 lint: $(STAMP) ## Style, imports and likely bugs
 	$(BIN)/ruff check .
