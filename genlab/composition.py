@@ -8,6 +8,7 @@ first of them.
 import copy
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.config import check, config_dir
@@ -169,6 +170,8 @@ class CheckedLoader:
             try:
                 cfg: DictConfig = compose(kept, mode)
                 break
+            except UnicodeDecodeError as error:
+                raise ConfigError(undecodable(self.loader, error)) from None
             except Exception as error:
                 match = re.search(r"Could not override '([^']+)'", str(error))
                 culprit = [text for text in kept if match and key_of(text) == match[1]]
@@ -185,6 +188,22 @@ class CheckedLoader:
                 lines.append(str(error))
             raise ConfigError("\n".join(lines))
         return cfg
+
+
+def undecodable(loader: Any, error: UnicodeDecodeError) -> str:
+    """Which config is no text in UTF-8; Python's own error does not say."""
+    for place in loader.get_sources():
+        folder = Path(place.path)
+        for file in sorted(folder.rglob("*.yaml")) if place.scheme() == "file" else ():
+            content = file.read_bytes()
+            try:
+                content.decode()
+            except UnicodeDecodeError as found:
+                line = content[: found.start].count(b"\n") + 1
+                return (
+                    f"{file}:{line}: no text in UTF-8 (byte {content[found.start]:#x}); save it so"
+                )
+    return f"a config is no text in UTF-8: {error}"
 
 
 def each_value(loader: Any, cfg: "DictConfig", overrides: Sequence[str]) -> list[list[str]]:
@@ -204,7 +223,10 @@ def each_value(loader: Any, cfg: "DictConfig", overrides: Sequence[str]) -> list
         if not override.is_sweep_override():
             values[key] = [override.input_line or ""]
         elif override.is_discrete_sweep():
-            values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            try:
+                values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            except ValueError as error:
+                raise ConfigError(f"{override.input_line}: {error}") from None
             if not values[key]:
                 raise ConfigError(f"{override.input_line}: the sweep is empty, it has no values")
             if override.is_range_sweep():  # what is right at both ends is right between them

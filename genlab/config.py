@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import genlab
-from genlab.allow import OPTIMIZER_RANGES, check_trust, refusal
+from genlab.allow import OPTIMIZER_RANGES, THIRD_PARTY, check_trust, refusal
 from genlab.errors import ConfigError, DataError
 from genlab.static import Definition, Signature, fields, load, locate, signature
 from genlab.values import (
@@ -53,6 +53,9 @@ INSTANTIATE = {
     "_recursive_": SCALARS["bool"],
 }
 """Hydra's own keys beside a ``_target_``."""
+
+PATHS = ("dirpath", "filename", "log_dir", "root_dir", "save_dir")
+"""Arguments of other libraries' classes that are paths to write to."""
 
 trusted: tuple[str, ...] = ()
 
@@ -178,6 +181,8 @@ def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str])
             yield from problems(where, value, INSTANTIATE[key])
         elif key in supplied:
             yield f"{where}: is given by the program; leave it out"
+        elif key in PATHS and target in THIRD_PARTY and leads_out(str(value)):
+            yield f"{where}={value}: a path below the working directory is needed, without .."
         elif parameter := taken[key]:
             yield from problems(where, value, kind_of_argument(definition, target, key, taken))
         elif not taken.extra:
@@ -188,6 +193,11 @@ def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str])
             if parameter.required and parameter.name not in {*given, *supplied}:
                 kind = kind_of(parameter.annotation, parameter.module)
                 yield f"{prefix}{parameter.name}: no value, {definition.name} needs {kind.text}"
+
+
+def leads_out(text: str) -> bool:
+    """Whether a path is absolute, someone's home, or climbs."""
+    return text.startswith(("/", "~")) or "://" in text or ".." in Path(text).parts
 
 
 def kind_of_argument(definition: Definition, target: str, name: str, taken: Signature) -> Kind:

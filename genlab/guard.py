@@ -4,7 +4,9 @@ Launchers, sweepers, callbacks and the handlers of the logging configuration are
 starts, before any job: a config that comes from elsewhere must not choose them freely.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.config import components, resolved
@@ -15,7 +17,7 @@ from genlab.values import UNKNOWN, shown
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["LOGGING", "PLUGINS", "check_hydra"]
+__all__ = ["LOGGING", "PLUGINS", "check_hydra", "of_known_packages"]
 
 PLUGINS = frozenset(
     [
@@ -69,6 +71,12 @@ ENVIRONMENT = ("CUDA_", "NCCL_", "OMP_", "MKL_", "SLURM_", "RAY_")
 ENVIRONMENT_NAMES = ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_RUN_GROUP", "TMPDIR")
 """What a config may set in a job's environment."""
 
+PACKAGES = ("genlab", "hydra", "hydra_plugins")
+"""Where configs may be looked for in packages: to look into one is to import it."""
+
+JOB_NAME = re.compile(r"[A-Za-z0-9_.-]*")
+"""It becomes part of a file's name."""
+
 
 def check_hydra(cfg: "DictConfig", typed: Sequence[str] = ()) -> None:
     """Refuses a composed config whose ``hydra`` section could run anything unknown.
@@ -102,6 +110,7 @@ def check_hydra(cfg: "DictConfig", typed: Sequence[str] = ()) -> None:
             f"hydra.sweep.subdir={word(subdir)}: leave it out; jobs lie in directories that are "
             "named by a hash of their overrides"
         )
+    errors += paths_elsewhere(content)
     for name in content["job"].get("env_set", {}):
         if not str(name).startswith(ENVIRONMENT) and name not in ENVIRONMENT_NAMES:
             errors.append(
@@ -109,6 +118,43 @@ def check_hydra(cfg: "DictConfig", typed: Sequence[str] = ()) -> None:
             )
     if errors:
         raise ConfigError("\n".join(errors))
+
+
+def paths_elsewhere(content: Mapping[str, Any]) -> Iterator[str]:
+    """Places that Hydra would write to besides the run directory, which has all that it would."""
+    directory = content["run"]["dir"]
+    # Lightning gives it to the other processes of a distributed run.
+    if not isinstance(directory, str) or Path(directory).resolve() != Path.cwd():
+        yield f"hydra.run.dir={word(directory)}: leave it out; root= and name= say where a run lies"
+    if content["output_subdir"] is not None:
+        yield (
+            f"hydra.output_subdir={word(content['output_subdir'])}: leave it out; a run keeps its "
+            "config in config.yaml"
+        )
+    name = content["job"].get("name")
+    if isinstance(name, str) and not JOB_NAME.fullmatch(name):
+        yield f"hydra.job.name={word(name)}: letters, digits and . _ - are allowed, no path"
+
+
+def of_known_packages(make: Callable[..., None]) -> Callable[..., None]:
+    """Hydra's source of configs in packages, held to `PACKAGES`.
+
+    ``hydra.searchpath=[pkg://mine]`` imports ``mine`` before anything of the config can be checked.
+
+    Args:
+        make: The ``__init__`` of that source.
+    """
+
+    def checked(self: Any, provider: str, path: str) -> None:
+        package = path.removeprefix("pkg://").replace("/", ".").partition(".")[0]
+        if package not in PACKAGES:
+            raise ConfigError(
+                f"hydra.searchpath=[{path}]: configs are not looked for in packages; give their "
+                "folder with --config-dir"
+            )
+        make(self, provider=provider, path=path)
+
+    return checked
 
 
 def logging_doors(path: str, value: Any, raw: Any) -> Iterator[str]:

@@ -18,7 +18,7 @@ from genlab.allow import PACKAGES, THIRD_PARTY
 from genlab.composition import CheckedLoader
 from genlab.config import check, config_dir, trust_modules
 from genlab.errors import ConfigError, GenlabError
-from genlab.guard import LOGGING, PLUGINS
+from genlab.guard import LOGGING, PLUGINS, of_known_packages
 from genlab.messages import explain, printable
 from genlab.overrides import check_overrides, value_of
 from genlab.signals import unwinding
@@ -54,6 +54,9 @@ def run(
     trust_modules(trust)
 
     import hydra
+    from hydra._internal.core_plugins.importlib_resources_config_source import (
+        ImportlibResourcesConfigSource as Packages,
+    )
     from hydra._internal.hydra import Hydra
 
     job = Job(command, tuple(original), trust, args.config_dir)
@@ -76,6 +79,7 @@ def run(
     try:
         with (
             replaced(Hydra, "create_main_hydra2", create_checked),
+            replaced(Packages, "__init__", of_known_packages(Packages.__init__)),
             engine.installed(),
         ):
             main(job)()

@@ -30,7 +30,17 @@ def explain(error: BaseException) -> GenlabError | None:
             return ConfigError(text)
     for cause in causes(error):
         if type(cause).__name__ == "MisconfigurationException":
-            return ConfigError(first_line(cause))
+            line = first_line(cause)
+            if "backend found" in line or "gpu" in line.lower():
+                line += "; there is always trainer.accelerator=cpu trainer.devices=1"
+            return ConfigError(line if "accelerator=" in line else f"trainer: {line}")
+        if isinstance(cause, MemoryError) or "DefaultCPUAllocator" in str(cause):
+            asked = re.search(r"allocate (\d+) bytes", str(cause))
+            much = f"{int(asked[1]) / 2**30:,.0f} GiB at once" if asked else first_line(cause)
+            return ConfigError(
+                f"the memory of this machine does not hold {much}: less is needed with "
+                "data.batch_size=, a smaller model.* or data.*"
+            )
         if type(cause).__name__ == "OutOfMemoryError":
             return GenlabError(
                 f"out of memory on the device: {first_line(cause)}\n"

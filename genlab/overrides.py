@@ -77,6 +77,8 @@ def shapes(overrides: Sequence[str], folders: Sequence[Path]) -> Iterator[str]:
         elif key in known and not key.startswith("hydra") and is_no_name(value):
             allowed = ", ".join(options(folders, key))
             yield f"{text}: {key} is chosen by a name: {allowed}"
+        elif key in known and is_path(value):
+            yield f"{text}: {key} is chosen by a name, not a path; --config-dir=DIR adds a folder"
 
 
 def is_no_name(value: str) -> bool:
@@ -88,6 +90,17 @@ def is_no_name(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_path(value: str) -> bool:
+    """Whether a value leads out of the folders of configs, or is no text for a file's name.
+
+    Example:
+        >>> is_path("../../etc/passwd"), is_path("/etc/passwd"), is_path("joblib")
+        (True, True, False)
+    """
+    name = value.strip("'\"")
+    return name.startswith(("/", "~")) or ".." in name.split("/") or "\0" in name
 
 
 def repeats(overrides: Sequence[str]) -> Iterator[str]:

@@ -6,9 +6,9 @@ listed here: they are held against the signature of what it names.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from genlab.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt
+from genlab.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Range
 
 __all__ = ["Component", "Ema", "Evaluate", "Reconstruct", "Sample", "Train", "Trainer"]
 
@@ -65,7 +65,7 @@ class Guard:
 class Closing:
     """The evaluation of the best checkpoint when training ends."""
 
-    n_samples: PositiveInt | None = 10000
+    n_samples: Annotated[int, Range(low=2)] | None = 10000
     likelihood_samples: PositiveInt = 1
     likelihood_images: PositiveInt | None = None
 

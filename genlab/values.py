@@ -49,8 +49,8 @@ class Record(Kind):
 
 
 def is_int(value: object) -> bool:
-    """Whether it is an integer and no truth value."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Whether it is an integer of at most 64 bits and no truth value."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def is_number(value: object) -> bool:
@@ -60,6 +60,8 @@ def is_number(value: object) -> bool:
 
 def whole(value: object) -> str:
     """Tells who wrote 1e4 for an integer how to write it."""
+    if isinstance(value, int) and not is_int(value) and not isinstance(value, bool):
+        return ", of at most 64 bits"
     if isinstance(value, float) and value.is_integer():
         return f"; write {int(value)}"
     return ""
