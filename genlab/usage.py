@@ -19,6 +19,7 @@ COMMANDS = {
     "sweep": "go on with a sweep, or see how it goes: genlab sweep status DIR",
     "compare": "rank runs that can be compared: genlab compare runs",
     "wandb": "upload offline runs, or a leaderboard: genlab wandb sync runs",
+    "export": "a trained model as safetensors and JSON: genlab export run=last",
     "dashboard": "the local dashboard of all runs, without an account",
     "list": "what there is to choose: genlab list models",
     "show": "print a config, or copy it to change it: genlab show model/vae",

@@ -1,98 +1,143 @@
-"""Images as files: a grid, an array, or a PNG each; all of them say that they are synthetic."""
+"""genlab export: a trained model as safetensors, JSON and SHA-256, which can run nothing."""
 
-import json
-from collections.abc import Mapping
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
-from torch import Tensor
+from genlab.commands.parser import Parser
+from genlab.errors import ConfigError, DataError, nearest
+from genlab.overrides import value_of
 
-from genlab.errors import ConfigError
-from genlab.runs import write_atomically
-from genlab.training.loggers import grid
+if TYPE_CHECKING:
+    from genlab.commands.build import Loaded
+    from genlab.models.base import GenerativeModel
 
-__all__ = ["write_film", "write_images"]
+__all__ = ["import_model", "is_export", "run"]
 
-FRAME = 80
-"""Milliseconds of a film's frame."""
+KEYS = ("run", "out", "checkpoint", "weights", "root", "trust")
+
+HELP = """\
+genlab export run=last                      into the run's own folder export/
+genlab export run=RUN out=DIR               into another
+genlab export run=RUN checkpoint=last weights=raw
+
+DIR holds model.safetensors, model.json and SHA256SUMS; sha256sum -c SHA256SUMS verifies them, and
+genlab train ... init_from=DIR starts from the weights.
+"""
 
 
-def write_images(
-    images: Tensor, target: Path, columns: int | None, provenance: Mapping[str, Any]
-) -> Path:
-    """Writes images in the form that the target's name asks for.
-
-    Args:
-        images: uint8 ``(n, C, H, W)``, 0 to 255.
-        target: ``.png`` for a grid, ``.npz`` for an array ``images`` of shape ``(n, H, W, C)``,
-            a name without a suffix for a folder.
-        columns: Of a grid; about square if None.
-        provenance: Where the images come from; kept in the file.
-
-    Returns:
-        The file or folder.
+def run(argv: Sequence[str]) -> int:
+    """Writes a run's weights, configuration and hashes.
 
     Raises:
-        ConfigError: The name asks for something else, or cannot be written to.
+        ConfigError: There is no such run, or the folder has something in it.
+        DataError: The checkpoint is damaged.
     """
-    note = json.dumps(dict(provenance))
+    parser = Parser(
+        prog="genlab export", description=HELP, formatter_class=RawDescriptionHelpFormatter
+    )
+    parser.add_argument("words", nargs="*", metavar="KEY=VALUE", help=", ".join(KEYS))
+    given = read(parser.parse_args(argv).words)
+
+    from genlab.commands.build import load_run
+    from genlab.config import check, trust_modules
+    from genlab.runs import find_run
+    from genlab.training.portable import SUMS, write_portable
+
+    trust_modules(value_of([f"trust={given.get('trust', '')}"], "trust"))
+    place = find_run(given["run"], Path(given.get("root", "runs")))
+    out = Path(given.get("out", place.path / "export"))
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"out={out}: has something in it; choose another folder with out=DIR")
+    loaded = load_run(
+        place, given.get("checkpoint", "best"), given.get("weights", "auto"), check=check
+    )
     try:
-        if target.suffix == ".png":
-            target.parent.mkdir(parents=True, exist_ok=True)
-            save(grid(images, columns=columns), target, note)
-        elif target.suffix == ".npz":
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                np.savez_compressed(
-                    file, images=images.permute(0, 2, 3, 1).numpy(), provenance=np.array(note)
-                )
-        elif target.suffix == "":
-            target.mkdir(parents=True, exist_ok=True)
-            for i, image in enumerate(images.permute(0, 2, 3, 1).numpy()):
-                save(image, target / f"{i:06d}.png", note)
-            write_atomically(target / "provenance.json", note.encode())
-        else:
-            raise ConfigError(f"out={target}: a .png, a .npz, or a folder (no suffix) is needed")
+        write_portable(out, loaded.model.state_dict(), facts(loaded))
     except OSError as error:
-        raise ConfigError(f"out={target}: cannot be written to ({error.strerror})") from None
-    return target
+        raise ConfigError(f"out={out}: cannot be written to ({error.strerror})") from None
+    print(f"{place.name}: {loaded.weights} weights after {loaded.images_seen:,} images: {out}")
+    print((out / SUMS).read_text(), end="")
+    return 0
 
 
-def write_film(frames: Tensor, target: Path, provenance: Mapping[str, Any]) -> Path:
-    """Writes a film of grids that runs for ever.
-
-    Args:
-        frames: uint8 ``(frames, n, C, H, W)``, 0 to 255.
-        target: A ``.gif``.
-        provenance: Where the images come from; kept as the file's comment.
+def read(words: Sequence[str]) -> dict[str, str]:
+    """The words as keys and values; a word by itself is the run.
 
     Raises:
-        ConfigError: The name is no GIF's, or cannot be written to.
+        ConfigError: A key is unknown or given twice, or there is no run.
     """
-    if target.suffix != ".gif":
-        raise ConfigError(f"out={target}: a film needs a name that ends in .gif")
-    pictures = [Image.fromarray(grid(images)) for images in frames]
+    given: dict[str, str] = {}
+    for word in words:
+        key, sign, value = word.partition("=")
+        key, value = (key, value) if sign else ("run", word)
+        if key not in KEYS:
+            raise ConfigError(f"{word}: unknown key {key!r}{nearest(key, KEYS)}; {', '.join(KEYS)}")
+        if key in given or not value:
+            raise ConfigError(f"{word}: {key} needs one value")
+        given[key] = value
+    if "run" not in given:
+        raise ConfigError("run: no value; give one with run=VALUE, or run=last")
+    return given
+
+
+def facts(loaded: "Loaded") -> dict[str, Any]:
+    """What is known of a trained model, as JSON can hold it."""
+    import genlab
+    from genlab.commands.build import plain
+    from genlab.redact import redact
+
+    model, spec = loaded.model, loaded.model.spec
+    described: dict[str, Any] = redact(
+        {
+            "genlab": genlab.__version__,
+            "model": f"{type(model).__module__}.{type(model).__name__}",
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "weights": loaded.weights,
+            "images_seen": loaded.images_seen,
+            "run": loaded.run.name,
+            "spec": {
+                "shape": list(spec.shape),
+                "levels": spec.levels,
+                "num_classes": spec.num_classes,
+            },
+            "metrics": loaded.run.read("summary.json").get("metrics", {}),
+            "config": plain(loaded.cfg),
+        }
+    )
+    return described
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder holds an exported model."""
+    from genlab.training.portable import FACTS
+
+    return (folder / FACTS).is_file()
+
+
+def import_model(folder: Path) -> "GenerativeModel":
+    """Rebuilds an exported model; its config is checked before anything that it names is built.
+
+    Raises:
+        ConfigError: The config is wrong, or names what it may not.
+        DataError: A file is damaged, or the weights are another model's.
+    """
+    from omegaconf import OmegaConf
+
+    from genlab.commands.build import build_data, build_model
+    from genlab.config import check
+    from genlab.training.portable import WEIGHTS, read_portable
+
+    state, described = read_portable(folder)
+    cfg = OmegaConf.create(described["config"])
+    check(cfg, "train")
+    model = build_model(cfg, build_data(cfg).spec)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        pictures[0].save(
-            target,
-            save_all=True,
-            append_images=pictures[1:],
-            duration=FRAME,
-            loop=0,
-            comment=json.dumps(dict(provenance)).encode(),
-        )
-    except OSError as error:
-        raise ConfigError(f"out={target}: cannot be written to ({error.strerror})") from None
-    return target
-
-
-def save(image: np.ndarray, path: Path, note: str) -> None:
-    """One PNG with a note of where it comes from."""
-    info = PngInfo()
-    info.add_text("genlab", note)
-    squeezed = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
-    Image.fromarray(squeezed).save(path, pnginfo=info)
+        model.load_state_dict(state)
+    except RuntimeError:
+        raise DataError(
+            f"{folder / WEIGHTS} holds the weights of another model than model.json's config"
+        ) from None
+    model.images_seen = described["images_seen"]
+    return model.eval().requires_grad_(False)

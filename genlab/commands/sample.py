@@ -10,7 +10,7 @@ from torch import Tensor
 from genlab.commands.build import Loaded, load_run, use_device
 from genlab.commands.complete import COLUMNS, completion
 from genlab.commands.display import bars, say
-from genlab.commands.export import write_film, write_images
+from genlab.commands.image_files import write_film, write_images
 from genlab.commands.latent import STEPS, interpolation, walk
 from genlab.config import check
 from genlab.data.transforms import to_bytes

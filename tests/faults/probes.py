@@ -4,9 +4,11 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from genlab.cli import main
 
-__all__ = ["TINY", "Mark", "commands", "contents"]
+__all__ = ["TINY", "Mark", "commands", "contents", "train_in"]
 
 TINY = (
     "data=synthetic",
@@ -56,3 +58,13 @@ def commands(folder, monkeypatch, capsys):
         return code, out, err
 
     return run
+
+
+def train_in(folder, *words):
+    """Trains a tiny model in a folder, in this process; gives its run directory ``runs/tiny``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["genlab"])
+        patch.setenv("GENLAB_CACHE", str(folder / "cache"))
+        assert main(["train", *TINY, *words, "name=tiny"]) == 0
+    return folder / "runs" / "tiny"
