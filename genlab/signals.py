@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["STOPS", "handled", "install", "unwinding"]
+__all__ = ["STOPS", "handled", "install", "leave", "set_handlers", "unwinding"]
 
 STOPS = tuple(
     getattr(signal, name)

@@ -1,5 +1,6 @@
 """A run's trainer: built before anything is written, then run between two states of its files."""
 
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,10 +174,12 @@ class Fitting:
         except NonFiniteError:
             status = "diverged"
             raise
-        except SystemExit:
+        except SystemExit as exit:
             status = "interrupted"
             if trainer.is_global_zero:
                 self.say_goodbye(place)
+            if exit.code is None:  # Lightning's own, before the first step
+                raise SystemExit(128 + (self.stop.received or signal.SIGTERM)) from None
             raise
         except OSError as error:
             known = explain(error, place.shown(), kept(self.checkpoints.directory))
@@ -224,7 +227,7 @@ class Fitting:
 def kept(directory: Path | None) -> str | None:
     """The newest checkpoint that is whole, for a person."""
     found = newest(directory) if directory is not None else None
-    return None if found is None else f"{found[0].name}, of {images(found[1])} images,"
+    return None if found is None else f"{found[0].name}, of {images(found[1])} images, is whole"
 
 
 def images(checkpoint: dict[str, Any]) -> str:

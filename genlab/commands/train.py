@@ -23,6 +23,7 @@ from genlab.commands.build import (
 )
 from genlab.commands.display import bars, closing_table, console, say, warn
 from genlab.commands.environment import environment
+from genlab.commands.export import import_model, is_export
 from genlab.commands.fitting import Fitting, Start, go_on
 from genlab.commands.latent import interpolations
 from genlab.commands.occupy import occupied
@@ -63,7 +64,17 @@ __all__ = ["run"]
 RUN_DIRECTORY = "GENLAB_RUN_DIRECTORY"
 """Tells the other processes of a distributed run the directory that the first one made."""
 
-RESUMABLE = ("trainer.", "callbacks.", "guard.", "notes", "tags", "root", "trust")
+RESUMABLE = (
+    "trainer.",
+    "callbacks.",
+    "guard.",
+    "data.workers",
+    "data.resident",
+    "notes",
+    "tags",
+    "root",
+    "trust",
+)
 """Keys that may change when a run is resumed; any other would make it another run."""
 
 
@@ -288,10 +299,12 @@ def transfer(cfg: DictConfig, model: GenerativeModel) -> list[str]:
     """Takes over another run's weights and freezes what is to stay; says what became of them."""
     notes = []
     if cfg.init_from:
-        source = load_run(find_run(cfg.init_from, Path(cfg.root)), check=check)
-        notes.append(
-            f"init_from {source.run.name}: {load_what_fits(model, source.model.state_dict())}"
-        )
+        if is_export(Path(cfg.init_from)):
+            name, source = cfg.init_from, import_model(Path(cfg.init_from))
+        else:
+            loaded = load_run(find_run(cfg.init_from, Path(cfg.root)), check=check)
+            name, source = loaded.run.name, loaded.model
+        notes.append(f"init_from {name}: {load_what_fits(model, source.state_dict())}")
     if cfg.freeze:
         frozen = freeze(model, cfg.freeze)
         notes.append(f"frozen: {len(frozen)} parameters ({', '.join(frozen[:4])} ...)")

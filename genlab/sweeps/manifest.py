@@ -256,7 +256,7 @@ def left(job: Job, run: Run) -> Job:
         return replace(job, state="done", exit_code=0, metrics=outcome(run))
     if status == "interrupted":
         return replace(job, state="interrupted", reason="stopped with the sweep")
-    if status == "failed":
+    if status in ("failed", "diverged"):
         return replace(job, state="failed", reason="an error; output.log has it")
     return replace(job, state="killed", reason="its process is gone; it may have been killed")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from genlab.signals import set_handlers
 from genlab.training.checkpoints import Checkpoints
 from genlab.training.module import GenerativeModule
 
@@ -31,6 +32,10 @@ class GracefulStop(pl.Callback):
         if self.received is not None and number == signal.SIGINT:
             raise SystemExit(128 + number)
         self.received = self.received or number
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        # Lightning has put its own handler of TERM first, which leaves with exit code 0.
+        set_handlers(lambda number: self.note)
 
     def on_train_batch_end(
         self,

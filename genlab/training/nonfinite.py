@@ -93,7 +93,7 @@ def first_nonfinite(model: GenerativeModel, batch: Batch, player: str = "model")
         its weights already were not; or, if the loss is finite, the first weight whose gradient is
         not. None if all is finite: it took the random numbers of that step, or an optimizer.
     """
-    watched = copy.deepcopy(model)
+    watched = copied(model)
     found: list[str] = []
 
     def watch(name: str, layer: nn.Module) -> None:
@@ -122,6 +122,13 @@ def first_nonfinite(model: GenerativeModel, batch: Batch, player: str = "model")
         if gradient is not None and not all_finite(gradient):
             return f"the gradient of {name}: the loss is finite"
     return None
+
+
+def copied(model: GenerativeModel) -> GenerativeModel:
+    """A copy of a model and of what it keeps between steps, cut from the graph that made it."""
+    kept = [t for module in model.modules() for t in tensors(list(vars(module).values()))]
+    memo = {id(t): t.detach().clone() for t in kept if t.grad_fn is not None}
+    return copy.deepcopy(model, memo)
 
 
 def cause(layer: nn.Module, given: Any) -> str:

@@ -89,7 +89,7 @@ def explain(error: OSError, run: str, kept: str | None) -> StorageError | None:
             free = f", {megabytes(shutil.disk_usage(run).free)} are free"
         except OSError as unknown:
             free = f", what is free is unknown ({unknown.strerror})"
-    whole = f"{kept} is whole" if kept else "there was no checkpoint yet"
+    whole = kept or "there was no checkpoint yet"
     return StorageError(
         f"{where} could not be written ({error.strerror}{free}); {whole}; when there is room, go "
         f"on with\n  genlab train run={run}"

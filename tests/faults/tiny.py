@@ -12,6 +12,7 @@ COMMON = (
     "data.levels=4",
     "data.batch_size=8",
     "data.val_size=16",
+    "data.eval_batch_size=8",
     "trainer.chunk=1",
     "trainer.log_every=16",
     "trainer.threads=1",
