@@ -29,7 +29,7 @@ LINE = words(
 
 @pytest.fixture
 def forks():
-    made = Forks()
+    made = Forks("train", *LINE)
     yield made
     made.close()
 
