@@ -95,6 +95,8 @@ class Fitting:
     guard: Guard
     finished: bool = False
     """Whether training has come to its end."""
+    told: bool = False
+    """Whether the user was told how to go on."""
 
     @classmethod
     def of(
@@ -198,6 +200,7 @@ class Fitting:
 
     def say_goodbye(self, place: Run) -> None:
         """Tells what was kept, and how to go on."""
+        self.told = True
         if self.module.interrupted:
             say(f"stopped after {self.module.images_seen:,} images, all of it kept; {go_on(place)}")
         else:

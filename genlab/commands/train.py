@@ -117,16 +117,18 @@ def run(cfg: DictConfig) -> float | None:
     with occupied(place) if first else nullcontext():
         if first:
             announce(cfg, place, data, model, notes, resumed)
-        loggers = build_loggers(plain(cfg.logger), place, plain(cfg), group=cfg.group)
+        loggers: list[Logger] = []
         status = "failed"
         try:
+            loggers = build_loggers(plain(cfg.logger), place, plain(cfg), group=cfg.group)
             start = starting_point(place, module, first) if resumed else None
             fitting.run(place, loggers, start)
             best = finish(cfg, place, evaluator, loggers) if first else None
             status = "success"
         except (KeyboardInterrupt, SystemExit):
-            if fitting.finished and first:
-                say(f"stopped in the closing evaluation; {go_on(place)}")
+            if first and not fitting.told:
+                where = "in the closing evaluation" if fitting.finished else "before the first step"
+                say(f"stopped {where}; {go_on(place)}")
             raise
         finally:
             close_loggers(loggers, status)
@@ -261,7 +263,7 @@ def resumed_config(cfg: DictConfig, place: Run) -> DictConfig:
         if not key.startswith(RESUMABLE):
             raise ConfigError(
                 f"{key}: a resumed run keeps its {key.split('.')[0]}; trainer.*, callbacks.*, "
-                "guard.* and logger may change. A new run from these weights: "
+                "guard.*, data.workers and logger may change. A new run from these weights: "
                 f"init_from={place.shown()}"
             )
         OmegaConf.update(saved, key, OmegaConf.select(cfg, key))

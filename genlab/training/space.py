@@ -44,7 +44,8 @@ def check_room(directory: Path, checkpoint: int, key: str) -> None:
 
     Args:
         directory: Where to; made if it does not exist.
-        checkpoint: Bytes of one; as many as there are generations and one in the making must fit.
+        checkpoint: Bytes of one; as many as there are generations and one in the making must fit,
+            less those that the directory's run has already.
         key: What the user typed to choose the directory.
 
     Raises:
@@ -54,7 +55,7 @@ def check_room(directory: Path, checkpoint: int, key: str) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(directory).free
-        need = (len(GENERATIONS) + 1) * checkpoint + MARGIN
+        need = (len(GENERATIONS) + 1) * checkpoint + MARGIN - taken(directory)
         if free < need:
             raise ConfigError(
                 f"{key}: {megabytes(need)} are needed for checkpoints of "
@@ -70,6 +71,12 @@ def check_room(directory: Path, checkpoint: int, key: str) -> None:
     finally:
         if probe.exists():
             probe.unlink()
+
+
+def taken(directory: Path) -> int:
+    """Bytes of the checkpoints that are there, which new ones replace; links count once."""
+    found = [path.stat() for path in (directory / "checkpoints").glob("*.ckpt")]
+    return sum({stat.st_ino: stat.st_size for stat in found}.values())
 
 
 def explain(error: OSError, run: str, kept: str | None) -> StorageError | None:

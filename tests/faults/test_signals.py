@@ -138,15 +138,22 @@ def test_a_signal_keeps_all_and_the_run_goes_on_as_if_nothing_had_been(
     same(state(run), whole)
 
 
-def test_a_signal_in_the_closing_evaluation_leaves_a_run_that_can_be_finished(
-    genlab, tmp_path, monkeypatch
+@pytest.mark.parametrize(
+    ("function", "where"),
+    [
+        ("build_loggers", "before the first step"),
+        ("keep_report", "in the closing evaluation"),
+    ],
+)
+def test_a_signal_before_or_after_training_leaves_a_run_that_can_be_finished(
+    genlab, tmp_path, monkeypatch, function, where
 ):
     with monkeypatch.context() as patch:
-        once(patch, train_command, "keep_report", signal.SIGTERM)
+        once(patch, train_command, function, signal.SIGTERM)
         with handled(leave):
             code, out, _ = genlab("train", *words("vae_mlp", "name=cut"))
     assert code == 143
-    assert "stopped in the closing evaluation; go on with\n  genlab train run=runs/cut" in out
+    assert f"stopped {where}; go on with\n  genlab train run=runs/cut" in out
     assert genlab("train", "run=cut")[0] == 0
     run = tmp_path / "runs" / "cut"
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
