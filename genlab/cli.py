@@ -44,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
     except Exception as error:
         if "--debug" in original:
-            traceback.print_exc()
+            from genlab.redact import redact
+
+            print(redact(traceback.format_exc()), end="", file=sys.stderr)
         return report(error)
 
 

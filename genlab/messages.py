@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from genlab.errors import ConfigError, GenlabError, nearest
+from genlab.redact import redact
 
 __all__ = ["MAX_LINES", "explain", "printable"]
 
@@ -51,8 +52,9 @@ def explain(error: BaseException) -> GenlabError | None:
 
 
 def printable(error: GenlabError, command: str = "genlab") -> str:
-    """What to print of an error: at most `MAX_LINES` lines of its own, and how many more."""
-    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    """What to print of an error: at most `MAX_LINES` lines, and how many more; no secret."""
+    lines = [redact(line) for line in str(error).splitlines() if line.strip()]
+    lines = lines or [type(error).__name__]
     shown = [line if len(line) <= LONGEST else line[: LONGEST - 3] + "..." for line in lines]
     if len(shown) > MAX_LINES:
         shown = [*shown[:MAX_LINES], f"... and {len(shown) - MAX_LINES} more"]

@@ -7,10 +7,11 @@ its config in plain text into ``debug.log``) goes through `redact` first.
 
 import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["REDACTED", "is_secret", "redact", "secret_values"]
+__all__ = ["REDACTED", "is_secret", "redact", "secret_values", "typed_secrets"]
 
 REDACTED = "<redacted>"
 
@@ -24,7 +25,8 @@ _SHORTEST = 8
 """Shorter values of secret environment variables are not looked for: they'd match anything."""
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
-_USERINFO = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
+_USERINFO = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
+_TOKEN = re.compile(r"(?<=https://)[^/\s:@]{8,}(?=@)")  # git's way: a token without a user
 _QUERY = re.compile(r"(?<=[?&;])([\w.-]+)=([^&;#\s]+)")
 _OVERRIDE = re.compile(r"^([-+~]*[\w./@-]+)=(.+)$", re.DOTALL)
 
@@ -45,10 +47,32 @@ def is_secret(name: str, value: object = "text") -> bool:
 
 
 def secret_values(environ: Mapping[str, str] | None = None) -> list[str]:
-    """The values of the environment variables with a secret's name, longest first."""
+    """The values of the environment variables with a secret's name, longest first.
+
+    Args:
+        environ: The variables; None takes those of the process, and what is secret of its command
+            line: an error may quote it in other words than those it was typed in.
+    """
+    typed = typed_secrets(sys.argv[1:]) if environ is None else []
     environ = os.environ if environ is None else environ
-    found = {value for name, value in environ.items() if is_secret(name, value)}
+    found = {*typed, *(value for name, value in environ.items() if is_secret(name, value))}
     return sorted((v for v in found if len(v) >= _SHORTEST), key=lambda v: (-len(v), v))
+
+
+def typed_secrets(words: Sequence[str]) -> Iterator[str]:
+    """The values of overrides with a secret's name, and the secrets in URLs.
+
+    Example:
+        >>> list(typed_secrets(["hf.token=abc", "url=https://me:pw@host/?key=k", "seed=1"]))
+        ['abc', 'pw', 'k']
+    """
+    for word in words:
+        override = _OVERRIDE.match(word)
+        if override and is_secret(override[1].replace("/", "."), _scalar(override[2])):
+            yield override[2].strip("'\"")
+        yield from (match[2] for match in _USERINFO.finditer(word))
+        yield from (match[0] for match in _TOKEN.finditer(word))
+        yield from (match[2] for match in _QUERY.finditer(word) if is_secret(match[1]))
 
 
 def redact(value: Any, *, environ: Mapping[str, str] | None = None) -> Any:
@@ -110,9 +134,12 @@ def _redact_text(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, REDACTED)
     text = _USERINFO.sub(rf"\1:{REDACTED}@", text)
+    text = _TOKEN.sub(REDACTED, text)
     text = _QUERY.sub(lambda m: f"{m[1]}={REDACTED}" if is_secret(m[1]) else m[0], text)
     override = _OVERRIDE.match(text)
-    if override and is_secret(override[1].replace("/", "."), _scalar(override[2])):
+    if override is None or override[2].startswith(REDACTED):  # what follows is an error's text
+        return text
+    if is_secret(override[1].replace("/", "."), _scalar(override[2])):
         return f"{override[1]}={REDACTED}"
     return text
 
