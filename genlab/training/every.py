@@ -21,6 +21,9 @@ class Every(pl.Callback):
         self.every = every
         self.interval = 0
         self.done = 0
+        self.last = 0
+        self.kept: int | None = None
+        """When the resumed run had acted last."""
 
     def act(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         """What to do; runs on every process, in evaluation's own random state."""
@@ -31,7 +34,19 @@ class Every(pl.Callback):
         epoch = trainer.datamodule.n_train  # type: ignore[attr-defined]
         self.interval = images_of(self.every, epoch, f"callbacks.{type(self).__name__}.every")
         self.done = module.images_seen // self.interval
-        self.last = module.images_seen
+        # What a signal kept from its last validation has not acted at its end either.
+        due = module.validation_due and self.kept is not None
+        self.last = self.kept or 0 if due else module.images_seen
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint.setdefault("acted", {})[type(self).__name__] = self.last
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self.kept = checkpoint.get("acted", {}).get(type(self).__name__)
 
     def on_train_batch_end(
         self,

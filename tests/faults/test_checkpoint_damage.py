@@ -211,6 +211,7 @@ def test_a_run_goes_on_from_the_one_before_and_comes_to_the_same(genlab, tmp_pat
     assert (last.parent / "last.ckpt.damaged").read_bytes() == bytes(raw)
 
 
+@pytest.mark.slow
 def test_another_models_checkpoint_is_named(genlab, tmp_path):
     runs = tmp_path / "runs"
     assert genlab("train", *VAE, "name=a")[0] == 0
@@ -237,6 +238,7 @@ def test_what_a_dead_process_left_is_swept_and_what_a_living_one_writes_is_not(t
     assert other.exists()
 
 
+@pytest.mark.slow
 def test_a_run_from_before_there_were_sums_gets_them_when_it_goes_on(genlab, tmp_path):
     assert genlab("train", *VAE, "name=old")[0] == 0
     folder = tmp_path / "runs" / "old" / "checkpoints"

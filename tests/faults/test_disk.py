@@ -63,7 +63,7 @@ def test_the_estimate_is_the_size_of_a_checkpoint(genlab, tmp_path, monkeypatch)
     assert estimates[0] == pytest.approx(size, rel=0.05)
 
 
-@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EDQUOT])
 def test_a_directory_that_cannot_be_written_to_is_refused(genlab, tmp_path, monkeypatch, number):
     def fsync(descriptor):
         raise OSError(number, os.strerror(number))
@@ -208,7 +208,7 @@ def test_a_limit_of_file_size_is_a_disk_that_fills_up(tmp_path):
     assert not list(tmp_path.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("where", ["missing", "a file"])
+@pytest.mark.parametrize("where", ["missing", pytest.param("a file", marks=pytest.mark.slow)])
 def test_the_systems_temporary_directory_does_not_matter(genlab, tmp_path, monkeypatch, where):
     """What is written is written beside its target."""
     place = tmp_path / "nowhere"

@@ -110,9 +110,17 @@ def all_saved_is_finite(directory):
         )
 
 
-@pytest.mark.parametrize("kind", ["loss", "gradient", "weights", "input"])
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("value", [math.nan, pytest.param(math.inf, marks=pytest.mark.slow)])
+KINDS = ("loss", "gradient", "weights", "input")
+QUICK = set(zip(FAMILIES, KINDS, strict=True)) | {("gan_mlp", "loss")}
+CASES = [
+    pytest.param(f, k, v, marks=() if (f, k) in QUICK and v != v else pytest.mark.slow)
+    for v in (math.nan, math.inf)
+    for f in FAMILIES
+    for k in KINDS
+]
+
+
+@pytest.mark.parametrize(("family", "kind", "value"), CASES)
 def test_a_run_stops_within_a_step_and_saves_none_of_it(tmp_path, family, kind, value):
     module, _, checkpoints, error = play(tmp_path, family, kind, value)
     assert error is not None
@@ -128,7 +136,9 @@ def test_a_run_stops_within_a_step_and_saves_none_of_it(tmp_path, family, kind, 
         assert all_finite(dict(module.model.named_parameters()))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", ["flow_mlp", *(pytest.param(f, marks=pytest.mark.slow) for f in FAMILIES)]
+)
 def test_a_learning_rate_of_a_million_leaves_nothing_that_is_not_finite(tmp_path, family):
     module, _, checkpoints, error = play(tmp_path, family, lr=1e6)
     all_saved_is_finite(checkpoints.directory)
@@ -139,8 +149,14 @@ def test_a_learning_rate_of_a_million_leaves_nothing_that_is_not_finite(tmp_path
         assert "not finite" in error
 
 
-@pytest.mark.parametrize("kind", ["loss", "gradient", "input"])
-@pytest.mark.parametrize("family", FAMILIES)
+LEFT_OUT = [
+    pytest.param(f, k, marks=() if (f, k) in QUICK else pytest.mark.slow)
+    for f in FAMILIES
+    for k in ("loss", "gradient", "input")
+]
+
+
+@pytest.mark.parametrize(("family", "kind"), LEFT_OUT)
 def test_steps_can_be_left_out(tmp_path, capsys, family, kind):
     module, guard, checkpoints, error = play(tmp_path, family, kind, skip=1)
     assert error is None
@@ -187,7 +203,9 @@ def test_a_step_that_is_left_out_moves_nothing(tmp_path):
     assert any(not torch.equal(seen[BAD + 16][n], p) for n, p in seen[BAD].items())
 
 
-@pytest.mark.parametrize("family", ["gan_mlp", "flow_mlp"])
+@pytest.mark.parametrize(
+    "family", ["gan_mlp", *(pytest.param(f, marks=pytest.mark.slow) for f in FAMILIES)]
+)
 def test_or_the_run_rolls_back(tmp_path, family):
     module, guard, checkpoints, error = play(
         tmp_path, family, "gradient", action="rollback", rollbacks=2

@@ -21,7 +21,6 @@ QUICK = {
     ("gan_mlp", "after validation", "0"),
     ("flow_mlp", "last batch", "0"),
     ("pixelcnn_tiny", "epoch end", "0"),
-    ("gan_mlp", "step 1", "2"),
 }
 CASES = [
     pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)
@@ -94,7 +93,9 @@ def test_a_run_that_was_cut_is_the_undisturbed_one(genlab, tmp_path, whole, fami
     same(state(tmp_path / "runs" / "cut"), whole(genlab, family))
 
 
-@pytest.mark.parametrize("what", ["noise", "order", "nothing"])
+@pytest.mark.parametrize(
+    "what", ["noise", "order", pytest.param("nothing", marks=pytest.mark.slow)]
+)
 def test_without_what_is_restored_it_is_another_run(genlab, tmp_path, whole, monkeypatch, what):
     """The negative control: the comparison above sees what it is there to see."""
     expected = whole(genlab, "vae_mlp")

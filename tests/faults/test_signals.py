@@ -95,8 +95,7 @@ PLACES = {
 STOPPED_AT = {"step": 104, "validation": 128, "saving": 136, "last chunk": 192, "epoch's end": 64}
 
 
-QUICK = [("SIGTERM", "step"), ("SIGINT", "validation"), ("SIGHUP", "saving"),
-         ("SIGUSR1", "last chunk"), ("SIGTERM", "epoch's end")]  # fmt: skip
+QUICK = [("SIGTERM", "validation"), ("SIGINT", "step"), ("SIGHUP", "saving")]
 CASES = [
     pytest.param(name, place, marks=() if (name, place) in QUICK else pytest.mark.slow)
     for name in CODES
@@ -138,10 +137,27 @@ def test_a_signal_keeps_all_and_the_run_goes_on_as_if_nothing_had_been(
     same(state(run), whole)
 
 
+@pytest.mark.slow
+def test_what_is_due_at_the_end_is_not_lost_to_a_signal_in_the_last_chunk(
+    genlab, tmp_path, monkeypatch
+):
+    """A quick evaluation each two of three epochs, and at the end."""
+    line = ("vae_mlp", "callbacks.evaluation.every=2 epochs")
+    assert genlab("train", *words(*line, "name=whole"))[0] == 0
+    with monkeypatch.context() as patch:
+        in_last_chunk(patch, signal.SIGTERM)
+        assert genlab("train", *words(*line, "name=cut"))[0] == 143
+    assert genlab("train", "run=cut")[0] == 0
+    whole, cut = (state(tmp_path / "runs" / name) for name in ("whole", "cut"))
+    same(cut, whole)
+    quick = [row for row in whole["history"] if any(k.startswith("quick/") for k in row)]
+    assert [row["images_seen"] for row in quick] == [128, 192]
+
+
 @pytest.mark.parametrize(
     ("function", "where"),
     [
-        ("build_loggers", "before the first step"),
+        pytest.param("build_loggers", "before the first step", marks=pytest.mark.slow),
         ("keep_report", "in the closing evaluation"),
     ],
 )
@@ -193,6 +209,9 @@ def caught_by(process, name):
         time.sleep(0.002)
 
 
+LIBRARIES = {"numpy": "_multiarray_umath", "torch": "libtorch_cpu", "lightning": "torchvision"}
+
+
 def has_begun_to_import(process, library):
     """Waits until a process has a library in its memory."""
     while process.poll() is None and library not in Path(f"/proc/{process.pid}/maps").read_text():
@@ -203,14 +222,14 @@ def has_begun_to_import(process, library):
 @pytest.mark.parametrize(
     ("name", "moment"),
     [
-        ("SIGTERM", "torch"),
+        ("SIGTERM", "numpy"),
         ("SIGINT", "torch"),
         ("SIGHUP", "start"),
         ("SIGUSR1", "start"),
         *(
             pytest.param(name, moment, marks=pytest.mark.slow)
             for name in CODES
-            for moment in ("numpy", "torch")
+            for moment in ("start", "numpy", "torch", "lightning")
         ),
     ],
 )
@@ -221,7 +240,7 @@ def test_a_signal_in_the_import_ends_it_quietly_and_leaves_nothing(tmp_path, nam
     )  # fmt: skip
     caught_by(process, "SIGTERM")
     if moment != "start":
-        has_begun_to_import(process, {"torch": "libtorch_cpu", "numpy": "multiarray"}[moment])
+        has_begun_to_import(process, LIBRARIES[moment])
     started = time.monotonic()
     process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=60)
@@ -300,6 +319,7 @@ def test_a_warning_of_slurm_requeues_the_job_which_goes_on_by_itself(
     same(state(tmp_path / "runs" / "cut"), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGTERM"])
 def test_a_requeue_that_fails_is_a_line_and_only_a_warning_asks_for_one(
     genlab, monkeypatch, slurm, name
