@@ -6,12 +6,16 @@ import lzma
 import tarfile
 from pathlib import Path
 
+from genlab.data.bounded import read_bounded
 from genlab.data.manifests import MNIST_FILES
 from genlab.errors import DataError
 
 __all__ = ["ARCHIVE", "REPAIR", "read_archive"]
 
 ARCHIVE = Path(__file__).with_name("mnist.tar.xz")
+
+LARGEST = 60_000_000
+"""Bytes of its four files; 55 million are right."""
 
 REPAIR = "pip install --force-reinstall genlab"
 """Gets a good copy of the archive."""
@@ -26,7 +30,8 @@ def read_archive(archive: Path = ARCHIVE) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     try:
         # At once: to look a member up and go back to it would decompress the archive twice.
-        content = lzma.decompress(archive.read_bytes())
+        with lzma.open(archive) as packed:
+            content = read_bounded(packed, LARGEST, str(archive))
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             for file in MNIST_FILES:
                 member = tar.extractfile(file.name)

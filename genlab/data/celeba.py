@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from genlab.data.archive import FileImages
+from genlab.data.bounded import read_bounded
 from genlab.data.cache import Writer
 from genlab.data.pictures import fill, fit
 from genlab.errors import ConfigError, DataError, nearest
@@ -23,6 +24,7 @@ __all__ = ["CelebA"]
 
 PARTITIONS = {"train": "0", "test": "2"}
 WIDTH, HEIGHT = 178, 218
+LARGEST = 1 << 20  # bytes of a picture; they have some 7,000
 
 
 class CelebA(FileImages):
@@ -74,8 +76,8 @@ class CelebA(FileImages):
             with zipfile.ZipFile(path) as archive:
 
                 def read(name: str) -> npt.NDArray[np.uint8]:
-                    with lock:
-                        data = archive.read(f"img_align_celeba/{name}")
+                    with lock, archive.open(f"img_align_celeba/{name}") as member:
+                        data = read_bounded(member, LARGEST, name)
                     with Image.open(io.BytesIO(data)) as picture:
                         return fit(self._cut(picture), self.size, 3)
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from genlab.data.archive import FileImages
+from genlab.data.bounded import read_bounded
 from genlab.data.cache import Writer
 from genlab.errors import DataError
 
@@ -24,6 +25,9 @@ BATCHES = {
     "train": tuple(f"data_batch_{i}" for i in range(1, 6)),
     "test": ("test_batch",),
 }
+
+LARGEST = 40_000_000
+"""Bytes of a batch: 31 million are right."""
 
 
 class Cifar10(FileImages):
@@ -58,7 +62,7 @@ class Cifar10(FileImages):
         member = tar.extractfile(f"cifar-10-batches-py/{name}")
         if member is None:
             raise KeyError(name)
-        return unpickle(member.read(), name)
+        return unpickle(read_bounded(member, LARGEST, name), name)
 
 
 def unpickle(data: bytes, name: str) -> dict[bytes, Any]:
@@ -73,7 +77,8 @@ def unpickle(data: bytes, name: str) -> dict[bytes, Any]:
     """
     try:
         content = Unpickler(BytesIO(data), encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, TypeError) as error:
+    # On damaged ones, pickle's and NumPy's readers raise whatever they like.
+    except Exception as error:
         raise DataError(f"{name}: expected a pickle of plain arrays, found: {error}") from error
     if not isinstance(content, dict):
         raise DataError(f"{name}: expected a pickled dictionary, found {type(content).__name__}")
@@ -97,4 +102,6 @@ def reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> Any:
     """What NumPy's pickles call to make the empty array that they then fill."""
     if kind is not np.ndarray:
         raise pickle.UnpicklingError(f"{kind} is not an array")
+    if shape != (0,):
+        raise pickle.UnpicklingError(f"an array is made empty, not of shape {shape}")
     return np.ndarray.__new__(kind, shape, np.dtype(np.uint8))

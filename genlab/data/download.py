@@ -55,7 +55,7 @@ def download(file: DataFile, folder: Path, repair: str) -> Path:
         part = folder / f"{name}.part"
         log.info("downloading %s to %s", url, folder / name)
         try:
-            receive(url, part)
+            receive(url, part, None if file.size is None else file.size + file.size // 8 + BLOCK)
             # The suffix says how the content is compressed, so it is checked as what it will be.
             verify(file, part, name, repair)
             return part.replace(folder / name)
@@ -84,8 +84,12 @@ def verify(file: DataFile, part: Path, name: str, repair: str) -> None:
         disguised.replace(part)
 
 
-def receive(url: str, target: Path) -> None:
-    """Streams a URL into a file, with a progress bar where there is a terminal."""
+def receive(url: str, target: Path, most: int | None = None) -> None:
+    """Streams a URL into a file, with a progress bar where there is a terminal.
+
+    Raises:
+        DataError: It sends more than so many bytes.
+    """
     if url.startswith(DRIVE):
         return from_drive(url.removeprefix(DRIVE), target)
     from rich.console import Console
@@ -103,6 +107,8 @@ def receive(url: str, target: Path) -> None:
         task = progress.add_task(url.rsplit("/", 1)[-1], total=int(total) if total else None)
         while block := response.read(BLOCK):
             file.write(block)
+            if most is not None and file.tell() > most:
+                raise DataError(f"{url}: expected at most {most:,} bytes, found more")
             progress.advance(task, len(block))
     return None
 

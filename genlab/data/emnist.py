@@ -5,12 +5,14 @@ Reference: Cohen, Afshar, Tapson and van Schaik (2017), arXiv 1702.05373.
 
 import gzip
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from genlab.data.archive import FileImages
+from genlab.data.bounded import read_bounded
 from genlab.data.cache import Writer
 from genlab.data.idx import parse_idx
 from genlab.errors import ConfigError, DataError, nearest
@@ -77,15 +79,23 @@ class Emnist(FileImages):
             with zipfile.ZipFile(path) as archive:
                 for split in ("train", "test"):
                     stem = f"gzip/emnist-{self.subset}-{split}"
-                    x = gzip.decompress(archive.read(f"{stem}-images-idx3-ubyte.gz"))
-                    y = gzip.decompress(archive.read(f"{stem}-labels-idx1-ubyte.gz"))
+                    n = self.counts[split]
+                    assert n is not None
+                    x = unpacked(archive, f"{stem}-images-idx3-ubyte.gz", 28 * 28 * n)
+                    y = unpacked(archive, f"{stem}-labels-idx1-ubyte.gz", n)
                     images = parse_idx(x, f"{path}:{stem}-images", 3, self.repair)
                     labels = parse_idx(y, f"{path}:{stem}-labels", 1, self.repair)
                     writer.put(f"{split}_x", images.swapaxes(1, 2)[:, None])
                     first = int(self.subset == "letters")
                     writer.put(f"{split}_y", labels.astype(np.int64) - first)
-        except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(
                 f"{path}: expected EMNIST's zip archive, found {type(error).__name__} ({error}); "
                 f"repair: {self.repair}"
             ) from error
+
+
+def unpacked(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """A gzip file in the archive, unpacked; its header is of 16 bytes at most."""
+    with archive.open(name) as member, gzip.open(member) as file:
+        return read_bounded(file, most + 16, f"{archive.filename}:{name}")

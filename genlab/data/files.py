@@ -5,7 +5,7 @@ from pathlib import Path
 
 from genlab.data.cache import cache_dir
 from genlab.data.download import download
-from genlab.data.manifest import Manifest, repair_command
+from genlab.data.manifest import DataFile, Manifest, repair_command
 from genlab.errors import DataError
 
 __all__ = ["download_folder", "find", "folders", "obtain"]
@@ -91,8 +91,20 @@ def complete(manifest: Manifest, folder: Path, root: str | Path | None) -> dict[
         return None
     missing = [name for name, path in paths.items() if path is None]
     if missing:
+        file = next(file for file in manifest.files if file.name == missing[0])
+        path, what = instead(file, folder)
         raise DataError(
-            f"{folder / missing[0]}: expected a file of {manifest.name}, found nothing; "
+            f"{path}: expected a file of {manifest.name}, found {what}; "
             f"repair: {repair_command(manifest.name, root)}"
         )
     return found
+
+
+def instead(file: DataFile, folder: Path) -> tuple[Path, str]:
+    """What stands where a file should be."""
+    for path in (folder / name for name in file.candidates()):
+        if path.is_dir():
+            return path, "a folder"
+        if path.is_symlink():
+            return path, "a link to nothing"
+    return folder / file.name, "nothing"

@@ -1,6 +1,8 @@
 """The user's own pictures."""
 
 import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -109,8 +111,7 @@ class ImageFolder(CachedImages):
             raise DataError(
                 f"{self.path}: expected a folder of pictures, found {found}; set data.path"
             )
-        every = [p for p in sorted(self.path.rglob("*")) if p.suffix.lower() in SUFFIXES]
-        every = [p for p in every if p.is_file() and not p.name.startswith(".")]
+        every = sorted(self._pictures())
         if len(every) < 2:
             raise DataError(
                 f"{self.path}: expected at least 2 pictures ({' '.join(sorted(SUFFIXES))}), "
@@ -133,6 +134,28 @@ class ImageFolder(CachedImages):
                 "test": [p for i, p in enumerate(every) if i in chosen],
             }
         return splits, self._classes(every)
+
+    def _pictures(self) -> Iterator[Path]:
+        """All files that look like pictures; what cannot be looked into is an error, not absent."""
+
+        def refuse(error: OSError) -> None:
+            raise DataError(
+                f"{error.filename}: expected a folder that can be read, found {error.strerror}; "
+                "repair: make it readable, or remove it"
+            )
+
+        for folder, _, names in os.walk(self.path, onerror=refuse):
+            for name in names:
+                path = Path(folder, name)
+                if path.suffix.lower() not in SUFFIXES or name.startswith("."):
+                    continue
+                if not path.exists():
+                    raise DataError(
+                        f"{path}: expected a picture, found a link to nothing "
+                        f"({os.readlink(path)}); repair: replace or remove it"
+                    )
+                if path.is_file():
+                    yield path
 
     def _classes(self, every: list[Path]) -> list[str]:
         if self.labels is False:

@@ -7,6 +7,7 @@ dimension as a 32-bit integer) and the values. Format: Yann LeCun's MNIST page.
 import gzip
 import lzma
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def read_idx(path: Path, dims: int, repair: str = "") -> npt.NDArray[np.uint8]:
             data = file.read()
     except FileNotFoundError:
         raise DataError(f"{path}: expected an idx file, found nothing" + suffix(repair)) from None
-    except (OSError, EOFError, gzip.BadGzipFile, lzma.LZMAError) as error:
+    except (OSError, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
         raise DataError(
             f"{path}: expected a readable file, found {type(error).__name__} ({error})"
             + suffix(repair)

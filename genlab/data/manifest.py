@@ -6,6 +6,7 @@ Nothing here imports torch, so that listing and verifying answer at once.
 import gzip
 import hashlib
 import lzma
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +62,10 @@ class DataFile:
         Raises:
             DataError: It is not the file that the manifest describes.
         """
-        found, size = digest(path, self.algorithm, self.hashed == "content", repair)
+        found, size = digest(path, self.algorithm, self.hashed == "content", repair, self.size)
         if self.size is not None and size != self.size:
-            raise DataError(f"{path}: expected {self.size} bytes, found {size}; repair: {repair}")
+            more = "more" if size > self.size else size
+            raise DataError(f"{path}: expected {self.size} bytes, found {more}; repair: {repair}")
         if found != self.hash:
             raise DataError(
                 f"{path}: expected {self.algorithm} {self.hash}, found {found}; repair: {repair}"
@@ -119,9 +121,20 @@ def open_any(path: Path) -> IO[bytes]:
 
 
 def digest(
-    path: Path, algorithm: str = "sha256", content: bool = False, repair: str = ""
+    path: Path,
+    algorithm: str = "sha256",
+    content: bool = False,
+    repair: str = "",
+    most: int | None = None,
 ) -> tuple[str, int]:
     """Hash in hex and number of bytes, of a file or of its decompressed content.
+
+    Args:
+        path: The file.
+        algorithm: Which hash.
+        content: Whether its decompressed content is meant.
+        repair: What the user can type to repair it.
+        most: Bytes beyond which it is not read: a small file can be made to unpack to terabytes.
 
     Raises:
         DataError: The file cannot be read or decompressed.
@@ -133,7 +146,9 @@ def digest(
         for block in blocks(path, content):
             state.update(block)
             size += len(block)
-    except (OSError, EOFError, lzma.LZMAError) as error:
+            if most is not None and size > most:
+                break
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         told = f"; repair: {repair}" if repair else ""
         raise DataError(
             f"{path}: expected a readable file, found {type(error).__name__} ({error}){told}"

@@ -97,7 +97,10 @@ def _read_array(file: Path) -> npt.NDArray[np.uint8]:
                         "one array, or one named images, samples or arr_0"
                     )
                 return loaded[named[0] if named else loaded.files[0]]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (  # the last three: encrypted, compressed in another way, larger than the memory
+        OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error,
+        RuntimeError, NotImplementedError, MemoryError,
+    ) as error:  # fmt: skip
         raise DataError(f"images={file}: not a readable array ({error})") from error
 
 
