@@ -11,6 +11,7 @@ from genlab.nn.cached import Cached, PixelByPixel
 from genlab.nn.fold import Fold
 from genlab.nn.likelihood import Head
 from genlab.nn.scaling import to_signed
+from genlab.nn.wavefront import Wavefront
 from genlab.types import Batch, ImageSpec, Loss
 
 __all__ = ["Autoregressive"]
@@ -163,6 +164,10 @@ class Autoregressive(GenerativeModel):
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             context = self._context(y, len(x))
             sites = self.fold.sites(to_signed(x, levels))
+            if cached and Wavefront.suits(self.network, sites.shape[-1]):
+                lines = Wavefront(self.network, sites, context, first)
+                self._fill_lines(lines, x, u, known, temperature, on_row, params)
+                return x
             engine = self._engine(sites, context, first) if cached else None
             pixels, noises = x.permute(2, 3, 0, 1), u.permute(2, 3, 0, 1)[..., None, None]
             size, ordered = self.fold.size, self.fold.ordered
@@ -194,6 +199,50 @@ class Autoregressive(GenerativeModel):
                 if on_row is not None:
                     on_row(row + 1, self._from_canvas(x))
         return x
+
+    def _fill_lines(
+        self,
+        lines: Wavefront,
+        x: Tensor,
+        u: Tensor,
+        known: int,
+        temperature: float,
+        on_row: Callable[[int, Tensor], None] | None,
+        params: Tensor | None,
+    ) -> None:
+        """`fill`, of the pixels of many rows at once."""
+        size, last = self.fold.size, lines.width - 1
+        within = torch.arange(size, device=x.device)
+        for time in lines.times:
+            crossed = lines.rows_at(time)
+            rows = torch.arange(crossed.start, crossed.stop, device=x.device)
+            sites = time - lines.lag * rows
+            start = crossed.start * lines.width + time - lines.lag * crossed.start
+            for offset in range(size):
+                skip = int(
+                    start * size + offset < known
+                )  # of the rows, only the first can be known
+                r, c = rows[skip:], sites[skip:] * size + offset
+                noise = u[:, :, r, c].permute(2, 0, 1)[..., None, None]
+                for color in range(self.fold.ordered):
+                    found = lines.pixels(time)[skip:]
+                    if len(r):
+                        found = self.fold.of_pixel(found.flatten(0, 1), offset)
+                        found = found.unflatten(0, (len(r), -1))
+                        value = self.head.quantile(found, noise, temperature)[..., 0, 0]
+                        if self.fold.ordered > 1:
+                            x[:, color, r, c] = value[:, :, color].T
+                        else:
+                            x[:, :, r, c] = value.permute(1, 2, 0)
+                        if params is not None:
+                            params[:, :, r, c] = found[..., 0, 0].permute(1, 2, 0)
+                    here = x[:, :, rows[:, None], sites[:, None] * size + within]
+                    signed = to_signed(here, self.spec.levels)
+                    lines.put(self.fold.sites(signed)[..., 0].permute(2, 0, 1))
+            if on_row is not None and time - lines.lag * crossed.start == last:
+                finished = x.clone()
+                finished[:, :, crossed.start + 1 :] = 0  # what is begun of later rows
+                on_row(crossed.start + 1, self._from_canvas(finished))
 
     def _continue(
         self,

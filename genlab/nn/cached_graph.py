@@ -13,7 +13,7 @@ from genlab.errors import ConfigError, Unsupported
 from genlab.nn.causal import CausalLayer, Domain, Pointwise, is_sitewise
 from genlab.nn.masked import MaskedConv2d, VerticalConv2d
 
-__all__ = ["CausalGraph", "Terms"]
+__all__ = ["CausalGraph", "Terms", "traced"]
 
 FUNCTIONS: dict[Any, str] = {
     operator.add: "add",
@@ -72,6 +72,39 @@ class Conditional(Unconditional):
     def forward(self, x: Tensor, context: Tensor) -> Tensor:  # type: ignore[override]
         result: Tensor = self.network(x, context)
         return result
+
+
+class Kept:
+    """What a network was found to be; copies of the network find out for themselves."""
+
+    def __init__(self) -> None:
+        self.key: tuple[object, ...] = ()
+        self.graph: CausalGraph | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Kept":
+        return Kept()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Kept, ()
+
+
+def traced(network: nn.Module, image: Tensor, context: Tensor | None) -> "CausalGraph":
+    """The graph of a network, traced when it is first asked for and when its modules changed.
+
+    Tracing takes as long as drawing a few images. The graph holds no weights, only modules.
+
+    Args:
+        network: As for `CausalGraph`.
+        image: As for `CausalGraph`.
+        context: As for `CausalGraph`.
+    """
+    kept = network.__dict__.setdefault("_causal_graph", Kept())
+    modules = [(id(m), getattr(m, "strict", None)) for m in network.modules()]
+    key = (image.shape[1], context is None, *modules)
+    if kept.graph is None or kept.key != key:
+        kept.key, kept.graph = key, CausalGraph(network, image, context)
+    graph: CausalGraph = kept.graph
+    return graph
 
 
 @dataclass

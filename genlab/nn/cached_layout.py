@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from genlab.nn.cached_graph import CausalGraph
+from genlab.nn.cached_graph import traced
 from genlab.nn.causal import CausalLayer, Domain, State
 from genlab.nn.masked import MaskedConv2d, VerticalConv2d
 
@@ -67,7 +67,7 @@ class Layout:
         self.batch, _, self.height, self.width = image.shape
         self.like = image[:0]
         probe = None if context is None else context[:1]
-        self.graph = CausalGraph(network, image[:1, :, :1, :1], probe)
+        self.graph = traced(network, image[:1, :, :1, :1], probe)
         self.history: dict[fx.Node, Tensor] = {}
         self.windows: dict[fx.Node, dict[int, Window]] = {}
         self.states: dict[fx.Node, State] = {}

@@ -1,11 +1,14 @@
 """Causal layers: by perturbation, exactly the outputs that may move do; and the engine's graph."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
 
 from genlab.errors import ConfigError, Unsupported
 from genlab.nn.cached import Cached
+from genlab.nn.cached_graph import traced
 from genlab.nn.causal import Domain, Pointwise, Position, color_mask
 from genlab.nn.causal_attention import CausalAttention
 from genlab.nn.causal_lstm import RowLSTM
@@ -13,6 +16,7 @@ from genlab.nn.fold import Fold
 from genlab.nn.gated import GatedBlock, ResidualBlock
 from genlab.nn.masked import MaskedConv2d, VerticalConv2d
 from genlab.nn.masked_mlp import MaskedMLP
+from genlab.nn.wavefront import Wavefront
 
 HEIGHT, WIDTH = 7, 9
 
@@ -238,6 +242,79 @@ def test_the_engine_finds_the_cached_form_of_any_network(rows, batch):
     context = torch.randn(batch, 4, 1, 1, dtype=torch.float64)
     found = pixel_by_pixel(network, x, context, rows)
     torch.testing.assert_close(found, network(x, context)[:, :, rows:].detach())
+
+
+class Slanted(nn.Module):
+    """Masked convolutions of all kinds and reaches, and what may stand between them."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = MaskedConv2d(2, 6, rows=2, left=2, right=1, strict=True)
+        self.wide = MaskedConv2d(6, 6, rows=1, left=1, dilation=2)
+        self.flat = MaskedConv2d(6, 6, rows=0, left=2, bias=False)
+        self.again = MaskedConv2d(2, 6, rows=1, left=1, strict=True)
+        self.place = Position(6, HEIGHT, WIDTH, std=1.0)
+        self.embed = Pointwise(4, 6)
+        self.placed = MaskedConv2d(6, 6)
+        self.one = Pointwise(12, 6)
+        self.seen = nn.Sequential(nn.Dropout(0.5), nn.SiLU())
+
+    def forward(self, x, context):
+        place = self.place(x) + self.embed(context)
+        y = self.first(x) + self.again(torch.tanh(x)) + place
+        z = torch.cat([self.wide(torch.relu(y)), self.flat(y)], 1)
+        a, b = torch.relu_(self.one(z)).chunk(2, 1)
+        y = y + torch.cat([torch.sigmoid(a), -b], 1) + self.placed(place)
+        return self.seen(y) * 0.5 + place
+
+
+def line_by_line(network, x, context, rows=0):
+    """As `pixel_by_pixel`, a slanted line at once."""
+    found = torch.full((len(x), 6, *x.shape[2:]), torch.nan, dtype=x.dtype)
+    with torch.inference_mode():
+        lines = Wavefront(network, x * (torch.arange(x.shape[2]) < rows)[:, None], context, rows)
+        for time in lines.times:
+            r = torch.tensor(lines.rows_at(time))
+            c = time - lines.lag * r
+            found[:, :, r, c] = lines.pixels(time).permute(1, 2, 0)
+            lines.put(x[:, :, r, c].permute(2, 0, 1))
+    return found[:, :, rows:]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 4])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_slanted_lines_find_what_a_whole_pass_finds(rows, batch):
+    network = Slanted().double().eval()
+    assert Wavefront.suits(network, WIDTH)
+    x = torch.randn(batch, 2, HEIGHT, WIDTH, dtype=torch.float64)
+    context = torch.randn(batch, 4, 1, 1, dtype=torch.float64)
+    expected = network(x, context)[:, :, rows:].detach()
+    torch.testing.assert_close(line_by_line(network, x, context, rows), expected)
+    with torch.no_grad():  # the graph is kept, the weights are not
+        network.wide.own.mul_(-2)
+    changed = network(x, context)[:, :, rows:].detach()
+    assert not torch.allclose(changed, expected)
+    torch.testing.assert_close(line_by_line(network, x, context, rows), changed)
+
+
+def test_lines_are_for_networks_that_let_rows_overlap():
+    assert not Wavefront.suits(Strange(), WIDTH)  # it looks at whole rows above
+    assert not Wavefront.suits(nn.Linear(1, 1), WIDTH)
+    first = MaskedConv2d(1, 1, rows=1, left=3, strict=True)
+    assert Wavefront.suits(Network(first), 5)
+    assert not Wavefront.suits(Network(first), 4)
+
+
+def test_a_copy_of_a_network_is_traced_by_itself():
+    network = Network(MaskedConv2d(1, 2, strict=True), Pointwise(2, 2))
+    x = torch.zeros(1, 1, 4, 4)
+    graph = traced(network, x, None)
+    assert traced(network, x, None) is graph
+    copy = deepcopy(network)
+    assert traced(copy, x, None).network is copy
+    network.layers[0].strict = False
+    with pytest.raises(ConfigError, match="not causal"):
+        traced(network, x, None)
 
 
 def test_the_engine_refuses_what_is_not_causal_or_not_known():
