@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from genlab.commands.parser import Parser
 from genlab.config import load_config
@@ -170,14 +171,26 @@ def serve(root: Path, port: int | None = None) -> Dashboard:
     return Dashboard(f"{str(url).rstrip('/')}/?project={store.PROJECT}", server)
 
 
+LONGEST = 2048
+"""Bytes of a query; a path in it that no file can have would end in an error of the server's."""
+
+
 class ReadOnlyPages:
-    """Middleware that tells the browser to load nothing from elsewhere (`POLICY`)."""
+    """Middleware that tells the browser to load nothing from elsewhere (`POLICY`), and refuses
+    queries that can name no file."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]):
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Hands on a request, and adds the header to its response."""
+        query = scope.get("query_string", b"")
+        if scope["type"] == "http" and (
+            len(query) > LONGEST or "\0" in unquote(unquote(query.decode("latin-1")))
+        ):
+            await send({"type": "http.response.start", "status": 400, "headers": []})
+            await send({"type": "http.response.body", "body": b"no such file"})
+            return
 
         async def add(message: Any) -> None:
             if message["type"] == "http.response.start":

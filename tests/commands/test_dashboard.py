@@ -4,7 +4,6 @@ import html
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from browser import browse, needs_chromium
 
 from genlab.commands import dashboard
 from genlab.errors import ConfigError
@@ -191,44 +191,12 @@ def test_the_command_runs_until_it_is_interrupted(tmp_path):
         assert (process.returncode, complaint) == (0, "")
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+@needs_chromium
 def test_a_browser_shows_both_runs_a_curve_and_a_picture(served, tmp_path):
     def dom(page):
-        net = tmp_path / "net.json"
-        done = subprocess.run(
-            [
-                CHROMIUM,
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                f"--user-data-dir={tmp_path / 'profile'}",
-                f"--log-net-log={net}",
-                "--window-size=1600,1300",
-                "--virtual-time-budget=15000",
-                "--dump-dom",
-                page,
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        asked = [event.get("params", {}) for event in json.loads(net.read_text())["events"]]
-        # The browser's own requests (updates) have no page that began them.
-        hosts = {
-            event["url"].split("/")[2]
-            for event in asked
-            if "://" in event.get("url", "") and "://" in str(event.get("initiator"))
-        }
-        return done.stdout, hosts
+        shown, _, asked = browse(page, tmp_path)
+        return shown, {url.split("/")[2] for url in asked}
 
     metrics, hosts = dom(served.url)
     own = served.url.split("/")[2]

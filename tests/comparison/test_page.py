@@ -4,10 +4,9 @@ import base64
 import html
 import json
 import re
-import shutil
-import subprocess
 
 import pytest
+from browser import browse, needs_chromium
 
 from genlab import cli
 from genlab.comparison import bundle
@@ -183,57 +182,12 @@ def test_runs_without_histories_or_pictures_have_a_page(tmp_path):
     assert 'id="time"' not in page
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
-
-
-def browse(file, tmp_path):
-    """The page as a browser makes it, without the scripts; what it complained of; what it asked."""
-    net = tmp_path / "net.json"
-    done = subprocess.run(
-        [
-            CHROMIUM,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--enable-logging=stderr",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--log-net-log={net}",
-            "--window-size=1280,1000",
-            "--virtual-time-budget=15000",
-            "--dump-dom",
-            f"file://{file}",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,  # a busy machine
-    )
-    dom = re.sub(r"<script.*?</script>", "", done.stdout, flags=re.DOTALL)
-    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    events = [event.get("params", {}) for event in json.loads(net.read_text())["events"]]
-    # The browser's own requests (updates) have no page that began them; that of a file is "null".
-    asked = {
-        event["url"]
-        for event in events
-        if "://" in event.get("url", "")
-        and str(event.get("initiator", "None")) not in ("None", "not an origin")
-    }
-    return dom, said, asked
-
-
 @pytest.mark.slow
 @needs_chromium
 def test_a_browser_draws_it_and_asks_nobody(runs, tmp_path):
     make_run(runs, "third", value("fd_digits", 20.0), settings={"model.latent": 8})
     make(tmp_path, "--pareto", "fd_digits,seconds")
-    dom, said, asked = browse(tmp_path / "report.html", tmp_path)
+    dom, said, asked = browse((tmp_path / "report.html").as_uri(), tmp_path)
     assert asked == set()
     assert said == []
     assert "could not be drawn" not in dom
@@ -257,10 +211,10 @@ def test_a_browser_draws_it_and_asks_nobody(runs, tmp_path):
 def test_a_request_would_be_seen_and_the_policy_stops_it(runs, tmp_path):
     page = make(tmp_path).replace("<footer", '<img src="http://127.0.0.1:9/x.png"><footer')
     (tmp_path / "leak.html").write_text(page)
-    _, said, asked = browse(tmp_path / "leak.html", tmp_path)
+    _, said, asked = browse((tmp_path / "leak.html").as_uri(), tmp_path)
     assert asked == set()
     assert len(said) == 1
     assert "violates the following Content Security Policy" in said[0]
     without = re.sub('<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
     (tmp_path / "leak.html").write_text(without)
-    assert browse(tmp_path / "leak.html", tmp_path)[2] == {"http://127.0.0.1:9/x.png"}
+    assert browse((tmp_path / "leak.html").as_uri(), tmp_path)[2] == {"http://127.0.0.1:9/x.png"}
