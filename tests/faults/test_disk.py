@@ -163,11 +163,10 @@ def can_mount():
 def test_a_disk_that_is_really_full(genlab, tmp_path):
     place = tmp_path / "small"
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=30m", "none", str(place)]).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "none", str(place)]).returncode:
         pytest.skip("a tmpfs cannot be mounted here")
     try:
         line = ("vae_mlp", "model.hidden=512", f"root={place}", "name=a")
-        size = 0
         code, _, err = genlab("train", *words(*line, "trainer.epochs=1"))
         assert code == 0, err
         size = (place / "a" / "checkpoints" / "last.ckpt").stat().st_size

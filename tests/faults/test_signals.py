@@ -103,6 +103,19 @@ CASES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_ignored():
+    """The tests may have been started in a shell's background, where INT is, or under nohup."""
+    before = {number: signal.getsignal(number) for number in STOPS}
+    for number, handler in before.items():
+        if handler is signal.SIG_IGN:
+            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, usual)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The run that nothing disturbs."""
