@@ -34,6 +34,8 @@ TRAIN = [
 ]
 """A run with secrets in what it is told."""
 
+WANDB = "{_target_:genlab.training.loggers.wandb.WandbLogger,mode:offline,notes:CANARY-of-mine}"
+
 REFUSED = [
     ["train", "+hf.token=CANARY-typed-as-a-token"],
     ["train", "logger.wandb.api_key=CANARY-typed-as-a-key"],
@@ -57,10 +59,17 @@ REFUSED = [
 """Command lines that are refused, and would say so with the secret in it."""
 
 
+# wandb starts its service with pipes and sockets of its own, and closes them when Python exits.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
 @pytest.fixture
 def secrets(monkeypatch):
     for name, value in CANARIES.items():
         monkeypatch.setenv(name, value)
+    yield
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].teardown()
 
 
 def leaks(folder):
@@ -91,9 +100,11 @@ def test_an_error_tells_no_secret(secrets, tmp_path, monkeypatch, capsys, words)
 
 def test_a_run_keeps_no_secret(secrets, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["genlab", "train", *TRAIN, "logger=csv"])
+    monkeypatch.setenv("HOME", str(tmp_path))
     run = commands(tmp_path / "cwd", monkeypatch, capsys)
-    code, out, err = run("train", *TRAIN, "logger=csv")
+    code, out, err = run("train", *TRAIN, "logger=csv", f"+logger.w={WANDB}")
     assert code == 0, err
+    assert list(Path("runs/a").glob("wandb/offline-run-*/*.wandb"))
     for words in (["export", "run=a"], ["compare", "runs", "--csv", "board.csv"]):
         code, more, complaint = run(*words)
         assert code == 0, complaint

@@ -63,13 +63,14 @@ def build_loggers(
     """
     close_loggers(_open)
     place = root or Path(config.get("root") or run.path.parent)
+    known = redact(dict(config))
     context = Context(
         run=run,
         root=place if run.path.resolve().is_relative_to(place.resolve()) else run.path.parent,
-        config=redact(dict(config)),
-        group=group or config.get("group"),
+        config=known,
+        group=redact(group) or known.get("group"),
         job_type=job_type,
-        tags=tuple(config.get("tags") or () if tags is None else tags),
+        tags=tuple(known.get("tags") or () if tags is None else redact(list(tags))),
     )
     loggers: list[Logger] = [FilesLogger(run)]
     for name, node in (chosen or {}).items():

@@ -28,8 +28,9 @@ from genlab.training.loggers.wandb_mode import choose_mode
 
 __all__ = ["WandbLogger"]
 
-INIT_TIMEOUT = 9.0
-"""Seconds that a server may take to accept a run; with the fall-back, under 15 in all."""
+INIT_TIMEOUT = 7.0
+"""Seconds that a server may take to accept a run; with the fall-back, under 15 in all, also where
+the processor is shared and wandb's own process takes seconds to start."""
 
 
 class WandbLogger(LightningWandbLogger):
@@ -85,7 +86,7 @@ class WandbLogger(LightningWandbLogger):
             "group": context.group,
             "job_type": context.job_type,
             "tags": list(context.tags),
-            "notes": notes,
+            "notes": redact(notes),
         }
 
     @property
