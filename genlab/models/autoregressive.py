@@ -276,6 +276,15 @@ class Autoregressive(GenerativeModel):
     # ------------------------------------------------------------------------------------------
     # Arguments
 
+    def params(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The head's parameters of images ``(B, C, H, W)``, in parallel; they have gradients.
+
+        Args:
+            x: Images, uint8.
+            y: Labels ``(B,)``, if the model is conditional.
+        """
+        return self._params(self._to_canvas(self._checked(x)), self._context(y, len(x)))
+
     def _params(self, x: Tensor, context: Tensor | None) -> Tensor:
         sites = self.fold.sites(to_signed(x, self.spec.levels))
         return self.fold.pixels(self.network(sites, context))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from genlab.errors import ConfigError
 from genlab.models.autoregressive import Autoregressive
-from genlab.nn.causal import Pointwise, Position
+from genlab.nn.causal import LevelEmbedding, Pointwise, Position
 from genlab.nn.fold import Fold
 from genlab.nn.gated import GatedBlock, ResidualBlock
 from genlab.nn.heads import HeadName, make_head
@@ -43,6 +43,8 @@ class PixelCNN(Autoregressive):
         head: Distribution of a pixel; ``auto`` is Bernoulli for binary images, else logistic.
         head_components: Components of the logistic mixture.
         conditional: Model p(x | y); every block sees an embedding of the label.
+        embed: Length of a learned vector for each level, which the network sees in place of the
+            level's height: for levels that are names, such as codes. Of one channel and unfolded.
 
     Raises:
         ConfigError: An even kernel, a width that the colors cannot share, or a head that does not
@@ -66,8 +68,14 @@ class PixelCNN(Autoregressive):
         head: HeadName = "auto",
         head_components: PositiveInt = 5,
         conditional: bool = False,
+        embed: PositiveInt | None = None,
     ):
         super().__init__(spec, conditional)
+        if embed and (spec.channels > 1 or fold > 1):
+            raise ConfigError(
+                f"model.embed={embed}: needs images of one channel and model.fold=1, these have "
+                f"{spec.channels} and {fold}"
+            )
         for key, side in (("first_kernel", first_kernel), ("kernel", kernel)):
             if side % 2 == 0 or side < 3:
                 raise ConfigError(f"model.{key}={side}: must be odd and at least 3")
@@ -90,7 +98,7 @@ class PixelCNN(Autoregressive):
                     "and neighbours come in order; or take model.head=logistic, model.fold=1"
                 )
         self.network = Stack(
-            spec.channels * fold,
+            embed or spec.channels * fold,
             (spec.height, spec.width // fold),
             gated=block == "gated",
             blocks=blocks,
@@ -104,6 +112,7 @@ class PixelCNN(Autoregressive):
             context=self.context,
             colors=colors,
             outputs=self.head.channels * fold,
+            tokens=LevelEmbedding(spec.levels, embed) if embed else None,
         )
 
 
@@ -132,9 +141,11 @@ class Stack(nn.Module):
         context: int,
         colors: int,
         outputs: int,
+        tokens: LevelEmbedding | None = None,
     ):
         super().__init__()
         self.gated = gated
+        self.tokens = tokens
         rows = 0 if gated else first
         self.down = None
         if gated:
@@ -163,6 +174,8 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
         """An image ``(B, C, H, W)`` on [-1, 1] to the head's parameters ``(B, P, H, W)``."""
+        if self.tokens is not None:
+            x = self.tokens(x)
         right = self.right(x)
         if self.position is not None:
             right = right + self.position(x)

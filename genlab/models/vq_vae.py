@@ -1,9 +1,13 @@
 """Autoencoder with a discrete code: VQ-VAE."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
+from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
+from genlab.models.pixelcnn import PixelCNN
 from genlab.nn.codebook import Codebook
 from genlab.nn.heads import HeadName, make_head
 from genlab.nn.maps import MapDecoder, MapEncoder
@@ -16,15 +20,19 @@ __all__ = ["VQVAE"]
 SMOOTHING = 1e-3
 """Share of the uniform distribution in each position's marginal: no code has probability 0."""
 
+MOST = 256
+"""Levels of an image, which the map is to its prior."""
+
 
 class VQVAE(GenerativeModel):
     r"""Images as maps of indices into a learned codebook (van den Oord et al. 2017).
 
-    The prior of the map is the product of each position's marginal over the training images, a
-    moving average. It knows nothing of how positions hang together, so samples are patchworks;
-    an autoregressive prior over the maps would make images of them. With it the likelihood is an
-    honest lower bound, for the true posterior is any distribution over maps and the encoder's puts
-    all on one: ``log p(x) >= log p(x | code) + log p(code)``.
+    The prior of the map is a PixelCNN, which learns beside the autoencoder: an index carries no
+    gradient, so neither disturbs the other, and when training ends the prior knows the last codes
+    best. The alternative is the product of each position's marginal, a moving average; it knows
+    nothing of how positions hang together, so its samples are patchworks. Either makes the
+    likelihood an honest lower bound, for the true posterior is any distribution over maps and the
+    encoder's puts all on one: ``log p(x) >= log p(x | code) + log p(code)``.
 
     Args:
         spec: What the images look like.
@@ -36,11 +44,14 @@ class VQVAE(GenerativeModel):
         commitment: Weight of the encoder's distance to its code.
         decay: Of the codebook's moving averages, per step.
         revive: A code used fewer than this many times a step, on average, is replaced.
+        prior: Of the maps: ``pixelcnn`` or ``marginal``.
+        prior_blocks: Blocks of the PixelCNN.
+        prior_width: Channels of a block, even.
         head: Distribution of a pixel; ``auto`` is Bernoulli for binary images, else logistic.
         head_components: Components of the logistic mixture.
 
     Raises:
-        ConfigError: The head does not suit the images.
+        ConfigError: The head does not suit the images, or more codes than a PixelCNN has levels.
     """
 
     likelihood = "bound"
@@ -59,10 +70,18 @@ class VQVAE(GenerativeModel):
         commitment: NonNegativeFloat = 0.25,
         decay: Fraction = 0.99,
         revive: NonNegativeFloat = 0.1,
+        prior: Literal["pixelcnn", "marginal"] = "pixelcnn",
+        prior_blocks: PositiveInt = 4,
+        prior_width: PositiveInt = 64,
         head: HeadName = "auto",
         head_components: PositiveInt = 5,
     ):
         super().__init__(spec)
+        if prior == "pixelcnn" and codes > MOST:
+            raise ConfigError(
+                f"model.codes={codes}: a pixelcnn prior takes at most {MOST}; or take "
+                "model.prior=marginal"
+            )
         self.commitment = commitment
         self.head = make_head(head, spec, components=head_components)
         sizes = {"width": width, "blocks": blocks, "halvings": halvings}
@@ -70,11 +89,26 @@ class VQVAE(GenerativeModel):
         self.codebook = Codebook(codes, dim, decay=decay, revive=revive)
         self.decoder = MapDecoder(dim, (self.head.channels, spec.height, spec.width), **sizes)
         height, breadth = self.encoder.sizes[-1]
+        self.prior = None
+        if prior == "pixelcnn":
+            self.prior = PixelCNN(
+                ImageSpec(1, height, breadth, levels=max(codes, 2)),
+                block="residual",
+                blocks=prior_blocks,
+                width=prior_width,
+                first_kernel=5,
+                position=True,
+                head="categorical",
+                embed=prior_width,
+            )
         self.register_buffer("usage", torch.full((height, breadth, codes), 1 / codes))
         self.register_buffer("new_usage", torch.zeros(height, breadth, codes), persistent=False)
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
-        """Distortion plus commitment, nats per image; in training mode the codebook looks on."""
+        """Distortion plus commitment, and the prior's rate if it learns, nats per image.
+
+        In training mode the codebook looks on.
+        """
         z = self.encoder(to_signed(batch.x, self.spec.levels))
         code, index = self.codebook(z)
         if self.training:
@@ -82,11 +116,14 @@ class VQVAE(GenerativeModel):
             self._observe(index)
         distortion = -self.head.log_prob(self.decoder(code), batch.x).mean()
         distance = (z - self.codebook.lookup(index)).square().flatten(1).sum(1).mean()
+        rate = -self._log_prior(index).mean()
         total = distortion + self.commitment * distance
+        if self.prior is not None:
+            total = total + rate
         parts = {
             "loss": total,
             "distortion": distortion,
-            "rate": -self._log_prior(index).mean(),
+            "rate": rate,
             "commitment": distance,
             "perplexity": self._perplexity(index),
         }
@@ -128,7 +165,10 @@ class VQVAE(GenerativeModel):
     def draw(
         self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
     ) -> Tensor:
-        """Each position's code from its marginal, decoded; the temperature flattens these."""
+        """A map of the prior, decoded; the temperature is the prior's."""
+        if self.prior is not None:
+            maps = self.prior.draw(n, None, generator, temperature)
+            return self.decode(maps[:, 0].long())
         p = (self._marginals().log() / temperature).softmax(-1)
         index = torch.multinomial(p.flatten(0, 1), n, replacement=True, generator=generator)
         return self.decode(index.T.unflatten(1, p.shape[:2]))
@@ -148,6 +188,9 @@ class VQVAE(GenerativeModel):
 
     def _log_prior(self, index: Tensor) -> Tensor:
         """``log p(code)`` of maps of indices: nats ``(B,)``."""
+        if self.prior is not None:
+            maps = index.unsqueeze(1).to(torch.uint8)
+            return self.prior.head.log_prob(self.prior.params(maps), maps)
         log_p = self._marginals().log().expand(len(index), -1, -1, -1)
         return log_p.gather(-1, index.unsqueeze(-1)).flatten(1).sum(1)
 

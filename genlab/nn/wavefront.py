@@ -115,7 +115,12 @@ class Wavefront:
             if node.op == "placeholder" and context is not None and node is not graph.image:
                 self.early[node] = context
             elif graph.domain[node] <= Domain.ROW and node.op not in ("placeholder", "output"):
-                self.early[node] = graph.evaluate(node, self.early | {graph.image: image})
+                if (
+                    graph.kind[node] == "layer"
+                ):  # a place's vector: all it takes of a map is its size
+                    self.early[node] = graph.module(node)(image)
+                else:
+                    self.early[node] = graph.evaluate(node, self.early)
             elif graph.kind[node] == "masked":
                 self._make_room(node, image)
         for kept in self.maps.values():

@@ -92,6 +92,19 @@ def test_cached_sampling_orders_colors(double, block, fold):
     assert torch.equal(cached, naive)
 
 
+@pytest.mark.parametrize("width", [2, 8])  # too narrow for rows to overlap, and not
+def test_levels_that_are_names_have_vectors(double, width):
+    spec = ImageSpec(1, 4, width, levels=4)
+    model = PixelCNN(spec, blocks=2, block="residual", position=True, embed=6).eval()
+    contract.scale_weights(model, 3)
+    (cached, params), (naive, expected) = both(model, 2)
+    torch.testing.assert_close(params, expected)
+    assert torch.equal(cached, naive)
+    for refused in ({"spec": COLOR}, {"spec": spec, "fold": 2}):
+        with pytest.raises(ConfigError, match=r"model.embed=6: needs images of one channel"):
+            PixelCNN(**refused, embed=6)
+
+
 @pytest.mark.parametrize("batch", [1, 64])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_in_single_precision_hardly_an_image_differs(name, batch):

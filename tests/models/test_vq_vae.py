@@ -2,12 +2,15 @@
 
 import itertools
 
+import pytest
 import torch
 
+from genlab.errors import ConfigError
 from genlab.models.vq_vae import SMOOTHING, VQVAE
 from genlab.types import Batch, ImageSpec
 
-SMALL = {"codes": 6, "dim": 4, "width": 8, "blocks": 1, "halvings": 1}
+SMALL = {"codes": 6, "dim": 4, "width": 8, "blocks": 1, "halvings": 1, "prior": "marginal"}
+LEARNED = SMALL | {"prior": "pixelcnn", "prior_blocks": 1, "prior_width": 16}
 SPEC = ImageSpec(1, 4, 4, levels=2)
 
 
@@ -87,6 +90,53 @@ def test_perplexity_by_hand():
     uniform = torch.arange(6).view(1, 2, 3)
     torch.testing.assert_close(model._perplexity(uniform), torch.tensor(6.0))
     torch.testing.assert_close(model._perplexity(0 * uniform), torch.tensor(1.0))
+
+
+def test_a_learned_prior_sums_to_one_and_is_the_rate_of_the_bound():
+    torch.manual_seed(0)
+    model = VQVAE(SPEC, **{**LEARNED, "codes": 3})
+    train(model, images(), 5)
+    maps = torch.tensor(list(itertools.product(range(3), repeat=4))).view(-1, 2, 2)
+    torch.testing.assert_close(model._log_prior(maps).exp().sum(), torch.tensor(1.0))
+    index = model.encode(images())
+    params = model.decoder(model.codebook.codes[index].movedim(-1, 1))
+    expected = model.head.log_prob(params, images().x) + model._log_prior(index)
+    torch.testing.assert_close(model.log_prob(images()), expected.detach())
+    parts = model.eval().loss(images()).parts
+    torch.testing.assert_close(-expected.mean().detach(), parts["distortion"] + parts["rate"])
+
+
+def test_the_prior_learns_beside_the_autoencoder_and_disturbs_it_not():
+    def gradients(prior):
+        torch.manual_seed(0)
+        model = VQVAE(SPEC, **LEARNED | {"prior": prior})
+        model.loss(images()).total.backward()
+        kept = {n: p.grad for n, p in model.named_parameters() if not n.startswith("prior.")}
+        return kept, model
+
+    kept, model = gradients("pixelcnn")
+    torch.testing.assert_close(gradients("marginal")[0], kept, rtol=0, atol=0)
+    index = model.codebook.nearest(model.encoder(2.0 * images().x - 1))
+    own = model.prior.loss(Batch(index[:, None].to(torch.uint8))).total
+    first = model.prior.network.out.bias
+    torch.testing.assert_close(torch.autograd.grad(own, first)[0], first.grad)
+
+
+def test_a_learned_prior_draws_positions_that_belong_together():
+    """As `test_samples_are_patchworks_of_each_positions_codes`, but whole."""
+    torch.manual_seed(0)
+    model = VQVAE(SPEC, **LEARNED | {"decay": 0.9})
+    x = torch.tensor([0, 1, 1, 1], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 4, 4)
+    train(model, Batch(x), 300)
+    found = model.sample(1000, generator=torch.Generator().manual_seed(0)).flatten(1).float()
+    assert (found.std(1) == 0).float().mean() > 0.95  # all dark or all bright
+    torch.testing.assert_close(found.mean(), torch.tensor(0.75), rtol=0, atol=0.06)
+
+
+def test_a_learned_prior_refuses_more_codes_than_levels():
+    with pytest.raises(ConfigError, match=r"model.codes=257: a pixelcnn prior takes at most 256"):
+        VQVAE(SPEC, **LEARNED | {"codes": 257})
+    assert VQVAE(SPEC, **SMALL | {"codes": 257}).prior is None
 
 
 def test_samples_are_patchworks_of_each_positions_codes():

@@ -260,7 +260,7 @@ class Slanted(nn.Module):
         self.seen = nn.Sequential(nn.Dropout(0.5), nn.SiLU())
 
     def forward(self, x, context):
-        place = self.place(x) + self.embed(context)
+        place = self.place(torch.tanh(x)) + self.embed(context)
         y = self.first(x) + self.again(torch.tanh(x)) + place
         z = torch.cat([self.wide(torch.relu(y)), self.flat(y)], 1)
         a, b = torch.relu_(self.one(z)).chunk(2, 1)
