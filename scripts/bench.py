@@ -4,6 +4,7 @@
     python scripts/bench.py --only vae flow       # what has these words in its name
     python scripts/bench.py --json bench.json
     python scripts/bench.py --check docs/bench.json   # no ratio 25 % worse than it was
+    python scripts/bench.py --device cuda         # on a GPU: other benches, by wall time
 
 Variants take turns (A B A B ...), after a warm-up each; the table shows medians of CPU time, which
 other work on the machine hardly moves, and of wall time. The peers (pythae, torchgan, nflows) are
@@ -25,10 +26,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benches import evaluation, feed, flow, gan, pixelcnn, startup, vae
-from benches.timing import Bench
+from benches import device, evaluation, feed, flow, gan, pixelcnn, scale, startup, timing, vae
+from benches.timing import Bench, Gauges
 
-SUBJECTS = (vae, gan, flow, pixelcnn, evaluation, feed, startup)
+SUBJECTS = (vae, gan, flow, pixelcnn, evaluation, feed, scale, startup)
 WORSE = 1.25
 """How many times worse than before a ratio may be."""
 
@@ -47,6 +48,7 @@ def machine() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "processor": processor(),
+        **({"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
@@ -66,6 +68,9 @@ def processor() -> str:
 
 def show(result: dict[str, Any], console: Console) -> None:
     """One bench as a table, its goals below."""
+    if "figures" in result:
+        show_figures(result, console)
+        return
     table = Table(title=result["name"], title_justify="left", title_style="bold")
     table.add_column("")
     table.add_column(f"{result['unit']} per CPU second", justify="right")
@@ -84,6 +89,17 @@ def show(result: dict[str, Any], console: Console) -> None:
             f"  {ratio['fast']} is {ratio['ratio']:.2f} times as fast as {ratio['slow']}"
             f" (goal {ratio['goal']:.2f}{'' if met else ': MISSED'})"
         )
+
+
+def show_figures(result: dict[str, Any], console: Console) -> None:
+    """Figures and their limits."""
+    table = Table("", "", "limit", title=result["name"], title_justify="left", title_style="bold")
+    for figure in result["figures"]:
+        limit, value = figure["limit"], f"{figure['value']:,.4g} {figure['unit']}"
+        met = limit is None or figure["value"] <= limit
+        note = "" if limit is None else f"{limit:g}{'' if met else ': MISSED'}"
+        table.add_row(figure["name"], value, note)
+    console.print(table)
 
 
 def worse(results: list[dict[str, Any]], before: Path) -> list[str]:
@@ -111,12 +127,17 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--check", type=Path, help="figures to hold the ratios against")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--list", action="store_true", help="the names of the benches")
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error("--repeats must be at least 1")
     torch.set_num_threads(1)
-    benches: list[Bench] = [bench for subject in SUBJECTS for bench in subject.BENCHES]
+    benches: list[Bench | Gauges] = [bench for subject in SUBJECTS for bench in subject.BENCHES]
+    if args.device == "cuda":
+        if not torch.cuda.is_available() and not args.list:
+            parser.error("--device cuda: there is no GPU here")
+        timing.BASIS, benches = "wall", device.benches("cuda")
     chosen = [b for b in benches if not args.only or any(word in b.name for word in args.only)]
     if args.list or not chosen:
         print("\n".join(bench.name for bench in benches))

@@ -1,12 +1,27 @@
-"""Interleaved timing: A B A B ..., medians, CPU time beside wall time."""
+"""Interleaved timing: A B A B ..., medians, CPU time beside wall time; and sizes beside limits."""
 
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["Bench", "Missing", "Row", "Spent", "Variant", "clock", "interleave"]
+import torch
+
+__all__ = [
+    "Bench",
+    "Gauges",
+    "Missing",
+    "Row",
+    "Spent",
+    "Variant",
+    "clock",
+    "interleave",
+    "settled",
+]
+
+BASIS: Literal["cpu", "wall"] = "cpu"
+"""What costs are compared by: on a GPU, the process's CPU time says nothing about its work."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,17 @@ class Row:
     why: str | None = None
 
     @property
+    def costs(self) -> list[float]:
+        """Seconds of a unit, CPU or wall, run by run."""
+        return [getattr(run, BASIS) / run.units for run in self.runs]
+
+    @property
     def cost(self) -> float:
+        """Median seconds of a unit."""
+        return statistics.median(self.costs)
+
+    @property
+    def cpu(self) -> float:
         """Median CPU seconds of a unit."""
         return statistics.median(run.cpu / run.units for run in self.runs)
 
@@ -61,8 +86,7 @@ class Row:
     @property
     def spread(self) -> float:
         """Half the range of the costs, as a share of the median."""
-        costs = [run.cpu / run.units for run in self.runs]
-        return (max(costs) - min(costs)) / 2 / self.cost
+        return (max(self.costs) - min(self.costs)) / 2 / self.cost
 
 
 @dataclass(frozen=True)
@@ -101,13 +125,41 @@ class Bench:
                 if not row.runs
                 else {
                     "name": row.name,
-                    "per_cpu_second": 1 / row.cost,
+                    "per_cpu_second": 1 / row.cpu,
                     "per_second": 1 / row.wall,
                     "spread": row.spread,
                 }
                 for row in rows
             ],
             "ratios": ratios,
+        }
+
+
+@dataclass(frozen=True)
+class Gauges:
+    """Figures that are no rates: memory, and times that no other program is held against.
+
+    Args:
+        name: Name of the bench.
+        make: Measures: figures by name, each with its unit.
+        limits: By the name of a figure, what it is not to exceed.
+    """
+
+    name: str
+    make: Callable[[Callable[[str], None]], dict[str, tuple[float, str]]]
+    limits: dict[str, float] = field(default_factory=dict)
+
+    def measure(self, repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
+        """Measures once, whatever the repeats: what is measured repeats itself where it must."""
+        found = self.make(say)
+        return {
+            "name": self.name,
+            "figures": [
+                {"name": name, "value": value, "unit": unit, "limit": self.limits.get(name)}
+                for name, (value, unit) in found.items()
+            ],
+            "rows": [],
+            "ratios": [],
         }
 
 
@@ -128,6 +180,14 @@ def interleave(variants: Sequence[Variant], repeats: int, say: Callable[[str], N
 
 def clock(work: Callable[[], object], units: float = 1) -> Spent:
     """What a piece of work costs."""
+    settled()
     wall, cpu = time.perf_counter(), time.process_time()
     work()
+    settled()
     return Spent(time.process_time() - cpu, time.perf_counter() - wall, units)
+
+
+def settled() -> None:
+    """Returns when a GPU, if one is in use, has done all that it was told to do."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()

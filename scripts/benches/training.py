@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import Tensor
 
-from benches.timing import Spent
+from benches.timing import Spent, settled
 from genlab.cli import main as genlab
 from genlab.config import config_dir
 from genlab.models.base import GenerativeModel
@@ -22,7 +22,7 @@ from genlab.training.module import GenerativeModule
 from genlab.training.turns import Turns
 from genlab.types import Batch, ImageSpec
 
-__all__ = ["build", "raw_loop", "through_cli"]
+__all__ = ["build", "noted", "quiet", "raw_loop", "through_cli"]
 
 
 def through_cli(*words: str, steps: int, batch: int = 128) -> Callable[[], Spent]:
@@ -52,15 +52,20 @@ def through_cli(*words: str, steps: int, batch: int = 128) -> Callable[[], Spent
     def run() -> Spent:
         marks: list[tuple[float, float, int]] = []
         with tempfile.TemporaryDirectory() as folder, noted(marks), contextlib.chdir(folder):
-            out, err = io.StringIO(), io.StringIO()
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = genlab(arguments)
-            if code != 0:
-                raise RuntimeError(f"genlab {' '.join(arguments)}: exit {code}\n{err.getvalue()}")
+            quiet(*arguments)
         (cpu, wall, seen), (cpu_end, wall_end, all_seen) = marks[0], marks[-1]
         return Spent(cpu_end - cpu, wall_end - wall, all_seen - seen)
 
     return run
+
+
+def quiet(*arguments: str) -> None:
+    """Runs a command of genlab in this process, and shows only what went wrong."""
+    err = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
+        code = genlab(list(arguments))
+    if code != 0:
+        raise RuntimeError(f"genlab {' '.join(arguments)}: exit {code}\n{err.getvalue()}")
 
 
 @contextlib.contextmanager
@@ -70,6 +75,7 @@ def noted(marks: list[tuple[float, float, int]]) -> Iterator[None]:
 
     def timed(self: GenerativeModule, chunk: Batch, index: int) -> None:
         step(self, chunk, index)
+        settled()
         marks.append((time.process_time(), time.perf_counter(), self.images_seen))
 
     GenerativeModule.training_step = timed  # type: ignore[method-assign]
@@ -104,7 +110,8 @@ def raw_loop(
     model.train()
 
     def run() -> Spent:
-        order = torch.randperm(len(x))
+        order = torch.randperm(len(x)).to(x.device)
+        settled()
         cpu, wall = time.process_time(), time.perf_counter()
         for i in range(steps):
             start = i * batch % (len(x) - batch)
@@ -118,6 +125,7 @@ def raw_loop(
                     opt.step()
                     opt.zero_grad()
                     model.after_step(name)
+        settled()
         return Spent(time.process_time() - cpu, time.perf_counter() - wall, steps * batch)
 
     return run
