@@ -18,8 +18,9 @@ def parse_augment(
     """Transforms from what a config says.
 
     Args:
-        augment: Names (``[flip, crop]``), or a mapping from names to arguments
-            (``{crop: {padding: 2}}``). An item with a ``_target_`` is any other transform.
+        augment: Names (``[flip, crop]``), a mapping from names to arguments
+            (``{crop: {padding: 2}}``), or both (``[flip, {crop: {padding: 2}}]``). An item with
+            a ``_target_`` is any other transform.
         instantiate: Makes an object of a mapping with a ``_target_``.
 
     Raises:
@@ -29,7 +30,10 @@ def parse_augment(
         return ()
     if isinstance(augment, str) or not isinstance(augment, Sequence | Mapping):
         raise ConfigError(f"data.augment={augment}: must be a list, like [flip, crop]")
-    items = augment.items() if isinstance(augment, Mapping) else ((item, None) for item in augment)
+    items: list[tuple[Any, Any]] = []
+    for item in [augment] if isinstance(augment, Mapping) else augment:
+        named = isinstance(item, Mapping) and "_target_" not in item
+        items += item.items() if named else [(item, None)]
     return tuple(
         one_transform(name, arguments, instantiate)
         for name, arguments in items
@@ -47,7 +51,7 @@ def one_transform(name: Any, arguments: Any, instantiate: Callable[[Any], Any]) 
         if not isinstance(made, Transform):
             raise ConfigError(f"data.augment: {described['_target_']} is not a Transform")
         return made
-    if name not in TRANSFORMS:
+    if not isinstance(name, str) or name not in TRANSFORMS:
         raise ConfigError(
             f"data.augment={name}: must be of {', '.join(TRANSFORMS)}"
             f"{nearest(str(name), TRANSFORMS)}"

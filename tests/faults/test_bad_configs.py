@@ -25,6 +25,9 @@ BAD = [
     ("train data=folder data.path=pictures model=cvae", ["model.conditional", "labels"]),
     (T + "model=flow data.size=7 model.levels=3", ["model.levels"]),
     (T + "curriculum=resolution curriculum.sizes=[7]", ["curriculum.sizes=[7]"]),
+    (T + "data.augment=[sideways]", ["data.augment=sideways", "flip, crop"]),
+    (T + "data.augment=[[flip]]", ["data.augment=['flip']", "flip, crop"]),
+    (T + "data.augment=[{crop:{pading:1}}]", ["data.augment.crop", "pading"]),
     # amounts that do not fit each other
     (T + "data.limit=1", ["data.batch_size", "data.limit=1"]),
     (T + "data.limit=100 data.batch_size=500", ["data.batch_size=500", "100"]),
