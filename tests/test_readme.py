@@ -25,6 +25,9 @@ SHORT = {
 }
 """What makes a command short without changing what it does."""
 
+FEWER = {"sweep=families": ["model=vae_mlp", "seed=0"]}
+"""What makes a sweep one of a single job."""
+
 SERVERS = {"dashboard"}
 """Commands that run until they are stopped; tested where they live."""
 
@@ -45,6 +48,8 @@ def short(words):
         return [command, *[word.replace("fd_digits", "fd_digits_64") for word in rest]]
     given = {word.split("=")[0] for word in rest}
     extra = [word for word in SHORT.get(command, []) if word.split("=")[0] not in given]
+    for word in rest:
+        extra += FEWER.get(word, [])
     return [command, *[w for w in rest if not w.startswith("trainer.epochs")], *extra]
 
 
