@@ -171,7 +171,7 @@ def test_what_is_due_at_the_end_is_not_lost_to_a_signal_in_the_last_chunk(
     ("function", "where"),
     [
         pytest.param("build_loggers", "before the first step", marks=pytest.mark.slow),
-        ("keep_report", "in the closing evaluation"),
+        pytest.param("keep_report", "in the closing evaluation", marks=pytest.mark.slow),
     ],
 )
 def test_a_signal_before_or_after_training_leaves_a_run_that_can_be_finished(
@@ -189,6 +189,7 @@ def test_a_signal_before_or_after_training_leaves_a_run_that_can_be_finished(
     assert "metrics" in json.loads((run / "summary.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once_and_the_checkpoint_before_is_whole(
     genlab, tmp_path, monkeypatch
 ):
@@ -235,8 +236,7 @@ def has_begun_to_import(process, library):
 @pytest.mark.parametrize(
     ("name", "moment"),
     [
-        ("SIGTERM", "numpy"),
-        ("SIGINT", "torch"),
+        ("SIGINT", "numpy"),
         ("SIGHUP", "start"),
         ("SIGUSR1", "start"),
         *(
