@@ -15,7 +15,7 @@ FEW, MANY = 6_000, 60_000
 SIDE = 28
 
 RESIDENT = """
-import gc, sys
+import ctypes, gc
 from genlab.data.module import ImageDataModule
 from genlab.data.synthetic import Synthetic
 source = Synthetic(size={side}, n_train={n}, n_test=100)
@@ -26,15 +26,18 @@ stream = data.train_stream(chunk=16)
 for _ in range(10):
     next(stream)
 gc.collect()
+ctypes.CDLL(None).malloc_trim(0)  # what is free is no memory of the data's
 status = open("/proc/self/status").read()
 print(int(status.split("VmRSS:")[1].split()[0]) * 1024)
 """
 
 STEPS = """
-import resource, torch
+import torch
 from genlab.models.{module} import {kind}
 from genlab.types import Batch, ImageSpec
 torch.set_num_threads(1)
+def status(name):
+    return int(open("/proc/self/status").read().split(name + ":")[1].split()[0]) * 1024
 model = {kind}(ImageSpec(1, 28, 28, 256), {arguments})
 batch = Batch(torch.randint(0, 256, ({batch}, 1, 28, 28), dtype=torch.uint8))
 optimizer = torch.optim.Adam(model.parameters(), fused=True)
@@ -44,8 +47,9 @@ for size in (2, {batch}, {batch}):  # libraries are loaded by the first
     optimizer.step()
     optimizer.zero_grad()
     if size == 2:
-        start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start) * 1024)
+        start = status("VmRSS")
+        open("/proc/self/clear_refs", "w").write("5")  # the peak counts from here
+print(status("VmHWM") - start)
 """
 
 FIRST = """
