@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
+
+from genlab.types import Batch, Loss
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -79,3 +83,52 @@ def test_the_quickest_bench_runs(bench):
     evaluation = bench("benches.evaluation")
     found = evaluation.BENCHES[1].measure(1, lambda text: None)
     assert found["rows"][0]["per_cpu_second"] > 100
+
+
+def test_figures_are_held_against_their_limits(bench, capsys):
+    timing, main = bench("benches.timing"), bench("bench")
+    gauges = timing.Gauges(
+        "memory", lambda say: {"a": (1.2, "x"), "b": (3.0, "MiB")}, {"a": 1.1, "b": 4.0}
+    )
+    found = gauges.measure(5, lambda text: None)
+    assert found["figures"] == [
+        {"name": "a", "value": 1.2, "unit": "x", "limit": 1.1},
+        {"name": "b", "value": 3.0, "unit": "MiB", "limit": 4.0},
+    ]
+    main.show(found, main.Console(width=100))
+    shown = [line for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert ["MISSED" in line for line in shown] == [True, False]
+
+
+def test_costs_are_wall_times_where_a_gpu_does_the_work(bench, monkeypatch):
+    timing = bench("benches.timing")
+    row = timing.Row("x", [timing.Spent(cpu=1.0, wall=8.0, units=2)])
+    assert row.cost == 0.5
+    monkeypatch.setattr(timing, "BASIS", "wall")
+    assert (row.cost, row.cpu) == (4.0, 0.5)
+
+
+def test_operations_are_counted_forwards_and_backwards(bench):
+    device = bench("benches.device")
+    toy = nn.Linear(8, 3)
+    toy.players = ("model",)
+    toy.player = toy.frozen = lambda name: toy
+    toy.after_step = lambda name: None
+    toy.loss = lambda batch, player: Loss(toy(batch.x).sum(), {})
+    x = torch.randn(5, 8)
+    # A product forwards, and one for the weights; the images need no gradient.
+    assert device.flops(toy, Batch(x)) == 2 * (2 * 5 * 8 * 3)
+
+
+def test_the_time_to_a_target_is_that_of_the_first_line_below_it(bench, tmp_path):
+    device, history = bench("benches.device"), tmp_path / "metrics.jsonl"
+    rows = [{"seconds": 1}, {"seconds": 2, "val/nll": 120}, {"seconds": 3, "val/nll": 99}]
+    history.write_text("\n".join(map(json.dumps, rows)))
+    assert device.seconds_until(history, "val/nll", 100) == 3
+    assert device.seconds_until(history, "val/nll", 90) is None
+
+
+def test_a_gpu_has_benches_of_its_own(bench):
+    found = bench("benches.device").benches("cuda")
+    assert [b.name for b in found][:4] == ["cuda: vae", "cuda: gan", "cuda: flow", "cuda: pixelcnn"]
+    assert all(goal == 0.9 for b in found[:4] for goal in b.goals.values())

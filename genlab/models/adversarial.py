@@ -152,6 +152,9 @@ class Adversarial(GenerativeModel):
         }
         if lazy:
             # Every k-th step with k times the weight (StyleGAN2, arXiv:1912.04958, section 3.1).
+            # There the penalty has optimizer steps of its own, k + 1 in place of k, for which the
+            # learning rate and Adam's betas are adjusted. Here it joins a step that is made anyway:
+            # there are as many as without it, and nothing is to be adjusted.
             parts["r1"] = zero_centred_penalty(on_real, slope)
             total = total + rules.r1 * rules.r1_interval * parts["r1"]
         if isinstance(self.augment, AdaptiveAugment):
