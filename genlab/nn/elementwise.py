@@ -32,7 +32,7 @@ class Elementwise(ABC):
         """What `forward` maps to y."""
 
     def undo(self, y: Tensor, params: Tensor) -> None:
-        """Puts what `forward` maps to y into y, and anything into params; without gradients."""
+        """Puts what `forward` maps to y into y itself; without gradients."""
         y.copy_(self.inverse(y, params))
 
 
