@@ -193,6 +193,8 @@ class Wavefront:
         late = all(n not in self.early for n in inputs)
         kind = graph.kind[node]
         compute: Callable[[], Any]
+        if kind == "relu" and all(graph.kind[user] == "masked" for user in node.users):
+            return self._relu_kept(node)
         if kind == "masked":
             compute = self._masked(node)
         elif kind == "pointwise":
@@ -211,6 +213,18 @@ class Wavefront:
             values[node] = compute()
             if keep is not None:
                 keep()
+
+        return operation
+
+    def _relu_kept(self, node: fx.Node) -> Callable[[], None]:
+        """A relu that only convolutions read: what `_keeping` would copy is written in place."""
+        here, values, batch = self.maps[node].views(self.batch, self.lag), self.values, self.batch
+        (source,) = self.graph.inputs(node)
+
+        def operation() -> None:
+            row, column, count = self.place
+            value = values[source].view(count, batch, 1, -1)
+            torch.clamp_min(value, 0, out=here(row, column, count))
 
         return operation
 
