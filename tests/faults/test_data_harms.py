@@ -24,7 +24,7 @@ from genlab.data.emnist import SETS, Emnist
 from genlab.data.fashion_mnist import FashionMnist
 from genlab.data.folder import ImageFolder
 from genlab.data.idx import parse_idx, to_idx
-from genlab.data.manifest import DataFile
+from genlab.data.manifest import BLOCK, DataFile, digest
 from genlab.errors import DataError
 
 from .probes import commands
@@ -130,6 +130,13 @@ def test_a_file_of_a_data_set(tmp_path, small_fashion, monkeypatch, harm, name):
     assert "\n" not in text
     word = {"a folder": "found a folder", "a bomb": "found more", "a link to nothing": "link"}
     assert word.get(harm, "") in text
+
+
+def test_a_bomb_is_not_read_to_its_end(tmp_path):
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(bytes(8_000_000)))
+    assert digest(path, content=True, most=1000)[1] <= 2 * BLOCK
+    assert digest(path, content=True)[1] == 8_000_000
 
 
 def refusing(opener, name):
