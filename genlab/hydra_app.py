@@ -87,7 +87,7 @@ def run(
         sys.argv = list(original)
     if engine.sweep is not None and engine.wandb is not None:
         account = {key: engine.wandb.get(key) for key in ("project", "entity", "mode")}
-        importlib.import_module("genlab.commands.wandb").publish(engine.sweep.path, **account)
+        importlib.import_module("genlab.commands.wandb").after_sweep(engine.sweep.path, **account)
     if job.error is not None:
         raise job.error
 

@@ -18,9 +18,9 @@ from genlab.comparison.seeds import named, over_seeds
 from genlab.comparison.writing import to_csv
 from genlab.errors import ConfigError, GenlabError
 from genlab.runs import Run, list_runs, write_json
-from genlab.training.loggers.wandb_mode import has_key
+from genlab.training.loggers.wandb_mode import NO_KEY, choose_mode, has_key
 
-__all__ = ["publish", "run"]
+__all__ = ["after_sweep", "publish", "run"]
 
 CLOUD = "https://api.wandb.ai"
 PATIENCE = 10
@@ -151,6 +151,21 @@ def publish(place: Path, project: str, entity: str | None, mode: Any = "auto") -
     )
     logger.log_table("leaderboard", columns, rows)
     logger.close()
+
+
+def after_sweep(place: Path, project: str, entity: str | None, mode: Any) -> None:
+    """Logs a sweep's leaderboard where its jobs were logged on purpose; no trouble ends the sweep.
+
+    Without a key and a word about it, the jobs were logged offline by default: then whoever wants
+    the table asks for it.
+    """
+    chosen, why = choose_mode(mode, os.environ.get("WANDB_BASE_URL", CLOUD))
+    if chosen == "disabled" or (chosen == "offline" and why == NO_KEY) or not list_runs(place):
+        return
+    try:
+        publish(place, project, entity, mode)
+    except ConfigError as error:
+        print(f"genlab: warning: no leaderboard for W&B: {error}", file=sys.stderr)
 
 
 def table(place: Path) -> tuple[list[str], list[list[Any]]]:

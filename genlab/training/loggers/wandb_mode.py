@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-__all__ = ["Mode", "choose_mode", "has_key"]
+__all__ = ["NO_KEY", "Mode", "choose_mode", "has_key"]
+
+NO_KEY = "no key was found (`wandb login` stores one)"
+"""Why a run is logged offline that nobody asked to be."""
 
 Mode = Literal["auto", "online", "offline", "disabled"]
 
@@ -32,7 +35,7 @@ def choose_mode(asked: Mode, base_url: str) -> tuple[str, str]:
     if asked in ("offline", "disabled"):
         return asked, reason
     if not has_key(base_url):
-        return "offline", "no key was found (`wandb login` stores one)"
+        return "offline", NO_KEY
     return "online", ""
 
 
