@@ -106,6 +106,8 @@ def create_run(root: Path, name: str | None, model: str, data: str, seed: int) -
         raise ConfigError(
             f"name={chosen!r}: 1 to 64 letters, digits and . _ = - are allowed, no path"
         )
+    if root.exists() and not root.is_dir():
+        raise ConfigError(f"root={root}: is a file, a directory is needed")
     for attempt in range(100):
         path = root / (chosen if attempt == 0 else f"{chosen}-{attempt + 1}")
         try:
@@ -152,8 +154,13 @@ def created(mark: Path) -> tuple[str, str]:
         return "", str(mark)
 
 
-def find_run(text: str, root: Path) -> Run:
+def find_run(text: str, root: Path, key: str = "run") -> Run:
     """The run that a user means by a path, a name under root, or ``last``.
+
+    Args:
+        text: What the user typed.
+        root: Where the runs lie.
+        key: The key that it was typed for.
 
     Raises:
         ConfigError: There is no such run; names the nearest.
@@ -162,7 +169,7 @@ def find_run(text: str, root: Path) -> Run:
         runs = list_runs(root) if root.is_dir() else []
         if not runs:
             raise ConfigError(
-                f"run={text}: there is no run under {root} yet; start with genlab train"
+                f"{key}={text}: there is no run under {root} yet; start with genlab train"
             )
         return runs[-1]
     for path in (Path(text), root / text):
@@ -170,7 +177,7 @@ def find_run(text: str, root: Path) -> Run:
             return Run(path.resolve())
     known = [run.name for run in list_runs(root)] if root.is_dir() else []
     what = "is not a run directory" if Path(text).is_dir() else "does not exist"
-    raise ConfigError(f"run={text} {what}{nearest(Path(text).name, known)}")
+    raise ConfigError(f"{key}={text} {what}{nearest(Path(text).name, known)}")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

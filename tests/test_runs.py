@@ -77,6 +77,17 @@ def test_an_unwritable_root_is_one_line(tmp_path):
         make(tmp_path / "file" / "runs", None)
 
 
+def test_a_root_that_is_a_file_is_said_to_be_one(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="root=.*file: is a file"):
+        make(tmp_path / "file", None)
+
+
+def test_a_run_that_is_not_there_is_named_with_the_key_that_asked_for_it(tmp_path):
+    with pytest.raises(ConfigError, match="init_from=nowhere does not exist"):
+        find_run("nowhere", tmp_path, "init_from")
+
+
 def test_paths_are_shown_as_typed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Run(tmp_path / "runs" / "a").shown() == "runs/a"

@@ -304,7 +304,7 @@ def transfer(cfg: DictConfig, model: GenerativeModel) -> list[str]:
         if is_export(Path(cfg.init_from)):
             name, source = cfg.init_from, import_model(Path(cfg.init_from))
         else:
-            loaded = load_run(find_run(cfg.init_from, Path(cfg.root)), check=check)
+            loaded = load_run(find_run(cfg.init_from, Path(cfg.root), "init_from"), check=check)
             name, source = loaded.run.name, loaded.model
         notes.append(f"init_from {name}: {load_what_fits(model, source.state_dict())}")
     if cfg.freeze:
