@@ -79,7 +79,7 @@ def test_an_unwritable_root_is_one_line(tmp_path):
 
 def test_a_root_that_is_a_file_is_said_to_be_one(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="root=.*file: is a file"):
+    with pytest.raises(ConfigError, match=r"root=.*file: is a file"):
         make(tmp_path / "file", None)
 
 

@@ -45,6 +45,7 @@ def lines(monkeypatch):
         return int(bad), False
 
     monkeypatch.setattr(Supervisor, "wait", wait)
+    monkeypatch.setenv("WANDB_MODE", "disabled")  # no leaderboard among the sweep's files
     return seen
 
 

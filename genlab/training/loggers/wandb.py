@@ -64,7 +64,8 @@ class WandbLogger(LightningWandbLogger):
         import wandb
 
         self.context, self.timeout = context, timeout
-        path = context.run.path
+        # Absolute: W&B's own process may have been started by an earlier run, in another folder.
+        path = context.run.path.resolve()
         stored = context.run.read("run.json").get("wandb_id")
         self.online_at: str | None = None
         self.run_id = str(stored or os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4))
