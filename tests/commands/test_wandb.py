@@ -1,13 +1,11 @@
 """What was logged to W&B without a server goes there later, and the leaderboard as a table."""
 
 import json
-import os
-import subprocess
 import sys
 
 import pytest
 from comparison.synthetic import make_run, value
-from training.wandb_server import KEY, Refusing, Server
+from training.wandb_server import KEY, Refusing, Server, inspect
 
 from genlab.commands.wandb import publish, table
 from genlab.runs import list_runs
@@ -17,16 +15,6 @@ from .test_sweep_survival import genlab as genlab_process
 
 # wandb starts its service with pipes and sockets of its own, and closes them when Python exits.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-
-
-def inspect(file):
-    """The records of an offline file, by W&B's own reader."""
-    done = subprocess.run(
-        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)],
-        capture_output=True, text=True, check=True,
-        env=os.environ | {"WANDB_ERROR_REPORTING": "false"},
-    )  # fmt: skip
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(autouse=True)

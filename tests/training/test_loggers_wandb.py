@@ -1,6 +1,5 @@
 """W&B: what lands in its files, and that nothing about it stops or delays a run."""
 
-import json
 import os
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from genlab.training.loggers.build import (
 from genlab.training.loggers.images import grid
 from genlab.training.loggers.wandb_mode import choose_mode
 
-from .wandb_server import KEY, Refusing, Server, Silent
+from .wandb_server import KEY, Refusing, Server, Silent, inspect
 
 # wandb starts its service with pipes and sockets of its own, and closes them when Python exits.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -51,17 +50,7 @@ def new_run(tmp_path):
 
 def records(run):
     """All that a run's offline files hold, oldest file first, by W&B's own reader."""
-    found = []
-    for file in sorted(run.path.glob("wandb/*run-*/*.wandb")):
-        done = subprocess.run(
-            [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=os.environ | {"WANDB_ERROR_REPORTING": "false"},
-        )
-        found.append([json.loads(line) for line in done.stdout.splitlines()])
-    return found
+    return [inspect(file) for file in sorted(run.path.glob("wandb/*run-*/*.wandb"))]
 
 
 def of_type(found, kind):

@@ -1,12 +1,27 @@
-"""A W&B server on loopback, as far as a client needs one, and the ways in which one may fail."""
+"""A W&B server on loopback, as far as a client needs one, ways to fail, and W&B's files."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = "local-" + "deadbeef" * 5
+
+
+def inspect(file):
+    """The records of an offline file, by W&B's own reader."""
+    done = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"WANDB_ERROR_REPORTING": "false"},
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 class Server:
