@@ -117,7 +117,7 @@ class Wavefront:
             elif graph.domain[node] <= Domain.ROW and node.op not in ("placeholder", "output"):
                 if (
                     graph.kind[node] == "layer"
-                ):  # a place's vector: all it takes of a map is its size
+                ):  # a vector of the place: needs the size alone
                     self.early[node] = graph.module(node)(image)
                 else:
                     self.early[node] = graph.evaluate(node, self.early)
