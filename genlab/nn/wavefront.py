@@ -115,9 +115,7 @@ class Wavefront:
             if node.op == "placeholder" and context is not None and node is not graph.image:
                 self.early[node] = context
             elif graph.domain[node] <= Domain.ROW and node.op not in ("placeholder", "output"):
-                if (
-                    graph.kind[node] == "layer"
-                ):  # a vector of the place: needs the size alone
+                if graph.kind[node] == "layer":  # a vector of the place: needs the size alone
                     self.early[node] = graph.module(node)(image)
                 else:
                     self.early[node] = graph.evaluate(node, self.early)
