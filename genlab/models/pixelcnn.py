@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from genlab.errors import ConfigError
 from genlab.models.autoregressive import Autoregressive
-from genlab.nn.causal import LevelEmbedding, Pointwise, Position
+from genlab.nn.causal import LevelEmbedding, LevelMarks, Pointwise, Position
 from genlab.nn.fold import Fold
 from genlab.nn.gated import GatedBlock, ResidualBlock
 from genlab.nn.heads import HeadName, make_head
 from genlab.nn.masked import MaskedConv2d, VerticalConv2d
+from genlab.nn.spiked import TOP
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec
 
@@ -45,6 +46,8 @@ class PixelCNN(Autoregressive):
         conditional: Model p(x | y); every block sees an embedding of the label.
         embed: Length of a learned vector for each level, which the network sees in place of the
             level's height: for levels that are names, such as codes. Of one channel and unfolded.
+        marks: The network sees, beside each level, whether it is black and whether it is almost
+            white, see `genlab.nn.causal.LevelMarks`: for scans, as the head ``spiked``.
 
     Raises:
         ConfigError: An even kernel, a width that the colors cannot share, or a head that does not
@@ -69,12 +72,18 @@ class PixelCNN(Autoregressive):
         head_components: PositiveInt = 5,
         conditional: bool = False,
         embed: PositiveInt | None = None,
+        marks: bool = False,
     ):
         super().__init__(spec, conditional)
         if embed and (spec.channels > 1 or fold > 1):
             raise ConfigError(
                 f"model.embed={embed}: needs images of one channel and model.fold=1, these have "
                 f"{spec.channels} and {fold}"
+            )
+        if marks and (embed or spec.levels <= 2 * TOP):
+            raise ConfigError(
+                f"model.marks=true: needs images of more than {2 * TOP} levels and no model.embed, "
+                f"these have {spec.levels} and model.embed={embed or 'null'}"
             )
         for key, side in (("first_kernel", first_kernel), ("kernel", kernel)):
             if side % 2 == 0 or side < 3:
@@ -97,8 +106,13 @@ class PixelCNN(Autoregressive):
                     f"model.{key}={channels}: must be a multiple of {unit}, for {colors} colors "
                     "and neighbours come in order; or take model.head=logistic, model.fold=1"
                 )
+        tokens: nn.Module | None = None
+        if embed:
+            tokens = LevelEmbedding(spec.levels, embed)
+        elif marks:
+            tokens = LevelMarks(spec.levels, TOP)
         self.network = Stack(
-            embed or spec.channels * fold,
+            embed or spec.channels * fold * (3 if marks else 1),
             (spec.height, spec.width // fold),
             gated=block == "gated",
             blocks=blocks,
@@ -112,7 +126,7 @@ class PixelCNN(Autoregressive):
             context=self.context,
             colors=colors,
             outputs=self.head.channels * fold,
-            tokens=LevelEmbedding(spec.levels, embed) if embed else None,
+            tokens=tokens,
         )
 
 
@@ -141,7 +155,7 @@ class Stack(nn.Module):
         context: int,
         colors: int,
         outputs: int,
-        tokens: LevelEmbedding | None = None,
+        tokens: nn.Module | None = None,
     ):
         super().__init__()
         self.gated = gated

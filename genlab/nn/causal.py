@@ -19,6 +19,7 @@ __all__ = [
     "ChannelNorm",
     "Domain",
     "LevelEmbedding",
+    "LevelMarks",
     "Pointwise",
     "Position",
     "State",
@@ -150,6 +151,36 @@ class LevelEmbedding(nn.Module):
         level = ((x[:, 0] + 1) * ((self.levels - 1) / 2)).round().long()
         vectors: Tensor = self.table(level.clamp(0, self.levels - 1))
         return vectors.movedim(-1, 1)
+
+
+class LevelMarks(nn.Module):
+    """Adds to each pixel's channels whether it is black, and whether it is almost white.
+
+    To a linear filter a black pixel and one a level lighter are the same; of scans, whose levels
+    pile up at both ends, they mean the outside of a stroke and its edge.
+
+    Args:
+        levels: Number of values, evenly spaced on [-1, 1].
+        top: How many of the highest ones are almost white.
+
+    Example:
+        >>> import torch
+        >>> LevelMarks(256, top=4)(torch.tensor([0, 1, 252]).view(1, 1, 1, 3) / 127.5 - 1)[0, 1:]
+        tensor([[[1., 0., 0.]],
+        <BLANKLINE>
+                [[0., 0., 1.]]])
+    """
+
+    sitewise = True
+
+    def __init__(self, levels: int, top: int):
+        super().__init__()
+        self.black = 0.5 * 2 / (levels - 1) - 1  # between two levels: no rounding matters
+        self.white = (levels - top - 0.5) * 2 / (levels - 1) - 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(B, C, H, W)`` on the scale [-1, 1] to ``(B, 3 C, H, W)``."""
+        return torch.cat([x, (x < self.black).to(x.dtype), (x > self.white).to(x.dtype)], 1)
 
 
 class Position(CausalLayer):

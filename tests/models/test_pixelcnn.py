@@ -105,6 +105,29 @@ def test_levels_that_are_names_have_vectors(double, width):
             PixelCNN(**refused, embed=6)
 
 
+@pytest.mark.parametrize("block", ["gated", "residual"])
+@pytest.mark.parametrize(("channels", "head"), [(1, "spiked"), (3, "categorical")])
+@pytest.mark.parametrize("fold", [1, 2])
+def test_black_and_almost_white_are_marked_in_order(double, block, channels, head, fold):
+    spec = ImageSpec(channels, 3, 4, levels=9)
+    model = PixelCNN(spec, blocks=2, width=12, block=block, fold=fold, head=head, marks=True).eval()
+    contract.scale_weights(model, 3)
+    (cached, params), (naive, expected) = both(model, 2)
+    torch.testing.assert_close(params, expected)
+    assert torch.equal(cached, naive)
+    x = images(spec, 1).x
+    x[0, 0, 1, 1] = 1
+    black = x.clone()
+    black[0, 0, 1, 1] = 0  # the next level, but a mark of its own
+    moved = (model.params(black) - model.params(x)).abs().sum(1) > 0
+    first = 1 if channels > 1 else 2  # of colors, the pixel's own later ones move too
+    assert not moved[0].flatten()[: 4 + first].any()
+    assert moved[0].flatten()[4 + first :].any()
+    for refused in ({"spec": BINARY}, {"spec": ImageSpec(1, 3, 4, levels=9), "embed": 3}):
+        with pytest.raises(ConfigError, match=r"model.marks=true: needs images of more than 8"):
+            PixelCNN(**refused, marks=True)
+
+
 @pytest.mark.parametrize("batch", [1, 64])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_in_single_precision_hardly_an_image_differs(name, batch):
