@@ -42,6 +42,7 @@ class Trainer:
     chunk: PositiveInt = 16
     accumulate: PositiveInt = 1
     clip: PositiveFloat | None = None
+    compile: bool | Literal["auto"] = False
     deterministic: bool | Literal["warn"] = False
     threads: PositiveInt | None = None
     profiler: Literal["simple", "advanced", "pytorch"] | None = None

@@ -21,6 +21,7 @@ from genlab.rng import seed_global
 from genlab.runs import Run
 from genlab.training.cadence import images_of
 from genlab.training.checkpoints import AtomicCheckpointIO, newest, read_checkpoint
+from genlab.training.compilation import Compilation
 from genlab.training.ema import EMA
 from genlab.training.evaluation import Evaluator
 from genlab.training.module import GenerativeModule
@@ -89,6 +90,7 @@ def build_module(cfg: DictConfig, model: GenerativeModel, n_train: int) -> Gener
         clip=t.clip,
         accumulate=t.accumulate,
         log_every=t.log_every,
+        compilation=Compilation(model, t.compile),
     )
 
 

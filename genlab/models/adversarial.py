@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -101,6 +102,10 @@ class Adversarial(GenerativeModel):
         """Logits of images, augmented while training, as many at a time as are judged together."""
         return self.discriminator(self.prepared(x), y)
 
+    def judge_twice(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """As `judge`, to be differentiated twice, which what a compiler made of it cannot be."""
+        return type(self).judge(self, x, y)
+
     def shown(self, x: Tensor) -> Tensor:
         """Generated images as uint8 of full size."""
         return from_signed(x, self.spec.levels)
@@ -118,6 +123,10 @@ class Adversarial(GenerativeModel):
 
     # ------------------------------------------------------------------------------------------
     # Losses
+
+    def compilable(self) -> tuple[str, ...]:
+        """Generating and judging; which penalties are due is not the same in each step."""
+        return ("generate", "judge")
 
     def moves(self, player: str) -> bool:
         """The generator moves in the last of each ``n_dis`` steps, the discriminator in all."""
@@ -140,7 +149,7 @@ class Adversarial(GenerativeModel):
         real, fake = self.real(batch), self.generate_ahead(batch, y)
         lazy = rules.r1 > 0 and self.step % rules.r1_interval == 0
         if lazy:
-            on_real, slope = gradients(lambda x: self.judge(x, y), real)
+            on_real, slope = gradients(partial(self.judge_twice, y=y), real)
         else:
             on_real = self.judge(real, y)
         on_fake = self.judge(fake, y)
@@ -164,7 +173,7 @@ class Adversarial(GenerativeModel):
             parts["drift"] = on_real.square().mean()
             total = total + rules.drift * parts["drift"]
         if rules.gradient_penalty:
-            parts["gradient_penalty"] = gradient_penalty(lambda x: self.judge(x, y), real, fake)
+            parts["gradient_penalty"] = gradient_penalty(partial(self.judge_twice, y=y), real, fake)
             total = total + rules.gradient_penalty * parts["gradient_penalty"]
         return Loss(total, {name: part.detach().clone() for name, part in parts.items()})
 
@@ -195,7 +204,7 @@ class Adversarial(GenerativeModel):
 
     def generated(self, batch: Batch, y: Tensor | None) -> Tensor:
         """Images for the generator: those that the discriminator was shown with this batch."""
-        for step, seen, x, fake in self._drawn:
+        for step, seen, x, fake in reversed(self._drawn):
             if (step, seen) == (self.step, self.images_seen) and x is batch.x:
                 return fake
         return self.generate(self.latent(len(batch.x)), y)

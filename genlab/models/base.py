@@ -76,6 +76,14 @@ class GenerativeModel(nn.Module, ABC):
         """The players whose weights need no gradients in a player's turn: all others by default."""
         return tuple(other for other in self.players if other != player)
 
+    def compilable(self) -> tuple[str, ...]:
+        """The methods that `trainer.compile` may compile, of those that `loss` consists of.
+
+        What they do must depend on their tensors, the weights, buffers and the mode alone: code
+        that reads `step` or `images_seen` would be compiled anew in each step.
+        """
+        return ("loss",)
+
     @abstractmethod
     def loss(self, batch: Batch, player: str = "model") -> Loss:
         """The player's loss on a batch, a mean over its images."""

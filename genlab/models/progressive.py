@@ -89,6 +89,10 @@ class ProgressiveGAN(Adversarial):
         stage = min(1 + int(phase // 2), self.stages - 1) if self.images_seen >= self.stage else 0
         return stage, min(phase - 2 * (stage - 1), 1.0) if stage else 1.0
 
+    def compilable(self) -> tuple[str, ...]:
+        """Nothing: the networks grow as they train."""
+        return ()
+
     def generate(
         self, z: Tensor, y: Tensor | None, generator: torch.Generator | None = None
     ) -> Tensor:

@@ -102,6 +102,10 @@ class VAE(GenerativeModel):
         self.prior = make_prior(prior, prior_components, latent, spec.shape, context)
         self.trains_on_normal = prior in ("normal", "fitted")
 
+    def compilable(self) -> tuple[str, ...]:
+        """All of the loss, or, where the rate's weight changes as it trains, both networks."""
+        return ("_posterior", "_distortion") if self.warmup else ("loss",)
+
     def loss(self, batch: Batch, player: str = "model") -> Loss:
         """Distortion plus weighted rate, or the importance-weighted bound; nats per image."""
         context = self._context(batch.y, len(batch.x))

@@ -4,23 +4,26 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from genlab.errors import ConfigError, NonFiniteError
 from genlab.models.base import GenerativeModel
 from genlab.rng import isolated, seed_global, stream
 from genlab.training.chunks import grouped, unstacked, validate
+from genlab.training.compilation import Compilation
 from genlab.training.ema import EMA
+from genlab.training.means import Means
 from genlab.training.nonfinite import describe, describe_gradient, finite_gradients
 from genlab.training.schedules import Schedule
 from genlab.training.turns import Turns
 from genlab.training.window import Window
-from genlab.types import Batch
+from genlab.types import Batch, Loss
 
 __all__ = ["GenerativeModule", "OptimizerFactory"]
 
@@ -46,6 +49,7 @@ class GenerativeModule(pl.LightningModule):
         clip: The largest norm of a player's gradient.
         accumulate: Batches whose gradients are averaged for one optimizer step.
         log_every: Images between two lines of the history.
+        compilation: What compiles the players' turns, if anything is to.
 
     Raises:
         ConfigError: The schedule must know the end of the run, and there is none.
@@ -64,6 +68,7 @@ class GenerativeModule(pl.LightningModule):
         clip: float | None = None,
         accumulate: int = 1,
         log_every: int = 5000,
+        compilation: Compilation | None = None,
     ):
         super().__init__()
         if schedule.needs_end and max_images is None:
@@ -81,6 +86,7 @@ class GenerativeModule(pl.LightningModule):
         self.clip = clip
         self.accumulate = accumulate
         self.log_every = log_every
+        self.compilation = compilation or Compilation(model)
         self.images_seen = 0
         self.steps = 0
         self.seconds = 0.0
@@ -100,7 +106,7 @@ class GenerativeModule(pl.LightningModule):
         self.window = Window()
         self.window_start = (0, 0.0)
         self.window_pause = 0.0
-        self.validation: dict[str, list[Tensor]] = {}
+        self.validation = Means()
 
     @property
     def eval_model(self) -> GenerativeModel:
@@ -128,6 +134,7 @@ class GenerativeModule(pl.LightningModule):
         if self.ema is not None:
             self.ema.to(self.device, self.model)
         self.turns = Turns(self.model)
+        self.compilation.start(self.trainer.world_size, self.pause)
         # A scaler of gradients leaves out a step by itself when they overflow.
         self.scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         self.started = time.monotonic() - self.seconds
@@ -161,6 +168,7 @@ class GenerativeModule(pl.LightningModule):
 
     def on_train_end(self) -> None:
         self.turns.end()
+        self.compilation.end()
 
     def step(self, batches: list[Batch], images: int) -> None:
         """An optimizer step of each player that moves, with the mean gradient of the batches.
@@ -181,18 +189,8 @@ class GenerativeModule(pl.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
             self.turns.take(player)
-            losses = []
-            for batch in batches:
-                loss = self.model.loss(batch, player)
-                # Several processes must agree: the gradient, which is all of theirs, tells them.
-                looks = self.watchful or not loss.total.is_cuda
-                alone = self.trainer.world_size == 1
-                if looks and alone and not math.isfinite(loss.total.detach()):
-                    seen, step = self.images_seen, self.steps
-                    raise NonFiniteError(describe(self.model, batch, seen, player, step))
-                self.manual_backward(loss.total / len(batches) if len(batches) > 1 else loss.total)
-                losses.append(loss)
-            if looks and not self.scaled and not finite_gradients(optimizer):
+            losses = self.compilation.turn(player, partial(self.gradient, player, batches))
+            if self.looks() and not self.scaled and not finite_gradients(optimizer):
                 raise NonFiniteError(describe_gradient(self.model, self.images_seen, self.steps))
             for loss in losses:
                 self.window.collect(loss, player if several else None)
@@ -201,6 +199,24 @@ class GenerativeModule(pl.LightningModule):
             self.model.after_step(player)
         if self.ema is not None:
             self.ema.update(images, self.images_seen + images)
+
+    def looks(self) -> bool:
+        """Whether to look at each step's numbers, which on a GPU waits for them."""
+        return self.watchful or self.device.type != "cuda"
+
+    def gradient(self, player: str, batches: list[Batch]) -> list[Loss]:
+        """A player's losses, whose mean gradient its weights then have."""
+        losses = []
+        # Several processes must agree: the gradient, which is all of theirs, tells them.
+        looks = self.looks() and self.trainer.world_size == 1
+        for batch in batches:
+            loss = self.compilation.loss(batch, player)
+            if looks and not math.isfinite(loss.total.detach()):
+                seen, step = self.images_seen, self.steps
+                raise NonFiniteError(describe(self.model, batch, seen, player, step))
+            self.manual_backward(loss.total / len(batches) if len(batches) > 1 else loss.total)
+            losses.append(loss)
+        return losses
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # Here and not before `optimizer.step()`: under a gradient scaler, the gradients are
@@ -231,12 +247,10 @@ class GenerativeModule(pl.LightningModule):
         images, seconds = self.window_start
         elapsed = max(self.seconds - seconds - self.window_pause, 1e-9)
         self.latest = {f"train/{k}": v for k, v in self.window.means().items()}
-        optimizers = self.optimizers()
-        first = optimizers[0] if isinstance(optimizers, list) else optimizers
         self.history(
             self.latest
             | {
-                "train/lr": first.param_groups[0]["lr"],
+                "train/lr": self.trainer.optimizers[0].param_groups[0]["lr"],
                 "train/images_per_second": (self.images_seen - images) / elapsed,
             }
         )
@@ -275,20 +289,13 @@ class GenerativeModule(pl.LightningModule):
             if model.can("log_prob"):
                 generator = stream(self.seed, split, index, device=self.device)
                 values = -model.log_prob(labels, generator=generator)
-                self.add("nll", values)
+                self.validation.add("nll", values)
             elif len(model.players) == 1:
                 loss = model.loss(batch)
-                self.add("loss", loss.total.expand(len(batch.x)))
+                self.validation.add("loss", loss.total.expand(len(batch.x)))
             if index == 0:
                 for name, value in model.diagnostics(labels).items():
-                    self.add(name, torch.tensor([value]))
-
-    def add(self, name: str, values: Tensor) -> None:
-        """Adds values to a mean over images, in float64."""
-        values = values.detach().double()
-        self.validation.setdefault(name, []).append(
-            torch.stack([values.sum(), values.new_tensor(float(len(values)))]).cpu()
-        )
+                    self.validation.add(name, torch.tensor([value]))
 
     def on_validation_start(self) -> None:
         self.validation_start = time.monotonic()
@@ -304,13 +311,7 @@ class GenerativeModule(pl.LightningModule):
 
     def finish_measuring(self, split: str) -> None:
         """Logs the split's means under ``val/`` or ``test/``; likelihoods in nats and bits/dim."""
-        metrics = {}
-        for name, sums in self.validation.items():
-            here = torch.stack(sums).sum(0).to(self.device)
-            total = self.trainer.strategy.reduce(here, reduce_op="sum")
-            assert isinstance(total, Tensor)
-            metrics[f"{split}/{name}"] = float(total[0] / total[1])
-        self.validation = {}
+        metrics = self.validation.take(self.trainer.strategy, f"{split}/")
         if f"{split}/nll" in metrics:
             nats = metrics[f"{split}/nll"]
             metrics[f"{split}/loss"] = nats
