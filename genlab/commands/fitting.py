@@ -221,6 +221,7 @@ class Fitting:
             "best": checkpoints.best if checkpoints.best_images is not None else None,
             "best_images": checkpoints.best_images,
             "last": checkpoints.latest,
+            "checkpoint_seconds": round(checkpoints.seconds, 3),
             "warnings": self.guard.events,
             "rollbacks": self.guard.rolled_back,
             "skipped": self.guard.skipped,

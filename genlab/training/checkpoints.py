@@ -2,6 +2,10 @@
 
 import math
 import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,8 +15,11 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from torch import Tensor
 
 from genlab.errors import ConfigError, DataError, NonFiniteError
+from genlab.training.background import Writer
+from genlab.training.loggers.context import notice
 from genlab.training.module import GenerativeModule
 from genlab.training.nonfinite import CURES, all_finite
+from genlab.training.snapshot import snapshot
 from genlab.training.storage import copy_file, flaw, sidecar, store
 
 __all__ = ["GENERATIONS", "AtomicCheckpointIO", "Checkpoints", "newest", "read_checkpoint"]
@@ -27,14 +34,18 @@ class AtomicCheckpointIO(CheckpointIO):
     Lightning stages in the system's temporary directory and copies where that is on another file
     system: killed in the copy, it leaves half a file under the final name. Of ``last.ckpt`` the
     one before is kept as ``previous.ckpt``.
+
+    With a `Writer` as Lightning's ``storage_options``, what the checkpoint holds now is copied, and
+    the copy is written by the writer's thread: the same bytes by the same steps.
     """
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Writer | None = None
     ) -> None:
-        path = Path(path)
-        keep = path.with_name("previous.ckpt") if path.name == "last.ckpt" else None
-        store(path, lambda file: torch.save(checkpoint, file), keep)  # type: ignore[arg-type]
+        if storage_options is None:
+            write(checkpoint, Path(path))
+        else:
+            storage_options.submit(partial(write, snapshot(checkpoint), Path(path)))
 
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
@@ -44,6 +55,12 @@ class AtomicCheckpointIO(CheckpointIO):
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)
         sidecar(Path(path)).unlink(missing_ok=True)
+
+
+def write(checkpoint: dict[str, Any], path: Path) -> None:
+    """Writes a checkpoint; of the last one, the one before is kept."""
+    keep = path.with_name("previous.ckpt") if path.name == "last.ckpt" else None
+    store(path, lambda file: torch.save(checkpoint, file), keep)  # type: ignore[arg-type]
 
 
 def read_checkpoint(path: Path, device: Any = "cpu") -> dict[str, Any]:
@@ -117,11 +134,21 @@ class Checkpoints(pl.Callback):
         monitor: The metric that makes the best; ``auto``: ``val/loss`` where the family has one,
             else the Fréchet distance of the quick metrics.
         mode: Whether ``min`` or ``max`` is best.
+        background: Write in a thread while training goes on. One is written at a time; whoever
+            reads a checkpoint, and the end of training, waits for it. What fails is raised at the
+            end of the chunk in which it did. A copy of the state is held in memory meanwhile.
     """
 
-    def __init__(self, monitor: str = "auto", mode: Literal["min", "max"] = "min"):
+    def __init__(
+        self,
+        monitor: str = "auto",
+        mode: Literal["min", "max"] = "min",
+        background: bool = False,
+    ):
         self.monitor = monitor
         self.mode = mode
+        self.background = background
+        self.writer = Writer()
         self.directory: Path | None = None
         """Where to; set by the train command."""
         self.best = math.inf if mode == "min" else -math.inf
@@ -129,6 +156,8 @@ class Checkpoints(pl.Callback):
         self.metric: str | None = None
         self.latest: float | None = None
         """The monitored metric's last value."""
+        self.seconds = 0.0
+        """For which training stood still because of checkpoints, since the process began."""
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GenerativeModule)
@@ -138,31 +167,92 @@ class Checkpoints(pl.Callback):
         self.metric = self.metric or self.choose(metrics)
         value = metrics.get(self.metric) if self.metric else None
         self.latest = value if value is not None and math.isfinite(value) else None
+        self.wait()  # the best one may be in the making
         best = self.directory / "best.ckpt"  # it may have been lost, and its value with it
         better = self.latest is not None and (self.improves(self.latest) or not best.exists())
         if better and value is not None:
             self.best, self.best_images = value, module.images_seen
         self.save(trainer)
         if trainer.is_global_zero and (better or not best.exists()):
-            copy_file(self.directory / "last.ckpt", best)
+            self.act(partial(copy_file, self.directory / "last.ckpt", best))
 
-    def save(self, trainer: pl.Trainer) -> None:
+    def save(self, trainer: pl.Trainer, background: bool = True) -> None:
         """Writes the last checkpoint; every process must call it.
+
+        Args:
+            trainer: The trainer.
+            background: Whether it may still be in the making afterwards, where that was asked for.
 
         Raises:
             NonFiniteError: A weight is not finite; what was saved before stays.
+            OSError: This one or the one before could not be written.
         """
         if self.directory is None:
             return
         module = trainer.lightning_module
         assert isinstance(module, GenerativeModule)
-        broken = nonfinite_weights(module)
-        if broken:
-            raise NonFiniteError(
-                f"after {module.images_seen:,} images, weights are not finite ({broken}); they "
-                f"were not saved. {CURES}"
+        self.wait()
+        with self.standstill():
+            broken = nonfinite_weights(module)
+            if broken:
+                raise NonFiniteError(
+                    f"after {module.images_seen:,} images, weights are not finite ({broken}); they "
+                    f"were not saved. {CURES}"
+                )
+            trainer.save_checkpoint(
+                self.directory / "last.ckpt",
+                weights_only=False,
+                storage_options=self.writer if self.background and background else None,
             )
-        trainer.save_checkpoint(self.directory / "last.ckpt", weights_only=False)
+
+    def act(self, task: Callable[[], object]) -> None:
+        """Does what must come after the last checkpoint, when that is written."""
+        if self.background:
+            self.writer.submit(task)
+        else:
+            with self.standstill():
+                task()
+
+    def wait(self) -> None:
+        """Waits until what was saved is on the disk; whoever reads a checkpoint must call it.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        with self.standstill():
+            self.writer.wait()
+
+    @contextmanager
+    def standstill(self) -> Iterator[None]:
+        """Counts the time inside as that of checkpoints."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds += time.monotonic() - start
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        self.writer.check()
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.wait()
+
+    def on_exception(
+        self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Lets the last checkpoint become whole; the error that ends training comes before its
+        own, of which only a line is left."""
+        try:
+            self.wait()
+        except Exception as error:
+            notice(f"genlab: warning: the last checkpoint could not be written ({error})")
 
     def choose(self, metrics: dict[str, float]) -> str | None:
         """The metric to monitor.
@@ -204,10 +294,13 @@ def nonfinite_weights(module: GenerativeModule) -> str | None:
         for value in state.values()
         if isinstance(value, Tensor)
     ]
-    everything = [*parameters.values(), *(p for _, p in average), *moments]
-    fine = [t.isfinite().all() for t in everything if t.is_floating_point()]
-    if bool(torch.stack([f.to(module.device) for f in fine]).all()):  # one look, one wait for a GPU
+    everything = [*parameters.values(), *(p.detach() for _, p in average), *moments]
+    # NaN and infinity survive a sum, which is read once and needs no memory; one wait for a GPU.
+    sums = [t.detach().sum().to(module.device) for t in everything if t.is_floating_point()]
+    if all_finite(torch.stack(sums)):
         return None
     found = [name for name, p in parameters.items() if not all_finite(p)]
+    if not found and all_finite(everything):  # large numbers, whose sum alone is too large
+        return None
     shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
     return shown or "in the average or the optimizer"

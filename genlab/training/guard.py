@@ -77,6 +77,9 @@ class Guard(pl.Callback):
         self.judged = module.images_seen
         module.rescue = partial(self.rescue, trainer, module)
         module.watchful = self.skip > 0
+        if self.checkpoints is not None and self.action == "rollback" and trainer.world_size > 1:
+            # The others cannot wait for what the first process writes, and must find the same.
+            self.checkpoints.background = False
 
     def on_train_batch_end(
         self,
@@ -149,6 +152,8 @@ class Guard(pl.Callback):
 
     def best(self) -> Path | None:
         """The best checkpoint, if there is one yet."""
+        if self.checkpoints is not None:
+            self.checkpoints.wait()
         directory = self.checkpoints.directory if self.checkpoints is not None else None
         path = directory / "best.ckpt" if directory is not None else None
         return path if path is not None and path.exists() else None

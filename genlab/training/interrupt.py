@@ -71,7 +71,9 @@ class GracefulStop(pl.Callback):
         Raises:
             SystemExit: With the signal's exit code.
         """
-        self.checkpoints.save(trainer)
+        # Not in the background: when the process is gone, the state must be on the disk, and
+        # a second Ctrl-C must be able to end the writing.
+        self.checkpoints.save(trainer, background=False)
         module.interrupted = True
         raise SystemExit(128 + (self.received or signal.SIGTERM))
 

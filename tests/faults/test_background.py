@@ -1,0 +1,158 @@
+"""Checkpoints written in the background break no promise: killed in the middle of a write, on a
+full disk and at a signal, a run leaves what it leaves without."""
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+
+import pytest
+
+from genlab.cli import main
+from genlab.training import storage
+from genlab.training.checkpoints import newest, read_checkpoint
+from genlab.training.module import GenerativeModule
+from genlab.training.storage import sidecar
+
+from .test_disk import Full
+from .tiny import same, state, words
+
+LINE = words("vae_mlp", "callbacks.checkpoints.background=true")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run that nothing disturbs, its checkpoints written in the usual way."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert main(["train", *words("vae_mlp", f"root={folder}", "name=whole")]) == 0
+    return state(folder / "whole")
+
+
+def writing(monkeypatch, images, act, where="write"):
+    """Calls something, in the writing thread, in the middle of the checkpoint of so many images,
+    which by then is not even the newest state: training has gone on."""
+    owner = storage.Hashed if where == "write" else storage
+    reached, original = [], getattr(owner, where)
+    steps, step = [0], GenerativeModule.step
+
+    def counted(module, *args):
+        steps.append(module.images_seen)
+        return step(module, *args)
+
+    def slow(*args):
+        if where == "write":
+            here = ".last.ckpt" in args[0].file.name and args[0].file.tell() > 50_000
+        else:
+            here = args[1].name == "last.ckpt"
+        now = steps[-1] + 8
+        if here and now >= images and not reached:
+            reached.append(now)
+            while steps[-1] < now + 16:
+                time.sleep(0.001)
+            act()
+        return original(*args)
+
+    monkeypatch.setattr(GenerativeModule, "step", counted)
+    monkeypatch.setattr(owner, where, slow)
+    return reached
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("where", ["write", "exchange"])
+def test_killed_in_a_write_while_training_goes_on(genlab, tmp_path, whole, monkeypatch, where):
+    """The process is killed when it has a part of the second checkpoint, or all but its name."""
+    reading, telling = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+            writing(
+                monkeypatch, 128,
+                lambda: (os.write(telling, b"here"), time.sleep(60)), where,
+            )  # fmt: skip
+            main(["train", *LINE, "name=killed"])
+        finally:
+            os._exit(1)
+    told, _, _ = select.select([reading], [], [], 60)
+    os.kill(child, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert told
+    run = tmp_path / "runs" / "killed"
+    path, checkpoint, wrong = newest(run / "checkpoints")
+    assert (path.name, wrong) == ("last.ckpt", [])
+    assert checkpoint["genlab"]["images_seen"] == 64
+    for other in run.glob("checkpoints/*.ckpt"):
+        read_checkpoint(other)
+    assert list(run.rglob("*.tmp"))
+    code, _, err = genlab("train", "run=killed")
+    assert code == 0, err
+    assert not list(run.rglob("*.tmp"))
+    same(state(run), whole)
+
+
+def test_a_full_disk_has_its_code_its_line_and_what_was_before(
+    genlab, tmp_path, whole, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        Full(patch, 250_000)  # one checkpoint, and no second
+        code, _, err = genlab("train", *LINE, "name=full")
+    run = tmp_path / "runs" / "full"
+    assert code == 4, err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 2
+    seen = newest(run / "checkpoints")[1]["genlab"]["images_seen"]
+    assert seen == 64
+    for part in (
+        "last.ckpt could not be written (No space left on device, ",
+        f"are free); last.ckpt, of {seen} images, is whole",
+        "genlab train run=runs/full",
+    ):
+        assert part in err
+    assert newest(run / "checkpoints")[2] == []
+    assert not list(run.rglob("*.tmp"))
+    assert json.loads((run / "run.json").read_text())["status"] == "failed"
+    assert genlab("train", "run=full")[0] == 0
+    same(state(run), whole)
+
+
+def test_a_signal_in_a_write_keeps_what_is_written_and_what_came_since(
+    genlab, tmp_path, whole, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        reached = writing(patch, 64, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        code, out, err = genlab("train", *LINE, "name=cut")
+    assert code == 143, err
+    assert reached
+    path, checkpoint, wrong = newest(tmp_path / "runs" / "cut" / "checkpoints")
+    assert (path.name, wrong) == ("last.ckpt", [])
+    seen = checkpoint["genlab"]["images_seen"]
+    assert 64 < seen < 192
+    assert f"stopped after {seen} images, all of it kept; go on with" in out
+    assert read_checkpoint(path.with_name("previous.ckpt"))["genlab"]["images_seen"] == 64
+    assert genlab("train", "run=cut")[0] == 0
+    same(state(tmp_path / "runs" / "cut"), whole)
+
+
+def test_a_second_ctrl_c_ends_at_once_and_what_was_being_written_is_whole(
+    genlab, tmp_path, monkeypatch
+):
+    def impatient():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            writing(patch, 64, impatient)
+            code, out, err = genlab("train", *LINE, "name=cut")
+        finally:
+            signal.signal(signal.SIGINT, before)
+    assert code == 130, err
+    run = tmp_path / "runs" / "cut"
+    path, checkpoint, wrong = newest(run / "checkpoints")
+    assert (path.name, wrong) == ("last.ckpt", [])
+    assert f"{checkpoint['genlab']['images_seen']} images" in out
+    assert not list(run.rglob("*.tmp"))
+    assert len(sidecar(path).read_text().splitlines()) == 1
