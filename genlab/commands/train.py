@@ -26,6 +26,7 @@ from genlab.commands.environment import environment
 from genlab.commands.export import import_model, is_export
 from genlab.commands.fitting import Fitting, Start, go_on
 from genlab.commands.latent import interpolations
+from genlab.commands.monitor import check_monitor
 from genlab.commands.occupy import occupied
 from genlab.commands.reports import keep_report
 from genlab.commands.requeue import job_of_slurm, requeued_run
@@ -111,6 +112,9 @@ def run(cfg: DictConfig) -> float | None:
     evaluator = build_evaluator(cfg, data)
     fitting = Fitting.of(cfg, data, module, evaluator)
     if first:
+        if resumed is None:  # which goes on with the metric that it has
+            callbacks = fitting.trainer.callbacks  # type: ignore[attr-defined]
+            check_monitor(fitting.checkpoints, module, data, callbacks)
         room_for(cfg, module, resumed)
     # Whatever the user can have got wrong was found by now: from here on, files are written.
     place = resumed or own_directory(cfg, first)

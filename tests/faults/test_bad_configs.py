@@ -35,6 +35,7 @@ BAD = [
     (T + "closing.n_samples=1", ["closing.n_samples=1", ">= 2"]),
     (T + "metrics.metrics=[fdd]", ["metrics.metrics=fdd", "frechet"]),
     (T + "trainer.epochs=null trainer.max_images=null", ["trainer", "epochs"]),
+    (T + "callbacks.checkpoints.monitor=val/los", ["monitor=val/los", "'val/loss'", "val/rate"]),
     (T + "trainer.validate_every=never", ["trainer.validate_every=never", "N epochs"]),
     (T + "seed=99999999999999999999", ["seed=99999999999999999999", "64 bits"]),
     (T + "seed=" + "9" * 400, ["seed=999", "64 bits"]),
