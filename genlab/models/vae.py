@@ -117,16 +117,18 @@ class VAE(GenerativeModel):
             rate = sampled_rate(z, noise, log_std, self._mixture(training=True))
             log_weights = -(distortion + weight * rate)
             total = math.log(self.samples) - log_weights.logsumexp(0).mean()
+            means = rate.mean(), distortion.mean()
         elif self.trains_on_normal:
             rates = kl_from_standard(mean, log_std)
-            rate = rates.sum(-1)
+            means = rates.sum(-1).mean(), distortion.mean()
             # Free per dimension and batch, not per image: equation 15.
-            cost = rates.mean(0).clamp_min(self.free_bits).sum() if self.free_bits else rate.mean()
-            total = distortion.mean() + weight * cost
+            cost = rates.mean(0).clamp_min(self.free_bits).sum() if self.free_bits else means[0]
+            total = means[1] + weight * cost
         else:
             rate = sampled_rate(z, noise, log_std, self._mixture(training=True))
-            total = distortion.mean() + weight * rate.mean()
-        parts = {"loss": total, "rate": rate.mean(), "distortion": distortion.mean()}
+            means = rate.mean(), distortion.mean()
+            total = means[1] + weight * means[0]
+        parts = {"loss": total, "rate": means[0], "distortion": means[1]}
         return Loss(total, {name: part.detach() for name, part in parts.items()})
 
     @torch.no_grad()

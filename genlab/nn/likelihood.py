@@ -101,9 +101,18 @@ class Bernoulli(Head):
         self, params: Tensor, x: Tensor, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """As `Head.pixel_log_prob`."""
+        return self._each(params, x).sum(-3)
+
+    def log_prob(
+        self, params: Tensor, x: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """As `Head.log_prob`, by one sum, whose gradient needs no map of its own."""
+        return self._each(params, x).sum((-3, -2, -1))
+
+    def _each(self, params: Tensor, x: Tensor) -> Tensor:
         # log p(x) is log sigmoid(logit) of a 1, log sigmoid(-logit) of a 0. Of the stable forms
         # this one measured fastest: forward and backward 0.6 of the binary cross entropy's time.
-        return F.logsigmoid(to_signed(x, 2) * params).sum(-3)
+        return F.logsigmoid(to_signed(x, 2) * params)
 
     def mean(self, params: Tensor) -> Tensor:
         """As `Head.mean`."""

@@ -17,7 +17,10 @@ def to_unit(x: Tensor, levels: int) -> Tensor:
         >>> to_unit(torch.tensor([0, 51, 255], dtype=torch.uint8), 256)
         tensor([0.0000, 0.2000, 1.0000])
     """
-    return x.to(torch.get_default_dtype()) / (levels - 1)
+    if x.is_floating_point():
+        return x.to(torch.get_default_dtype()) / (levels - 1)
+    unit = x.to(torch.get_default_dtype())  # a copy, to be changed in place: a pass less of memory
+    return unit.div_(levels - 1) if levels > 2 else unit
 
 
 def to_signed(x: Tensor, levels: int) -> Tensor:
@@ -27,7 +30,9 @@ def to_signed(x: Tensor, levels: int) -> Tensor:
         >>> to_signed(torch.tensor([0, 1], dtype=torch.uint8), 2)
         tensor([-1.,  1.])
     """
-    return x.to(torch.get_default_dtype()) * (2 / (levels - 1)) - 1
+    if x.is_floating_point():
+        return x.to(torch.get_default_dtype()) * (2 / (levels - 1)) - 1
+    return x.to(torch.get_default_dtype()).mul_(2 / (levels - 1)).sub_(1)
 
 
 def from_unit(u: Tensor, levels: int) -> Tensor:

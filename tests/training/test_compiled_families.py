@@ -89,7 +89,7 @@ def test_what_is_compiled_of_a_family_is_its_loss(name):
     [
         ("vae", {"width": 8}),
         ("gan", {"width": 8}),
-        ("flow", {"steps": 1}),
+        ("flow", {"scales": 1, "steps": 1, "top_steps": 1, "dequantization": "uniform"}),
         ("pixelcnn", {"blocks": 2, "width": 16}),
     ],
 )
