@@ -212,37 +212,47 @@ class Autoregressive(GenerativeModel):
     ) -> None:
         """`fill`, of the pixels of many rows at once."""
         size, last = self.fold.size, lines.width - 1
-        within = torch.arange(size, device=x.device)
+        order = lines.order.to(x.device)
+        # Line after line ``(sites, size, B, .)``: what belongs to a line lies together.
+        sites = x.view(*x.shape[:2], -1, size)
+        drawn = sites[:, :, order].permute(2, 3, 0, 1).contiguous()
+        u = u.view(*u.shape[:2], -1, size)[:, :, order].permute(2, 3, 0, 1)
+        noise = u.contiguous()[..., None, None]
+        start = 0
         for time in lines.times:
             crossed = lines.rows_at(time)
-            rows = torch.arange(crossed.start, crossed.stop, device=x.device)
-            sites = time - lines.lag * rows
-            start = crossed.start * lines.width + time - lines.lag * crossed.start
+            stop = start + len(crossed)
+            here = drawn[start:stop]
+            pixel = (crossed.start * lines.width + time - lines.lag * crossed.start) * size
             for offset in range(size):
-                skip = int(
-                    start * size + offset < known
-                )  # of the rows, only the first can be known
-                r, c = rows[skip:], sites[skip:] * size + offset
-                noise = u[:, :, r, c].permute(2, 0, 1)[..., None, None]
+                skip = int(pixel + offset < known)  # of the rows, only the first can be known
                 for color in range(self.fold.ordered):
                     found = lines.pixels(time)[skip:]
-                    if len(r):
+                    if len(found):
                         found = self.fold.of_pixel(found.flatten(0, 1), offset)
-                        found = found.unflatten(0, (len(r), -1))
-                        value = self.head.quantile(found, noise, temperature)[..., 0, 0]
+                        found = found.unflatten(0, (stop - start - skip, -1))
+                        uniform = noise[start + skip : stop, offset]
+                        value = self.head.quantile(found, uniform, temperature)[..., 0, 0]
                         if self.fold.ordered > 1:
-                            x[:, color, r, c] = value[:, :, color].T
+                            here[skip:, offset, :, color] = value[:, :, color]
                         else:
-                            x[:, :, r, c] = value.permute(1, 2, 0)
+                            here[skip:, offset] = value
                         if params is not None:
-                            params[:, :, r, c] = found[..., 0, 0].permute(1, 2, 0)
-                    here = x[:, :, rows[:, None], sites[:, None] * size + within]
-                    signed = to_signed(here, self.spec.levels)
-                    lines.put(self.fold.sites(signed)[..., 0].permute(2, 0, 1))
+                            where = order[start + skip : stop] * size + offset
+                            values = found[..., 0, 0].permute(1, 2, 0)
+                            params.view(*params.shape[:2], -1)[:, :, where] = values
+                    signed = to_signed(here.permute(0, 2, 3, 1).flatten(0, 1), self.spec.levels)
+                    known_now = self.fold.sites(signed[:, :, None])[..., 0, 0]
+                    lines.put(known_now.unflatten(0, (len(crossed), -1)))
+            start = stop
             if on_row is not None and time - lines.lag * crossed.start == last:
-                finished = x.clone()
-                finished[:, :, crossed.start + 1 :] = 0  # what is begun of later rows
-                on_row(crossed.start + 1, self._from_canvas(finished))
+                done = (crossed.start + 1) * lines.width
+                finished = (order < done)[
+                    :, None, None, None
+                ]  # and not what is begun of later rows
+                sites[:, :, order] = drawn.where(finished, 0).permute(2, 3, 0, 1)
+                on_row(crossed.start + 1, self._from_canvas(x))
+        sites[:, :, order] = drawn.permute(2, 3, 0, 1)
 
     def _continue(
         self,

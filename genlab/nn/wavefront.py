@@ -6,6 +6,11 @@ while it is at column c, the next can be at ``c - lag``, with ``lag`` one more t
 reach of any single layer, for values of earlier layers are as old as the pixels they belong to.
 All rows that are on their way make one batch. An image of 28x28 pixels whose layers reach 3 pixels
 takes 136 steps in place of 784, and a step's operations are large enough to be worth their start.
+
+A step is many small operations, so it matters how many. Convolutions read their inputs where they
+lie (`genlab.nn.skewed`); sums are accumulated by the matrix product that makes the last term; and
+biases are put off (`Wavefront.bias`): what is stored of a value lacks a constant vector, which the
+next matrix product adds to its own, for ``relu(x + b) = max(x, -b) + b``.
 """
 
 from collections.abc import Callable
@@ -13,73 +18,14 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from genlab.nn.cached_graph import traced
 from genlab.nn.causal import CausalLayer, Domain, Pointwise, Position
 from genlab.nn.masked import MaskedConv2d
+from genlab.nn.skewed import SkewedMap
 
 __all__ = ["Wavefront"]
-
-
-class Map:
-    """A value at all pixels, with an edge of zeros, and slanted views of it.
-
-    Columns are outermost and run from right to left, ``(W, H, B, C)``: all images of a pixel lie
-    together, and both along a line and from tap to tap addresses grow.
-    """
-
-    def __init__(self, batch: int, channels: int, height: int, width: int, like: Tensor):
-        self.shape = (width, height, batch, channels)
-        self.top = self.left = self.right = 0
-        self.like = like
-        self.data = like
-
-    def widen(self, top: int, left: int, right: int) -> None:
-        """Makes room for a kernel that reaches so far."""
-        self.top, self.left = max(self.top, top), max(self.left, left)
-        self.right = max(self.right, right)
-
-    def allocate(self) -> None:
-        """Zeros everywhere."""
-        width, height, batch, channels = self.shape
-        side = self.left + width + self.right
-        self.data = self.like.new_zeros(side, self.top + height, batch, channels)
-
-    def views(
-        self, batch: int, lag: int, *, up: int = 0, right: int = 0, taps: int = 1, gap: int = 1
-    ) -> Callable[[int, int, int], Tensor]:
-        """What gives values on the line of pixels ``(row + i, column - i lag)``.
-
-        Args:
-            batch: Images.
-            lag: How many columns a row is behind the one above.
-            up: How many rows above each pixel.
-            right: How many columns to the right of it the first value is.
-            taps: Values side by side, from right to left.
-            gap: Columns from one to the next.
-
-        Returns:
-            A function of row, column and the number of pixels, whose result ``(pixels, B, taps,
-            C)`` is of the map's memory.
-        """
-        data, channels = self.data, self.shape[3]
-        across, down, image, _ = data.stride()
-        strides = (down + lag * across, image, gap * across, 1)
-        base = (self.top - up) * down + (self.right + self.shape[0] - 1 - right) * across
-
-        def at(row: int, column: int, count: int) -> Tensor:
-            start = base + row * down - column * across
-            return data.as_strided((count, batch, taps, channels), strides, start)
-
-        return at
-
-    def fill(self, value: Tensor) -> None:
-        """Takes over the upper rows, ``(B, C, rows, W)``."""
-        rows, width = value.shape[2:]
-        here = self.data[self.right : self.right + width, self.top : self.top + rows]
-        here.copy_(value.flip(3).permute(3, 2, 0, 1))
 
 
 class Wavefront:
@@ -108,9 +54,12 @@ class Wavefront:
         layers = [m for m in network.modules() if isinstance(m, MaskedConv2d)]
         self.lag = 1 + max((layer.right for layer in layers if layer.rows), default=0)
         self.values: dict[fx.Node, Any] = {}
-        self.maps: dict[fx.Node, Map] = {}
+        self.bias: dict[fx.Node, Tensor | None] = {}
+        """What is to be added to the stored value of a node, ``(C,)``."""
+        self.maps: dict[fx.Node, SkewedMap] = {}
         self.early: dict[fx.Node, Tensor] = {}
         self.place = (0, 0, 0)
+        """The time, and the first row of its line and their number."""
         for node in graph.graph.nodes:
             if node.op == "placeholder" and context is not None and node is not graph.image:
                 self.early[node] = context
@@ -121,21 +70,23 @@ class Wavefront:
                     self.early[node] = graph.evaluate(node, self.early)
             elif graph.kind[node] == "masked":
                 self._make_room(node, image)
-        for kept in self.maps.values():
-            kept.allocate()
-        for node, value in self.early.items():
-            if node in self.maps:
-                self.maps[node].fill(value.expand(self.batch, -1, self.height, self.width))
-        if rows:
-            found = graph.run(image[:, :, :rows], context)
-            for node, kept in self.maps.items():
-                kept.fill(found[node].expand(self.batch, -1, rows, self.width))
+        found = graph.run(image[:, :, :rows], context) if rows else {}
+        for node, kept in self.maps.items():
+            if node in self.early:
+                kept.know(self.early[node].expand(self.batch, -1, self.height, self.width), 0)
+            elif rows:
+                above = min(rows, kept.top)  # as far as kernels reach
+                value = found[node].expand(self.batch, -1, rows, self.width)
+                kept.know(value[:, :, rows - above :], rows - above)
+            kept.begin(self.lag * rows)
         self.plan: list[Callable[[], None]] = []
         self.after: list[Callable[[], None]] = []
+        fused = {term for node in graph.graph.nodes if (term := self._term(node)) is not None}
         for node in graph.graph.nodes:
             if node not in self.early and node.op not in ("placeholder", "output"):
                 late = graph.domain[node] == Domain.IMAGE
-                (self.after if late else self.plan).append(self._operation(node))
+                if node not in fused:
+                    (self.after if late else self.plan).append(self._operation(node))
         if graph.image in self.maps:
             self.after.insert(0, self._keeping(graph.image))
 
@@ -157,10 +108,23 @@ class Wavefront:
         first = max(self.done, -((self.width - 1 - time) // self.lag))
         return range(first, min(self.height - 1, time // self.lag) + 1)
 
+    @property
+    def order(self) -> Tensor:
+        """All pixels of the lines, one line after the other, by their numbers in raster order."""
+        return torch.tensor(
+            [
+                row * self.width + time - self.lag * row
+                for time in self.times
+                for row in self.rows_at(time)
+            ]
+        )
+
     def pixels(self, time: int) -> Tensor:
         """The network's output ``(rows, B, P)`` on a line."""
         rows = self.rows_at(time)
-        self.place = (rows.start, time - self.lag * rows.start, len(rows))
+        self.place = (time, rows.start, len(rows))
+        for kept in self.maps.values():
+            kept.advance(time)
         for operation in self.plan:
             operation()
         result: Tensor = self.values[self.graph.result]
@@ -180,16 +144,46 @@ class Wavefront:
         module, (source,) = self.graph.module(node), self.graph.inputs(node)
         assert isinstance(module, MaskedConv2d)
         if source not in self.maps:
-            shape = (self.batch, self.graph.channels[source], self.height, self.width)
-            self.maps[source] = Map(*shape, like=image[:0])
-        d = module.dilation
-        self.maps[source].widen(module.rows * d, module.left * d, module.right * d)
+            channels = self.graph.channels[source]
+            self.maps[source] = SkewedMap(
+                self.batch, channels, self.height, self.width, self.lag, like=image[:0]
+            )
+        reach = module.left + self.lag * module.rows
+        self.maps[source].widen(module.rows * module.dilation, reach * module.dilation)
+
+    def _late(self, node: fx.Node) -> bool:
+        return node not in self.early
+
+    def _sums(self, node: fx.Node) -> bool:
+        """Whether a node is a sum of two values of the line."""
+        inputs = self.graph.inputs(node)
+        return self.graph.kind[node] == "add" and len(inputs) == 2 and all(map(self._late, inputs))
+
+    def _term(self, node: fx.Node) -> fx.Node | None:
+        """Of a sum, the term that is computed with it: a matrix product nobody else reads."""
+        if self._sums(node):
+            for term in reversed(self.graph.inputs(node)):
+                alone = len(term.users) == 1 and term not in self.maps
+                if self.graph.kind[term] == "pointwise" and alone:
+                    return term
+        return None
+
+    def _puts_off(self, node: fx.Node) -> bool:
+        """Whether a bias of a node may be left to those that read it."""
+        if node in self.maps or node is self.graph.result or not node.users:
+            return False
+        return all(
+            self.graph.kind[user] == "pointwise"
+            or self._sums(user)
+            or (self.graph.kind[user] == "relu" and self._puts_off(user))
+            for user in node.users
+        )
 
     def _operation(self, node: fx.Node) -> Callable[[], None]:
         """What computes a node on the line, and remembers it where a convolution will read it."""
-        graph, values, inputs = self.graph, self.values, self.graph.inputs(node)
-        late = all(n not in self.early for n in inputs)
+        graph, values = self.graph, self.values
         kind = graph.kind[node]
+        self.bias[node] = None
         compute: Callable[[], Any]
         if kind == "relu" and all(graph.kind[user] == "masked" for user in node.users):
             return self._relu_kept(node)
@@ -197,12 +191,10 @@ class Wavefront:
             compute = self._masked(node)
         elif kind == "pointwise":
             compute = self._pointwise(node)
-        elif kind == "relu" and len(inputs[0].users) == 1:
-            compute = lambda: values[inputs[0]].relu_()  # noqa: E731
         elif kind == "relu":
-            compute = lambda: values[inputs[0]].relu()  # noqa: E731
-        elif kind == "add" and late and len(inputs) == 2:
-            compute = lambda: values[inputs[0]] + values[inputs[1]]  # noqa: E731
+            compute = self._relu(node)
+        elif self._sums(node):
+            compute = self._sum(node)
         else:
             compute = partial(self._generic, node)
         keep = self._keeping(node) if node in self.maps else None
@@ -216,52 +208,107 @@ class Wavefront:
 
     def _relu_kept(self, node: fx.Node) -> Callable[[], None]:
         """A relu that only convolutions read: what `_keeping` would copy is written in place."""
-        here, values, batch = self.maps[node].views(self.batch, self.lag), self.values, self.batch
-        (source,) = self.graph.inputs(node)
+        here, values, (source,) = self.maps[node].reading(0, 0, 1), self.values, node.args
+        assert isinstance(source, fx.Node)
 
         def operation() -> None:
-            row, column, count = self.place
-            value = values[source].view(count, batch, 1, -1)
-            torch.clamp_min(value, 0, out=here(row, column, count))
+            torch.clamp_min(values[source], 0, out=here(*self.place))
 
         return operation
 
     def _keeping(self, node: fx.Node) -> Callable[[], None]:
         """What remembers a value on the line."""
-        here, values, batch = self.maps[node].views(self.batch, self.lag), self.values, self.batch
+        here, values = self.maps[node].reading(0, 0, 1), self.values
 
         def keep() -> None:
-            row, column, count = self.place
-            here(row, column, count).copy_(values[node].view(count, batch, 1, -1))
+            here(*self.place).copy_(values[node])
 
         return keep
 
-    def _pointwise(self, node: fx.Node) -> Callable[[], Tensor]:
-        module, (source,), values = self.graph.module(node), self.graph.inputs(node), self.values
+    def _relu(self, node: fx.Node) -> Callable[[], Tensor]:
+        """A relu; in place, where nobody else reads what it is of."""
+        values, (source,) = self.values, self.graph.inputs(node)
+        alone = len(source.users) == 1
+        bias = self.bias[node] = self.bias[source]
+        if bias is None:
+            return lambda: values[source].relu_() if alone else values[source].relu()
+        floor = -bias
+        if alone:
+            return lambda: torch.maximum(values[source], floor, out=values[source])
+        return lambda: torch.maximum(values[source], floor)
+
+    def _affine(self, node: fx.Node) -> tuple[fx.Node, Tensor, Tensor | None]:
+        """A matrix product's source, its matrix ``(inputs, outputs)`` and all that it adds."""
+        module, (source,) = self.graph.module(node), self.graph.inputs(node)
         assert isinstance(module, Pointwise)
-        weight, bias = module.matrix(), module.bias
-        return lambda: F.linear(values[source], weight, bias)
+        matrix, before = module.matrix(), self.bias.get(source)
+        bias: Tensor | None = module.bias
+        if before is not None:
+            bias = matrix @ before if bias is None else bias + matrix @ before
+        return source, matrix.t().contiguous(), bias
+
+    def _pointwise(self, node: fx.Node) -> Callable[[], Tensor]:
+        values, (source, matrix, bias) = self.values, self._affine(node)
+        if bias is None:
+            return lambda: torch.mm(values[source], matrix)
+        if self._puts_off(node):
+            self.bias[node] = bias
+            return lambda: torch.mm(values[source], matrix)
+        return lambda: torch.addmm(bias, values[source], matrix)
+
+    def _sum(self, node: fx.Node) -> Callable[[], Tensor]:
+        """A sum of two; into the first one's place, where nobody reads it any more."""
+        values, graph, term = self.values, self.graph, self._term(node)
+        first, second = graph.inputs(node)
+        other = first if term is second else second
+        if term is None:
+            biases = [self.bias.get(first), self.bias.get(second)]
+            compute = lambda: values[first] + values[second]  # noqa: E731
+        else:
+            source, matrix, bias = self._affine(term)
+            biases = [self.bias.get(other), bias]
+            last = all(user is node or user in self.bias for user in other.users)
+            fresh = graph.kind[other] in ("masked", "pointwise", "add")
+            if last and fresh and self._late(other):
+                compute = lambda: values[other].addmm_(values[source], matrix)  # noqa: E731
+            else:
+                compute = lambda: torch.addmm(values[other], values[source], matrix)  # noqa: E731
+        given = [bias for bias in biases if bias is not None]
+        if not given:
+            return compute
+        total = sum(given[1:], given[0])
+        if self._puts_off(node):
+            self.bias[node] = total
+            return compute
+        return lambda: compute().add_(total)
 
     def _masked(self, node: fx.Node) -> Callable[[], Tensor]:
+        """A convolution: a matrix product for each row of the kernel, or for each of its taps."""
         module, (source,) = self.graph.module(node), self.graph.inputs(node)
         assert isinstance(module, MaskedConv2d)
-        weight, bias = module.own_row()[:, :, 0].flip(2).transpose(1, 2).flatten(1), module.bias
+        kept, d = self.maps[source], module.dilation
+        rows = [(0, module.own_row()[:, :, 0])]
         if module.above is not None:
-            above = module.above.flip(3).permute(0, 2, 3, 1).flatten(1)
-            weight = torch.cat([above, weight], 1)
-        d, batch = module.dilation, self.batch
-        across = module.left + 1 + module.right
-        reads = [(up, module.right, across) for up in range(module.rows, 0, -1)]
-        reads.append((0, int(module.centre) - 1, module.left + module.centre))
-        parts = [
-            self.maps[source].views(batch, self.lag, up=up * d, right=right * d, taps=taps, gap=d)
-            for up, right, taps in reads
-        ]
+            rows += [(up, module.above[:, :, module.rows - up]) for up in range(1, module.rows + 1)]
+        products = []
+        for up, weight in rows:  # (outputs, inputs, taps)
+            group = weight.shape[2] if d == 1 else 1
+            for tap in range(0, weight.shape[2], group):
+                matrix = weight[:, :, tap : tap + group].permute(2, 1, 0).flatten(0, 1)
+                past = self.lag * up * d + (module.left - tap) * d
+                products.append((kept.reading(up * d, past, group), matrix.contiguous()))
+        (read, matrix), *others = products
+        bias: Tensor | None = module.bias
+        if bias is not None and self._puts_off(node):
+            self.bias[node], bias = bias, None
 
         def convolve() -> Tensor:
-            row, column, count = self.place
-            taps = torch.cat([part(row, column, count) for part in parts], 2)
-            return F.linear(taps.view(count * batch, -1), weight, bias)
+            place = self.place
+            taps = read(*place)
+            total = torch.mm(taps, matrix) if bias is None else torch.addmm(bias, taps, matrix)
+            for at, weight in others:
+                total.addmm_(at(*place), weight)
+            return total
 
         return convolve
 
@@ -275,11 +322,11 @@ class Wavefront:
         """A value on the line, ``(rows B, C)``, known early or not."""
         if node not in self.early:
             return self.values[node]
-        value, (row, column, count) = self.early[node], self.place
+        value, (time, row, count) = self.early[node], self.place
         if value.shape[-1] == 1:
             return value.flatten(1).expand(count, self.batch, -1).flatten(0, 1)
         rows = torch.arange(row, row + count, device=value.device)
-        columns = column - self.lag * (rows - row)
+        columns = time - self.lag * rows
         return value[:, :, rows, columns].permute(2, 0, 1).flatten(0, 1)
 
 

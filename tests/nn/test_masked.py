@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from genlab.errors import ConfigError, Unsupported
+from genlab.nn import skewed
 from genlab.nn.cached import Cached
 from genlab.nn.cached_graph import traced
 from genlab.nn.causal import Domain, Pointwise, Position, color_mask
@@ -281,10 +282,14 @@ def line_by_line(network, x, context, rows=0):
     return found[:, :, rows:]
 
 
+@pytest.mark.parametrize("ahead", [1, 4, 12])
 @pytest.mark.parametrize("rows", [0, 1, 4])
 @pytest.mark.parametrize("batch", [1, 3])
-def test_slanted_lines_find_what_a_whole_pass_finds(rows, batch):
+def test_slanted_lines_find_what_a_whole_pass_finds(rows, batch, ahead, monkeypatch):
+    monkeypatch.setattr(skewed, "AHEAD", ahead)  # how often what is remembered moves
     network = Slanted().double().eval()
+    for layer in (network.first, network.wide, network.again, network.placed, network.one):
+        nn.init.normal_(layer.bias)
     assert Wavefront.suits(network, WIDTH)
     x = torch.randn(batch, 2, HEIGHT, WIDTH, dtype=torch.float64)
     context = torch.randn(batch, 4, 1, 1, dtype=torch.float64)
@@ -295,6 +300,43 @@ def test_slanted_lines_find_what_a_whole_pass_finds(rows, batch):
     changed = network(x, context)[:, :, rows:].detach()
     assert not torch.allclose(changed, expected)
     torch.testing.assert_close(line_by_line(network, x, context, rows), changed)
+
+
+class Residual(nn.Module):
+    """Sums whose biases can be put off, to others that can and to some that cannot."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = MaskedConv2d(2, 6, rows=1, left=2, strict=True)
+        self.blocks = nn.ModuleList(ResidualBlock(6, dilation=d, context=4) for d in (1, 2))
+        self.blocks.append(ResidualBlock(6))
+        self.plain = MaskedConv2d(6, 6)
+        self.ones = nn.ModuleList(Pointwise(6, 6, bias=i != 2) for i in range(6))
+
+    def forward(self, x, context):
+        x = self.first(x)
+        for i, block in enumerate(self.blocks):
+            x = block(x, context if i < 2 else None)
+        a = self.ones[0](x) + self.ones[1](torch.relu_(self.ones[2](x)))  # two products
+        b = self.plain(x) + x  # nobody's product, and what another convolution reads
+        c = a + self.ones[3](torch.relu(b))
+        d = torch.tanh(c) + self.ones[4](c)  # one needs the bias, the other adds to it
+        return self.ones[5](torch.relu_(d)) + c + a
+
+
+@pytest.mark.parametrize("ahead", [1, 4, 12])
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_biases_that_are_put_off_are_not_forgotten(rows, ahead, monkeypatch):
+    monkeypatch.setattr(skewed, "AHEAD", ahead)
+    network = Residual().double().eval()
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(parameter)
+    x = torch.randn(2, 2, HEIGHT, WIDTH, dtype=torch.float64)
+    context = torch.randn(2, 4, 1, 1, dtype=torch.float64)
+    assert Wavefront.suits(network, WIDTH)
+    expected = network(x, context)[:, :, rows:].detach()
+    torch.testing.assert_close(line_by_line(network, x, context, rows), expected)
 
 
 def test_lines_are_for_networks_that_let_rows_overlap():
