@@ -8,8 +8,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from genlab.errors import ConfigError, GenlabError
 from genlab.guard import LOGGING, PLUGINS, of_known_packages
 from genlab.messages import explain, printable
 from genlab.overrides import check_overrides, value_of
+from genlab.scoped import replaced
 from genlab.signals import unwinding
 from genlab.sweeps.engine import Engine
 from genlab.sweeps.supervise import Supervisor
@@ -129,17 +129,6 @@ def parse(argv: Sequence[str]) -> SimpleNamespace:
         if action.option_strings and value not in (None, False):
             flags += [action.option_strings[0], *([] if value is True else [str(value)])]
     return SimpleNamespace(**{**vars(args), "flags": flags})
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """An attribute replaced for a while."""
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
 
 
 class Job:

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "genlab").rglob("*.py"))
 
 BOTTOM = {"genlab", "genlab.errors", "genlab.ranges", "genlab.rng", "genlab.runs", "genlab.types"}
-BOTTOM |= {"genlab.redact", "genlab.signals"}
+BOTTOM |= {"genlab.redact", "genlab.scoped", "genlab.signals"}
 """May be imported from anywhere, and import nothing but each other."""
 
 CONFIG = {

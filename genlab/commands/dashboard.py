@@ -15,9 +15,9 @@ from genlab.config import load_config
 from genlab.errors import ConfigError, GenlabError
 from genlab.redact import redact
 from genlab.runs import Run, list_runs
+from genlab.scoped import environment
 from genlab.training.loggers import store
 from genlab.training.loggers.context import Context, notice
-from genlab.training.loggers.scoped import environment
 
 __all__ = ["Dashboard", "fill", "run", "serve"]
 

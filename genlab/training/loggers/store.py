@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from genlab.runs import Run
+from genlab.scoped import environment, replaced
 from genlab.training.loggers.history import read_metrics
-from genlab.training.loggers.scoped import environment, replaced
 
 __all__ = ["PROJECT", "begin", "bind", "end", "flat", "import_run", "local", "missing", "rewind"]
 

@@ -21,9 +21,9 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from genlab.ranges import PositiveFloat
 from genlab.redact import redact
+from genlab.scoped import environment, replaced
 from genlab.training.loggers.context import Context, notice
 from genlab.training.loggers.images import Pixels
-from genlab.training.loggers.scoped import environment, replaced
 from genlab.training.loggers.wandb_mode import choose_mode
 
 __all__ = ["WandbLogger"]

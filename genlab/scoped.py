@@ -1,4 +1,4 @@
-"""Settings of other libraries, changed for a moment: wandb and trackio read them from globals."""
+"""Settings of other libraries, changed for a moment: Hydra, wandb and trackio read globals."""
 
 import os
 from collections.abc import Iterator
