@@ -75,10 +75,11 @@ class Compilation:
             self._refuse(f"{type(self.model).__name__} changes as it trains", self.model.players)
         else:
             self.parts = {name: self._part(name) for name in names}
-            # Of the compiler's own doing, where a graph begins with what another one made.
-            warnings.filterwarnings(
-                "ignore", r"The \.grad attribute of a Tensor that is not a leaf"
-            )
+            # The compiler's own doings: it looks at gradients where a graph begins with what
+            # another one made, and uses what torch is about to remove.
+            warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor that is not a")
+            for kind in (FutureWarning, DeprecationWarning):
+                warnings.filterwarnings("ignore", category=kind, module=r"torch\._")
 
     def end(self) -> None:
         """Lets go of what was compiled."""
