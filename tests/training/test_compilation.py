@@ -160,6 +160,37 @@ def test_a_compiler_that_fails_does_no_harm(make, capsys):
     assert "uncompiled" in said[0]
 
 
+def test_a_turn_that_was_half_compiled_begins_anew():
+    """Random numbers and buffers are where they were when the second of two graphs fails."""
+
+    class Halves(Coins):
+        def loss(self, batch, player="model"):
+            self.steps += 100
+            loss = super().loss(batch)
+            assert int(self.steps) % 100 < 25  # a break between two graphs
+            return loss._replace(total=loss.total * 2)
+
+        def after_step(self, player):
+            self.steps -= 99
+
+    class Late(Recorder):
+        def __call__(self, graph, inputs):
+            if self.graphs == 1:
+                raise RuntimeError("unsupported operator")
+            return super().__call__(graph, inputs)
+
+    def made():
+        torch.manual_seed(0)
+        return Halves(SPEC)
+
+    backend = Late()
+    compiled, plain = run(made(), "auto", backend), run(made())
+    assert backend.calls > 0
+    torch.testing.assert_close(
+        compiled.model.state_dict(), plain.model.state_dict(), rtol=0, atol=0
+    )
+
+
 def test_a_compiler_that_was_interrupted_is_asked_again(capsys):
     backend = Broken(times=1)
     module = run(coins(), "auto", backend)
