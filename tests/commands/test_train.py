@@ -170,6 +170,11 @@ def test_what_is_fitted_to_a_finished_model_is_kept(genlab, tmp_path):
 START = [sys.executable, "-m", "genlab"]
 
 
+def heed_signals():
+    """A shell has its background jobs ignore Ctrl-C, and they their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_signal_keeps_everything_and_the_run_goes_on_bit_by_bit(genlab, tmp_path, name, code):
     words = [*TINY, "trainer.epochs=60", "trainer.validate_every=60 epochs", "callbacks=none"]
@@ -178,6 +183,7 @@ def test_a_signal_keeps_everything_and_the_run_goes_on_bit_by_bit(genlab, tmp_pa
         [*START, "train", *words, "name=cut"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        preexec_fn=heed_signals,
     )  # fmt: skip
     history = tmp_path / "runs" / "cut" / "metrics.jsonl"
     deadline = time.monotonic() + 180
