@@ -168,6 +168,15 @@ class Wavefront:
                     return term
         return None
 
+    def _may_change(self, node: fx.Node, reader: fx.Node) -> bool:
+        """Whether a reader may write its result in place of a value: nobody reads that later, and
+        it is no view of another value, nor is another one a view of it."""
+        kinds = self.graph.kind
+        return kinds[node] in ("masked", "pointwise", "add") and all(
+            user is reader or (user in self.bias and kinds[user] in ("masked", "pointwise", "relu"))
+            for user in node.users
+        )
+
     def _puts_off(self, node: fx.Node) -> bool:
         """Whether a bias of a node may be left to those that read it."""
         if node in self.maps or node is self.graph.result or not node.users:
@@ -228,8 +237,8 @@ class Wavefront:
     def _relu(self, node: fx.Node) -> Callable[[], Tensor]:
         """A relu; in place, where nobody else reads what it is of."""
         values, (source,) = self.values, self.graph.inputs(node)
-        alone = len(source.users) == 1
-        bias = self.bias[node] = self.bias[source]
+        alone = self._may_change(source, node)
+        bias = self.bias[node] = self.bias.get(source)
         if bias is None:
             return lambda: values[source].relu_() if alone else values[source].relu()
         floor = -bias
@@ -267,9 +276,7 @@ class Wavefront:
         else:
             source, matrix, bias = self._affine(term)
             biases = [self.bias.get(other), bias]
-            last = all(user is node or user in self.bias for user in other.users)
-            fresh = graph.kind[other] in ("masked", "pointwise", "add")
-            if last and fresh and self._late(other):
+            if self._may_change(other, node):
                 compute = lambda: values[other].addmm_(values[source], matrix)  # noqa: E731
             else:
                 compute = lambda: torch.addmm(values[other], values[source], matrix)  # noqa: E731

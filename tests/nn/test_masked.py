@@ -311,7 +311,7 @@ class Residual(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(6, dilation=d, context=4) for d in (1, 2))
         self.blocks.append(ResidualBlock(6))
         self.plain = MaskedConv2d(6, 6)
-        self.ones = nn.ModuleList(Pointwise(6, 6, bias=i != 2) for i in range(6))
+        self.ones = nn.ModuleList(Pointwise(6, 6, bias=i != 2) for i in range(7))
 
     def forward(self, x, context):
         x = self.first(x)
@@ -321,7 +321,9 @@ class Residual(nn.Module):
         b = self.plain(x) + x  # nobody's product, and what another convolution reads
         c = a + self.ones[3](torch.relu(b))
         d = torch.tanh(c) + self.ones[4](c)  # one needs the bias, the other adds to it
-        return self.ones[5](torch.relu_(d)) + c + a
+        e, f = c.chunk(2, 1)  # views of what others read, before and after they are changed
+        g = c + self.ones[6](torch.cat([torch.relu(e), f], 1))
+        return self.ones[5](torch.relu_(d)) + c + a + g
 
 
 @pytest.mark.parametrize("ahead", [1, 4, 12])
