@@ -56,18 +56,64 @@ def test_medians_are_of_the_cost_of_a_unit(bench):
     assert row.spread == pytest.approx((10 - 1) / 2 / 2)
 
 
-def test_a_ratio_that_is_a_quarter_worse_is_named(bench, tmp_path):
-    main = bench("bench")
+def figures(ratio, name="subject"):
+    ratios = [{"fast": "a", "slow": "b", "ratio": ratio, "goal": 1.0}]
+    return [{"name": name, "ratios": ratios, "rows": [], "unit": "images"}]
 
-    def of(ratio):
-        ratios = [{"fast": "a", "slow": "b", "ratio": ratio, "goal": 1.0}]
-        return [{"name": "subject", "ratios": ratios}]
 
-    before = tmp_path / "bench.json"
-    before.write_text(json.dumps({"benches": of(2.0)}))
-    assert main.worse(of(1.61), before) == []
-    assert main.worse(of(1.59), before) == ["subject: a against b: 1.59, was 2.00"]
-    assert main.worse(of(9.0), before) == []
+@pytest.fixture
+def before(bench, tmp_path):
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps({"machine": {"threads": 1}, "benches": figures(2.0)}))
+    return bench("benches.before").Before(path)
+
+
+def test_a_ratio_that_is_a_quarter_worse_is_named(before):
+    assert before.worse(figures(1.61)) == []
+    assert before.worse(figures(1.59)) == ["subject: a against b: 1.59, was 2.00"]
+    assert before.worse(figures(9.0)) == []
+    assert before.compared(figures(1.0)) == 1
+    assert before.compared(figures(1.0, "another")) == 0
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"benches": []}', '{"machine": {"threads": 1}}'])
+def test_a_file_without_figures_is_refused_before_anything_is_measured(bench, tmp_path, text):
+    path = tmp_path / "bench.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="holds no figures"):
+        bench("benches.before").Before(path)
+
+
+class Subject:
+    """Ratios in place of a bench, one for each time it is measured."""
+
+    name = "subject"
+
+    def __init__(self, *ratios):
+        self.ratios = list(ratios)
+
+    def measure(self, repeats, say):
+        return figures(self.ratios.pop(0))[0]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "message"), [((2.1,), None), ((1.2, 1.9), None), ((1.2, 1.3), "1.30, was 2.00")]
+)
+def test_a_worse_ratio_fails_where_a_second_try_has_it_too(bench, before, capsys, ratios, message):
+    main, subject = bench("bench"), Subject(*ratios)
+    results = [main.measured(subject, 5, before, main.Console(width=100))]
+    assert subject.ratios == []
+    if message is None:
+        main.conclude(before, results)
+        assert "1 of 1 ratios" in capsys.readouterr().out
+    else:
+        with pytest.raises(SystemExit, match=message):
+            main.conclude(before, results)
+
+
+def test_a_check_that_compares_nothing_fails(bench, before):
+    with pytest.raises(SystemExit, match="nothing was compared"):
+        bench("bench").conclude(before, figures(2.0, "another"))
 
 
 def test_every_bench_has_a_name_of_its_own_and_goals_between_its_variants(bench):

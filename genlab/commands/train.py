@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -55,6 +54,7 @@ from genlab.training.loggers import (
 )
 from genlab.training.module import GenerativeModule
 from genlab.training.pictures import Pictures
+from genlab.training.processor import use_processor
 from genlab.training.space import check_room, checkpoint_bytes
 from genlab.training.storage import set_aside
 from genlab.training.transfer import freeze, load_what_fits
@@ -97,8 +97,7 @@ def run(cfg: DictConfig) -> float | None:
     check(cfg, "train")
     quiet_lightning()
     first = "LOCAL_RANK" not in os.environ
-    if cfg.trainer.threads:
-        torch.set_num_threads(cfg.trainer.threads)
+    use_processor(cfg.trainer.threads)
 
     data = build_data(cfg)
     data.seed, data.chunk = cfg.seed, cfg.trainer.chunk * cfg.trainer.accumulate

@@ -210,7 +210,12 @@ class Adversarial(GenerativeModel):
         return self.generate(self.latent(len(batch.x)), y)
 
     def _labels_of(self, batch: Batch) -> Tensor | None:
-        return self._check_labels(batch.y, len(batch.x)) if self.conditional else None
+        if not self.conditional:
+            return None
+        if batch.y is None:
+            return self._check_labels(None, len(batch.x))
+        # Their range is the data's matter: to look at it at each step, a GPU would be waited for.
+        return batch.y.to(self.device, torch.int64)
 
     # ------------------------------------------------------------------------------------------
     # Samples

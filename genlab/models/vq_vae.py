@@ -195,8 +195,11 @@ class VQVAE(GenerativeModel):
         return log_p.gather(-1, index.unsqueeze(-1)).flatten(1).sum(1)
 
     def _perplexity(self, index: Tensor) -> Tensor:
-        p = index.flatten().bincount(minlength=len(self.codebook.codes)) / index.numel()
-        return torch.special.entr(p).sum().exp()
+        # Not bincount, for which a GPU is waited for.
+        counts = torch.zeros(len(self.codebook.codes), device=index.device)
+        flat = index.flatten()
+        counts.index_add_(0, flat, torch.ones((), device=index.device).expand(len(flat)))
+        return torch.special.entr(counts / len(flat)).sum().exp()
 
     @torch.no_grad()
     def _observe(self, index: Tensor) -> None:

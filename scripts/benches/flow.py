@@ -71,7 +71,7 @@ def training() -> list[Variant | Missing]:
     steps, words = 48, (*SAME, "data=mnist")
     model, optimizer = build(SPEC, *words)
     found: list[Variant | Missing] = [
-        Variant("genlab train", through_cli(*words, "trainer.threads=1", steps=steps)),
+        Variant("genlab train", through_cli(*words, steps=steps)),
         Variant("raw loop", raw_loop(model, optimizer, mnist()[0], steps=steps)),
     ]
     if importlib.util.find_spec("nflows") is None:
@@ -107,7 +107,7 @@ def default() -> Sequence[Variant]:
     return [
         Variant(
             "genlab train",
-            through_cli(*words, "trainer.threads=1", "trainer.chunk=4", steps=steps),
+            through_cli(*words, "trainer.chunk=4", steps=steps),
         ),
         Variant("raw loop", raw_loop(model, optimizer, mnist()[0], steps=steps)),
     ]

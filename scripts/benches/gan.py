@@ -33,7 +33,7 @@ def default() -> Sequence[Variant]:
     model, optimizer = build(SPEC, *words)
     steps = 32
     return [
-        Variant("genlab train", through_cli(*words, "trainer.threads=1", steps=steps)),
+        Variant("genlab train", through_cli(*words, steps=steps)),
         Variant("raw loop", raw_loop(model, optimizer, mnist()[0], steps=steps)),
     ]
 
@@ -101,7 +101,7 @@ def peers() -> list[Variant | Missing]:
     steps = 24
     model, optimizer = build(replace(SPEC, height=32, width=32), *SAME)
     found: list[Variant | Missing] = [
-        Variant("genlab train", through_cli(*SAME, *DATA, "trainer.threads=1", steps=steps)),
+        Variant("genlab train", through_cli(*SAME, *DATA, steps=steps)),
         Variant("raw loop", raw_loop(model, optimizer, mnist32(), steps=steps)),
     ]
     if importlib.util.find_spec("torchgan") is None:

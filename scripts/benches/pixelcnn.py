@@ -130,7 +130,7 @@ def training() -> Sequence[Variant]:
     return [
         Variant(
             "genlab train",
-            through_cli(*words, "trainer.threads=1", "trainer.chunk=2", steps=steps + 2),
+            through_cli(*words, "trainer.chunk=2", steps=steps + 2),
         ),
         Variant("raw loop", raw_loop(model, optimizer, binary, steps=steps)),
         Variant("masked Conv2d", lambda: clock(straightforward, steps * batch)),

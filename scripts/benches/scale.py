@@ -91,7 +91,6 @@ def flat() -> Sequence[Variant]:
             f"data.size={SIDE}",
             f"data.n_train={n}",
             "data.val_size=500",
-            "trainer.threads=1",
         )
         return Variant(f"{n:,} images", through_cli(*words, steps=160))
 

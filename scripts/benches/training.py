@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import Tensor
 
-from benches.timing import Spent, settled
+from benches.timing import Spent, cpu_seconds, settled
 from genlab.cli import main as genlab
 from genlab.config import config_dir
 from genlab.models.base import GenerativeModel
@@ -43,6 +43,7 @@ def through_cli(*words: str, steps: int, batch: int = 128) -> Callable[[], Spent
         f"data.batch_size={batch}",
         f"trainer.max_images={steps * batch}",
         f"trainer.validate_every={2 * steps * batch}",
+        f"trainer.threads={torch.get_num_threads()}",
         "closing.n_samples=64",
         "closing.likelihood_images=64",
         "callbacks.samples=null",
@@ -76,7 +77,7 @@ def noted(marks: list[tuple[float, float, int]]) -> Iterator[None]:
     def timed(self: GenerativeModule, chunk: Batch, index: int) -> None:
         step(self, chunk, index)
         settled()
-        marks.append((time.process_time(), time.perf_counter(), self.images_seen))
+        marks.append((cpu_seconds(), time.perf_counter(), self.images_seen))
 
     GenerativeModule.training_step = timed  # type: ignore[method-assign]
     try:
@@ -112,7 +113,7 @@ def raw_loop(
     def run() -> Spent:
         order = torch.randperm(len(x)).to(x.device)
         settled()
-        cpu, wall = time.process_time(), time.perf_counter()
+        cpu, wall = cpu_seconds(), time.perf_counter()
         for i in range(steps):
             start = i * batch % (len(x) - batch)
             images = Batch(x[order[start : start + batch]])
@@ -126,7 +127,7 @@ def raw_loop(
                     opt.zero_grad()
                     model.after_step(name)
         settled()
-        return Spent(time.process_time() - cpu, time.perf_counter() - wall, steps * batch)
+        return Spent(cpu_seconds() - cpu, time.perf_counter() - wall, steps * batch)
 
     return run
 

@@ -30,7 +30,7 @@ def default(steps: int, *words: str) -> Callable[[], Sequence[Variant]]:
         overrides = ("model=vae", "data=mnist", *words)
         model, optimizer = build(SPEC, *overrides)
         return [
-            Variant("genlab train", through_cli(*overrides, "trainer.threads=1", steps=steps)),
+            Variant("genlab train", through_cli(*overrides, steps=steps)),
             Variant("raw loop", raw_loop(model, optimizer, mnist()[0], steps=steps)),
         ]
 
@@ -83,8 +83,11 @@ def tutorial(steps: int) -> Callable[[], Spent]:
     return lambda: clock(epoch, steps * BATCH)
 
 
-def pythae(steps: int) -> Callable[[], Spent]:
-    """pythae's own trainer on its own data set class, an epoch of so many steps."""
+def pythae(steps: int, workers: int) -> Callable[[], Spent]:
+    """pythae's own trainer on its own data set class, an epoch of so many steps.
+
+    Its README has two workers of the DataLoader; without any is what its default is.
+    """
     logging.disable(logging.WARNING)
     from pythae.data.datasets import BaseDataset
     from pythae.models import VAE, VAEConfig
@@ -103,6 +106,7 @@ def pythae(steps: int) -> Callable[[], Spent]:
             num_epochs=1,
             learning_rate=1e-3,
             no_cuda=True,
+            train_dataloader_num_workers=workers,
         ),
     )
     trainer.prepare_training()
@@ -115,18 +119,19 @@ def pythae(steps: int) -> Callable[[], Spent]:
 
 
 def peers(steps: int) -> list[Variant | Missing]:
-    words = (*MLP, "data=mnist_dyn", "trainer.threads=1")
+    words = (*MLP, "data=mnist_dyn")
     found: list[Variant | Missing] = [
         # mnist_dyn has the same pixels' number and the loss of pythae, binary cross-entropy.
-        Variant(
-            "genlab train",
-            through_cli(*words, steps=steps),
-        ),
+        Variant("genlab train", through_cli(*words, steps=steps)),
         Variant("tutorial loop", tutorial(steps)),
     ]
     if importlib.util.find_spec("pythae") is None:
         return [*found, Missing("pythae", "make bench-peers installs it")]
-    return [*found, Variant("pythae", pythae(steps))]
+    return [
+        *found,
+        Variant("pythae", pythae(steps, workers=2)),
+        Variant("pythae without workers", pythae(steps, workers=0)),
+    ]
 
 
 def _goals(**goals: float) -> dict[Any, float]:
@@ -141,5 +146,10 @@ BENCHES = [
         default(160, "model.width=8", "model.hidden=128"),
         _goals(raw_loop=1 / 1.25),
     ),
-    Bench("vae: pythae's MLP", "images", lambda: peers(100), _goals(pythae=1.6, tutorial_loop=2.5)),
+    Bench(
+        "vae: pythae's MLP",
+        "images",
+        lambda: peers(400),
+        _goals(pythae=1.6, pythae_without_workers=1.0, tutorial_loop=2.5),
+    ),
 ]
