@@ -24,6 +24,7 @@ class Ema:
     enabled: bool = True
     halflife: PositiveInt = 20000
     rampup: Fraction | None = 0.05
+    every: PositiveInt = 4
 
 
 @dataclass

@@ -60,6 +60,11 @@ def build_model(cfg: DictConfig, spec: ImageSpec) -> GenerativeModel:
     return model
 
 
+def build_ema(cfg: DictConfig, model: GenerativeModel) -> EMA:
+    """The average of the weights; runs of before `every` was there go on with every step."""
+    return EMA(model, cfg.halflife, cfg.rampup, cfg.get("every", 1))
+
+
 def build_module(cfg: DictConfig, model: GenerativeModel, n_train: int) -> GenerativeModule:
     """The Lightning module around a model.
 
@@ -86,7 +91,7 @@ def build_module(cfg: DictConfig, model: GenerativeModel, n_train: int) -> Gener
         instantiate(cfg.scheduler),
         seed=cfg.seed,
         max_images=max_images,
-        ema=EMA(model, cfg.ema.halflife, cfg.ema.rampup) if cfg.ema.enabled else None,
+        ema=build_ema(cfg.ema, model) if cfg.ema.enabled else None,
         clip=t.clip,
         accumulate=t.accumulate,
         log_every=t.log_every,

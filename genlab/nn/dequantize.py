@@ -34,7 +34,7 @@ def dequantize(
     dtype = torch.get_default_dtype()
     u = torch.rand(x.shape, dtype=dtype, device=x.device, generator=generator)
     volume = -math.log(levels) * x[0].numel()
-    return (x + u) / levels, torch.full(x.shape[:1], volume, dtype=dtype, device=x.device)
+    return u.add_(x).div_(levels), torch.full(x.shape[:1], volume, dtype=dtype, device=x.device)
 
 
 def quantize(y: Tensor, levels: int) -> Tensor:

@@ -41,7 +41,7 @@ class Stretch(Invertible):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `Invertible.forward`."""
-        return 2 * x - 1, x.new_full((len(x),), math.log(2) * x[0].numel())
+        return (2 * x).sub_(1), x.new_full((len(x),), math.log(2) * x[0].numel())
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """As `Invertible.inverse`."""

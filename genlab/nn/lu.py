@@ -75,7 +75,11 @@ class Riffle(Invertible):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `Invertible.forward`; the volume stays."""
-        return torch.cat([x[:, 0::2], x[:, 1::2]], 1), x.new_zeros(len(x))
+        if x.shape[1] % 2:
+            z = torch.cat([x[:, 0::2], x[:, 1::2]], 1)
+        else:  # one copy, forwards and backwards
+            z = x.unflatten(1, (-1, 2)).transpose(1, 2).flatten(1, 2)
+        return z, x.new_zeros(len(x))
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """As `Invertible.inverse`."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from genlab.models.base import GenerativeModel
-from genlab.ranges import PositiveFloat, Probability
+from genlab.ranges import PositiveFloat, PositiveInt, Probability
 
 __all__ = ["EMA"]
 
@@ -25,11 +25,21 @@ class EMA:
         model: The model to follow.
         halflife: Images seen after which a weight counts half.
         rampup: The half-life is at most this share of the images seen so far.
+        every: Steps between two updates: one reads and writes as much memory as half of Adam's
+            step, and the half-life is far longer than a few steps. The first so many steps are all
+            followed.
     """
 
-    def __init__(self, model: GenerativeModel, halflife: PositiveFloat, rampup: Probability = 0.05):
+    def __init__(
+        self,
+        model: GenerativeModel,
+        halflife: PositiveFloat,
+        rampup: Probability = 0.05,
+        every: PositiveInt = 1,
+    ):
         self.halflife = halflife
         self.rampup = rampup
+        self.every = every
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.pairs(model)
 
@@ -53,9 +63,16 @@ class EMA:
         halflife = min(self.halflife, images_seen * self.rampup)
         return 0.5 ** (batch / max(halflife, 1e-8))
 
+    def follow(self, batch: int, images_seen: int, steps: int) -> None:
+        """Follows the model's step number `steps`, of so many images, if it is due."""
+        if steps <= self.every:
+            self.update(batch, images_seen)
+        elif steps % self.every == 0:
+            self.update(batch * self.every, images_seen)
+
     @torch.no_grad()
     def update(self, batch: int, images_seen: int) -> None:
-        """Follows the model by one step."""
+        """Follows the model by so many images."""
         torch._foreach_lerp_(self.average, self.source, 1 - self.decay(batch, images_seen))
         for mine, theirs in self.copies:
             mine.copy_(theirs)

@@ -15,11 +15,13 @@ from torch.optim import Optimizer
 from genlab.errors import ConfigError, NonFiniteError
 from genlab.models.base import GenerativeModel
 from genlab.rng import isolated, seed_global, stream
+from genlab.training.backward import shortest_backward
 from genlab.training.chunks import grouped, unstacked, validate
 from genlab.training.compilation import Compilation
 from genlab.training.ema import EMA
 from genlab.training.means import Means
 from genlab.training.nonfinite import describe, describe_gradient, finite_gradients
+from genlab.training.quick_adam import quickened
 from genlab.training.schedules import Schedule
 from genlab.training.turns import Turns
 from genlab.training.window import Window
@@ -124,7 +126,7 @@ class GenerativeModule(pl.LightningModule):
             parameters = [p for p in self.model.player(player).parameters() if p.requires_grad]
             if not parameters:
                 raise ConfigError(f"freeze: the {player} has no parameter left to train")
-            optimizers.append(make(parameters))
+            optimizers.append(quickened(make(parameters)))
             for group in optimizers[-1].param_groups:
                 group.setdefault("initial_lr", group["lr"])
         return optimizers
@@ -134,6 +136,7 @@ class GenerativeModule(pl.LightningModule):
         if self.ema is not None:
             self.ema.to(self.device, self.model)
         self.turns = Turns(self.model)
+        self.backwards = shortest_backward(self.trainer, self)
         self.compilation.start(self.trainer.world_size, self.pause)
         # A scaler of gradients leaves out a step by itself when they overflow.
         self.scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
@@ -181,9 +184,8 @@ class GenerativeModule(pl.LightningModule):
         self.model.images_seen, self.model.step = self.images_seen, self.steps
         optimizers = self.optimizers()
         several = isinstance(optimizers, list)
-        for player, optimizer in zip(
-            self.model.players, optimizers if several else [optimizers], strict=True
-        ):
+        each = optimizers if several else [optimizers]
+        for player, optimizer in zip(self.model.players, each, strict=True):
             if not self.model.moves(player):
                 continue
             for group in optimizer.param_groups:
@@ -198,7 +200,7 @@ class GenerativeModule(pl.LightningModule):
             optimizer.zero_grad()
             self.model.after_step(player)
         if self.ema is not None:
-            self.ema.update(images, self.images_seen + images)
+            self.ema.follow(images, self.images_seen + images, self.steps + 1)
 
     def looks(self) -> bool:
         """Whether to look at each step's numbers, which on a GPU waits for them."""
@@ -214,7 +216,7 @@ class GenerativeModule(pl.LightningModule):
             if looks and not math.isfinite(loss.total.detach()):
                 seen, step = self.images_seen, self.steps
                 raise NonFiniteError(describe(self.model, batch, seen, player, step))
-            self.manual_backward(loss.total / len(batches) if len(batches) > 1 else loss.total)
+            self.backwards(loss.total / len(batches) if len(batches) > 1 else loss.total)
             losses.append(loss)
         return losses
 
@@ -342,8 +344,7 @@ class GenerativeModule(pl.LightningModule):
         self.seconds = state["seconds"]
         self.schedule.load_state_dict(state["schedule"])
         self.window.load_state_dict(state["window"])
-        images, seconds = state["window_start"]
-        self.window_start = (images, seconds)
+        self.window_start = tuple(state["window_start"])
         self.validation_due = state.get("validation_due", False)
         if self.ema is not None and state["ema"] is not None:
             self.ema.load_state_dict(state["ema"])
