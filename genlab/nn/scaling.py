@@ -42,7 +42,7 @@ def from_unit(u: Tensor, levels: int) -> Tensor:
         >>> from_unit(torch.tensor([-3.0, 0.49, 0.51, 9.0]), 2)
         tensor([0, 0, 1, 1], dtype=torch.uint8)
     """
-    return (u * (levels - 1)).round().clamp(0, levels - 1).to(torch.uint8)
+    return (u * (levels - 1)).round_().clamp_(0, levels - 1).to(torch.uint8)
 
 
 def from_signed(s: Tensor, levels: int) -> Tensor:

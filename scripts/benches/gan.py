@@ -109,7 +109,32 @@ def peers() -> list[Variant | Missing]:
     return [*found, Variant("torchgan", torchgan(steps))]
 
 
+def sampling() -> list[Variant | Missing]:
+    """512 images as bytes; torchgan's floats become bytes as torchvision's `save_image` has it."""
+    n = 512
+    model, _ = build(replace(SPEC, height=32, width=32), *SAME)
+    model.eval()
+    found: list[Variant | Missing] = [
+        Variant("genlab", lambda: clock(lambda: model.sample(n), n)),
+    ]
+    if importlib.util.find_spec("torchgan") is None:
+        return [*found, Missing("torchgan", "make bench-peers installs it")]
+    from torchgan.models import DCGANGenerator
+
+    shape = {"encoding_dims": 100, "out_channels": 1, "step_channels": WIDTH}
+    ends = {"nonlinearity": nn.LeakyReLU(0.2), "last_nonlinearity": nn.Tanh()}
+    generator = DCGANGenerator(**shape, **ends).eval()
+
+    def draw() -> None:
+        with torch.no_grad():
+            images = generator(torch.randn(n, 100)).add(1).div(2)
+            images.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+
+    return [*found, Variant("torchgan", lambda: clock(draw, n))]
+
+
 BENCHES = [
     Bench("gan: default", "images", default, {("genlab train", "raw loop"): 1 / 1.25}),
     Bench("gan: torchgan's DCGAN", "images", peers, {("genlab train", "torchgan"): 1.6}),
+    Bench("gan sampling: torchgan's DCGAN", "images", sampling, {("genlab", "torchgan"): 1.0}),
 ]

@@ -1,6 +1,7 @@
 """The VAE: genlab against its own raw loop, pythae's trainer and the tutorial's loop."""
 
 import contextlib
+import dataclasses
 import importlib.util
 import io
 import logging
@@ -134,6 +135,27 @@ def peers(steps: int) -> list[Variant | Missing]:
     ]
 
 
+def sampling() -> list[Variant | Missing]:
+    """512 mean images as bytes; pythae's floats become bytes as its `save_img` has it."""
+    n = 512
+    model, _ = build(dataclasses.replace(SPEC, levels=2), *MLP, "data=mnist_dyn")
+    model.eval()
+    found: list[Variant | Missing] = [
+        Variant("genlab", lambda: clock(lambda: model.sample(n), n)),
+    ]
+    if importlib.util.find_spec("pythae") is None:
+        return [*found, Missing("pythae", "make bench-peers installs it")]
+    from pythae.models import VAE, VAEConfig
+    from pythae.samplers import NormalSampler
+
+    sampler = NormalSampler(VAE(VAEConfig(input_dim=(1, 28, 28), latent_dim=16)))
+
+    def draw() -> None:
+        sampler.sample(n).mul(255).to(torch.uint8)
+
+    return [*found, Variant("pythae", lambda: clock(draw, n))]
+
+
 def _goals(**goals: float) -> dict[Any, float]:
     return {("genlab train", slow.replace("_", " ")): goal for slow, goal in goals.items()}
 
@@ -152,4 +174,5 @@ BENCHES = [
         lambda: peers(400),
         _goals(pythae=1.6, pythae_without_workers=1.0, tutorial_loop=2.5),
     ),
+    Bench("vae sampling: pythae's MLP", "images", sampling, {("genlab", "pythae"): 1 / 1.25}),
 ]
