@@ -17,9 +17,9 @@ HOOKS = ("on_before_backward", "on_after_backward")
 def shortest_backward(trainer: pl.Trainer, module: pl.LightningModule) -> Callable[[Tensor], Any]:
     """`Tensor.backward` where Lightning's would only ask who listens, else Lightning's.
 
-    Asking all callbacks twice takes a tenth of a millisecond, of a step that may take one. It is
-    left out on a single device, without a scaler of gradients, if no callback listens and nobody
-    measures.
+    Asking all callbacks twice takes 0.2 ms (docs/speed.md), a good part of a small network's step.
+    It is left out on a single device, without a scaler of gradients, if no callback listens and
+    nobody measures.
 
     Args:
         trainer: The trainer, with its callbacks.
