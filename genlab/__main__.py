@@ -2,7 +2,7 @@
 
 import sys
 
-from genlab.cli import main
+from genlab.cli.entry import main
 
 __all__: list[str] = []
 

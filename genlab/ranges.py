@@ -1,7 +1,7 @@
 """Named ranges for constructor arguments: the type checker sees a number, the config check a range.
 
 ``latent: PositiveInt = 32`` is an ``int`` to Python and to mypy; before anything is loaded,
-`genlab.config.check` reads the same annotation and refuses ``model.latent=-4`` in one line.
+`genlab.config.check.check` reads the same annotation and refuses ``model.latent=-4`` in one line.
 """
 
 from dataclasses import dataclass

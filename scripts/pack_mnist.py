@@ -3,8 +3,8 @@
     python scripts/pack_mnist.py FOLDER
 
 FOLDER holds the files as plain, gzip or xz files under their original names. Each is checked
-against the SHA-256 in genlab.data.manifests before it is packed. The archive is the same byte for
-byte with the same version of liblzma; it takes about two minutes and one core.
+against the SHA-256 in genlab.data.storage.manifests before it is packed. The archive is the same
+byte for byte with the same version of liblzma; it takes about two minutes and one core.
 """
 
 import io
@@ -13,9 +13,9 @@ import sys
 import tarfile
 from pathlib import Path
 
-from genlab.data.bundle import ARCHIVE
-from genlab.data.manifest import open_any
-from genlab.data.manifests import MNIST_FILES
+from genlab.data.storage.bundled import ARCHIVE
+from genlab.data.storage.manifest import open_any
+from genlab.data.storage.manifests import MNIST_FILES
 from genlab.errors import DataError
 
 # Images of 28 rows of 28 bytes: no alignment to exploit, so no position bits.

@@ -17,7 +17,7 @@ from genlab.data.images import ImageData
 from genlab.data.mnist import Mnist
 from genlab.data.mnist_dyn import BinarizedMnist
 from genlab.data.module import ImageDataModule
-from genlab.metrics.extractors import choose
+from genlab.metrics.extractors.selection import choose
 from genlab.metrics.groups import GROUPS
 from genlab.metrics.measure import measure
 from genlab.metrics.real import RealImages

@@ -24,8 +24,8 @@ from torch.nn.functional import cross_entropy
 from genlab.data.fashion_mnist import FashionMnist
 from genlab.data.images import Split
 from genlab.data.mnist import Mnist
-from genlab.metrics.classifier import Classifier
-from genlab.metrics.features import file_sha256
+from genlab.metrics.extractors.base import file_sha256
+from genlab.metrics.extractors.classifier import Classifier
 from genlab.metrics.moments import StreamingMoments
 
 LEAST = {"digits": 0.984, "fashion": 0.905}

@@ -3,99 +3,42 @@
 import ast
 from pathlib import Path
 
-from genlab.static import load
+from genlab.commands.help import HYDRA_COMMANDS
+from genlab.config.source import load
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "genlab").rglob("*.py"))
 
-BOTTOM = {"genlab", "genlab.errors", "genlab.ranges", "genlab.rng", "genlab.runs", "genlab.types"}
-BOTTOM |= {"genlab.redact", "genlab.scoped", "genlab.signals"}
-"""May be imported from anywhere, and import nothing but each other."""
+LAYERS = (
+    ("", "types", "errors", "ranges", "rng"),
+    ("system",),
+    ("runs", "config", "modalities", "nn"),
+    ("models", "data", "metrics", "sweeps"),
+    ("tasks", "comparison"),
+    ("training",),
+    ("experiment",),
+    ("launch",),
+    ("commands",),
+    ("cli",),
+    ("__main__",),
+)
+"""The tower, from the ground up: a room knows itself and the layers below it, and no neighbour."""
 
-CONFIG = {
-    "genlab.allow",
-    "genlab.catalogue",
-    "genlab.config",
-    "genlab.guard",
-    "genlab.messages",
-    "genlab.overrides",
-    "genlab.schema",
-    "genlab.static",
-    "genlab.suggest",
-    "genlab.usage",
-    "genlab.values",
-}
-"""The config check and what `genlab list` shows: they read source, and import no part of it."""
-
-MAY_IMPORT = {
-    "genlab.nn": ("genlab.nn",),
-    "genlab.models": ("genlab.models", "genlab.nn"),
-    "genlab.data": ("genlab.data",),
-    "genlab.metrics": ("genlab.metrics",),
-    "genlab.training": (
-        "genlab.training",
-        "genlab.models.base",
-        "genlab.data",
-        "genlab.metrics",
-        "genlab.nn",
-    ),
-    "genlab.commands": ("genlab",),
-    "genlab.comparison": (
-        "genlab.comparison",
-        "genlab.sweeps.manifest",
-        "genlab.training.loggers.history",
-    ),
-    "genlab.sweeps": ("genlab.sweeps", *sorted(CONFIG)),
-    "genlab.sweeps.child": ("genlab.cli",),
-    "genlab.composition": ("genlab.commands.objective", "genlab.sweeps.rules", *sorted(CONFIG)),
-    "genlab.hydra_app": (
-        "genlab.commands",
-        "genlab.composition",
-        "genlab.sweeps",
-        *sorted(CONFIG),
-    ),
-    "genlab.cli": ("genlab.commands", "genlab.hydra_app", *sorted(CONFIG)),
-    "genlab.__main__": ("genlab.cli",),
-    **{name: tuple(sorted(CONFIG)) for name in CONFIG},
-    **dict.fromkeys(BOTTOM, ()),
-}
-"""Beside the bottom: what a module's own part of the tree may import of genlab."""
+LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 
 NEVER = {
-    "genlab.nn": ("pytorch_lightning", "hydra", "omegaconf", "wandb", "trackio"),
-    "genlab.models": ("pytorch_lightning", "hydra", "omegaconf", "wandb", "trackio"),
-    "genlab.metrics": ("pytorch_lightning", "hydra", "omegaconf", "wandb", "trackio"),
-    "genlab.data": ("hydra", "omegaconf", "wandb", "trackio"),
+    "nn": ("pytorch_lightning", "hydra", "omegaconf", "wandb"),
+    "models": ("pytorch_lightning", "hydra", "omegaconf", "wandb"),
+    "metrics": ("pytorch_lightning", "hydra", "omegaconf", "wandb"),
+    "modalities": ("pytorch_lightning", "hydra", "omegaconf", "wandb"),
+    "tasks": ("pytorch_lightning", "hydra", "omegaconf", "wandb"),
+    "data": ("hydra", "omegaconf", "wandb"),
 }
-HEAVY = ("torch", "torchvision", "pytorch_lightning", "wandb", "trackio", "scipy", "hydra")
-LIGHT_COMPARISON = {
-    f"genlab.comparison.{file.stem}" for file in (ROOT / "genlab/comparison").glob("[!_]*.py")
-}
-LIGHT = {
-    "genlab.__main__",
-    "genlab.cli",
-    "genlab.composition",
-    "genlab.hydra_app",
-    "genlab.commands.compare",
-    "genlab.commands.completion",
-    "genlab.commands.doctor",
-    "genlab.commands.list",
-    "genlab.commands.parser",
-    "genlab.commands.show",
-    "genlab.commands.sweep",
-    "genlab.sweeps.child",
-    "genlab.sweeps.engine",
-    "genlab.sweeps.locks",
-    "genlab.sweeps.manifest",
-    "genlab.sweeps.objective",
-    "genlab.sweeps.rules",
-    "genlab.sweeps.share",
-    "genlab.sweeps.supervise",
-    *LIGHT_COMPARISON,
-    *CONFIG,
-    *(BOTTOM - {"genlab.rng", "genlab.types"}),
-}
-"""Import nothing heavy where they are imported themselves; inside a function they may."""
+"""Frameworks that a room does not know."""
+
+HEAVY = ("torch", "torchvision", "pytorch_lightning", "wandb", "scipy", "hydra")
+LIGHT = ("errors", "ranges", "system", "runs", "config", "comparison", "sweeps", "launch", "cli")
+"""Rooms that import nothing heavy where they are imported themselves; in a function they may."""
 
 
 def name_of(file):
@@ -136,28 +79,66 @@ def within(module, parts):
     return any(module == part or module.startswith(f"{part}.") for part in parts)
 
 
-def rule(name, table):
-    """The entry of the table for the closest part of the tree that a module belongs to."""
-    while name and name not in table:
-        name = name.rpartition(".")[0]
-    return table.get(name, ())
+def room(name):
+    """The room that a module lies in: the first word after ``genlab``."""
+    return name.split(".")[1] if "." in name else ""
 
 
-def test_imports_run_one_way():
+def test_every_room_has_its_layer():
+    assert sorted({room(name) for name in MODULES} - set(LEVEL)) == []
+    assert sorted(set(LEVEL) - {room(name) for name in MODULES}) == []
+
+
+def test_imports_run_down_the_tower():
     wrong = [
         f"{name} imports {module}"
         for name, tree in TREES.items()
         for module in imports(tree, name)
         if within(module, ["genlab"])
-        and module not in BOTTOM
-        and not within(module, rule(name, MAY_IMPORT))
+        and room(module) not in ("", room(name))
+        and not allowed(room(name), room(module))
     ]
     assert wrong == []
 
 
-def test_every_part_of_the_tree_has_a_rule():
-    assert [name for name in MODULES if name not in BOTTOM and not rule(name, MAY_IMPORT)] == []
-    assert [name for name in MAY_IMPORT if name not in MODULES] == []
+def allowed(upper, lower):
+    """Whether a room may know another: one of a lower layer, or its neighbour on the ground."""
+    return LEVEL[lower] < LEVEL[upper] or (LEVEL[lower] == LEVEL[upper] == 0)
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = {
+        name: sorted(module for module in imports(tree, name, top_only=True) if module in MODULES)
+        for name, tree in TREES.items()
+    }
+    assert list(circles(graph)) == []
+
+
+def circles(graph):
+    """The first circle of a depth-first walk over a graph, if there is one."""
+    done, path = set(), []
+
+    def visit(node):
+        if node in path:
+            yield [*path[path.index(node) :], node]
+        elif node not in done:
+            path.append(node)
+            for following in graph[node]:
+                yield from visit(following)
+            path.pop()
+            done.add(node)
+
+    for start in graph:
+        yield from visit(start)
+
+
+def test_circles_are_seen():
+    assert list(circles({"a": ["b"], "b": ["c"], "c": ["b"]})) == [["b", "c", "b"]]
+
+
+def test_no_name_stands_for_two_modules():
+    names = [file.stem for file in FILES if file.stem not in ("base", "__init__")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
 
 
 def test_mathematics_knows_no_framework():
@@ -165,19 +146,39 @@ def test_mathematics_knows_no_framework():
         f"{name} imports {module}"
         for name, tree in TREES.items()
         for module in imports(tree, name)
-        if within(module, rule(name, NEVER))
+        if within(module, NEVER.get(room(name), ()))
     ]
     assert wrong == []
+
+
+def is_light(name):
+    """Whether a module must answer at once: a light room's, or a command that needs no Hydra."""
+    if room(name) == "commands":
+        return name.removeprefix("genlab.commands.") not in HYDRA_COMMANDS
+    return room(name) in LIGHT
+
+
+def reached(name):
+    """All modules of genlab that importing one imports, itself included, with their packages."""
+    found, waiting = set(), [name]
+    while waiting:
+        module = waiting.pop()
+        if module in MODULES and module not in found:
+            found.add(module)
+            waiting += [module.rpartition(".")[0], *imports(TREES[module], module, top_only=True)]
+    return found
 
 
 def test_what_must_answer_at_once_imports_nothing_heavy():
-    wrong = [
-        f"{name} imports {module}"
-        for name in LIGHT
-        for module in imports(TREES[name], name, top_only=True)
-        if within(module, HEAVY)
-    ]
-    assert wrong == []
+    wrong = {
+        f"{name} reaches {module}, which imports {heavy}"
+        for name in MODULES
+        if is_light(name)
+        for module in reached(name)
+        for heavy in imports(TREES[module], module, top_only=True)
+        if within(heavy, HEAVY)
+    }
+    assert sorted(wrong) == []
 
 
 def test_every_module_says_what_it_is():

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from genlab import cli
-from genlab.config import config_dir
-from genlab.usage import COMMANDS
+from genlab.cli import entry as cli
+from genlab.commands.help import COMMANDS
+from genlab.config.folders import config_dir
 
 HEAVY = ("torch", "pytorch_lightning", "torchvision", "wandb", "trackio", "scipy", "torchmetrics")
 
@@ -489,7 +489,7 @@ def test_nothing_heavy_is_loaded_for_an_answer(tmp_path):
     code = (
         "import sys, io\n"
         "from contextlib import redirect_stderr, redirect_stdout\n"
-        "from genlab.cli import main\n"
+        "from genlab.cli.entry import main\n"
         f"for line in {lines + light!r}:\n"
         "    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):\n"
         "        main(line.split())\n"

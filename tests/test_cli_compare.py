@@ -8,7 +8,7 @@ import pytest
 from comparison.synthetic import make_run
 from comparison.synthetic import value as full
 
-from genlab import cli
+from genlab.cli import entry as cli
 from genlab.comparison.ranking import blocks, choose_key
 from genlab.comparison.reading import read_board
 from genlab.errors import ConfigError
@@ -139,7 +139,7 @@ def test_two_hundred_runs_are_quick_and_need_no_torch(tmp_path):
             file = ("summary.json", "run.json")[i % 20 == 0]
             (path / file).write_text('{"cut off')
     code = (
-        "import sys, time\nfrom genlab.cli import main\n"
+        "import sys, time\nfrom genlab.cli.entry import main\n"
         "assert main(['compare', *sys.argv[1:]]) == 0\nassert 'torch' not in sys.modules\n"
         "print('seconds', time.process_time())\n"
     )

@@ -12,11 +12,13 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from packaging.version import Version
 
-from genlab.allow import refusal
-from genlab.config import check, config_dir, load_config, save_config
+from genlab.config.allowlist import refusal
+from genlab.config.annotations import kind_of, problems
+from genlab.config.check import check
+from genlab.config.folders import config_dir
+from genlab.config.saved import load_config, save_config
+from genlab.config.source import load
 from genlab.errors import ConfigError, DataError
-from genlab.static import load
-from genlab.values import kind_of, problems
 
 VERSION = {} if Version(hydra.__version__) >= Version("1.4.0rc1") else {"version_base": "1.3"}
 
@@ -173,10 +175,10 @@ REFUSED = [
     ("genlab.models.base.torch", "no public class"),
     ("genlab.models.vae.nn", "no public class"),
     ("genlab.rng.stream", "only classes of genlab."),
-    ("genlab.runs.write_atomically", "only classes of genlab."),
-    ("genlab.cli.main", "only classes of genlab."),
+    ("genlab.system.paths.write_atomically", "only classes of genlab."),
+    ("genlab.cli.entry.main", "only classes of genlab."),
     ("genlab", "no class of genlab"),
-    ("genlab.data.download.download", "not a class"),
+    ("genlab.data.storage.download.download", "not a class"),
     ("genlabx.models.vae.VAE", "trust=[genlabx]"),
     ("torch.optim.lr_scheduler.LambdaLR", "not among the allowed"),
     ("torch.optim.adam.Adam", "not among the classes"),
@@ -274,7 +276,7 @@ def test_a_damaged_config_is_named(tmp_path, content):
 
 def test_the_check_imports_neither_torch_nor_what_it_checks(tmp_path):
     code = (
-        "import sys\nfrom genlab.config import check, load_config\nfrom pathlib import Path\n"
+        "import sys\nfrom genlab.config.check import check, load_config\nfrom pathlib import Path\n"
         "check(load_config(Path(sys.argv[1])))\n"
         "names = ('torch', 'pytorch_lightning', 'wandb', 'genlab.models', 'genlab.data')\n"
         "assert not [n for n in names if n in sys.modules]\n"

@@ -15,8 +15,9 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from genlab import cli
-from genlab.config import check, save_config
+from genlab.cli import entry as cli
+from genlab.config.check import check
+from genlab.config.saved import save_config
 from genlab.errors import ConfigError
 
 T = "_target_"
@@ -111,8 +112,8 @@ def probes():
         "raise_signal": {T: "signal.raise_signal", "_partial_": True, "signum": 9},
         "thread": {T: "threading.Thread", "_partial_": True},
         "process": {T: "multiprocessing.Process", "_partial_": True},
-        "through genlab": {T: "genlab.runs.write_atomically", ARGS: ["M17", "x"]},
-        "alias in genlab": {T: "genlab.runs.os.mkdir", ARGS: ["M18"]},
+        "through genlab": {T: "genlab.system.paths.write_atomically", ARGS: ["M17", "x"]},
+        "alias in genlab": {T: "genlab.runs.directory.os.mkdir", ARGS: ["M18"]},
         "module of genlab": {T: "genlab.models.base.torch.save", "obj": 1, "f": "M19"},
         "method of genlab": {T: "genlab.data.synthetic.Synthetic.__init__.__globals__.clear"},
     }
@@ -260,7 +261,7 @@ def test_from_a_model_of_a_folder_and_in_a_sweep(lab, capsys):
 def test_from_a_run_directory(lab):
     cfg = OmegaConf.create({"model": PROBES["mkdir"], "callbacks": {"p": PROBES["torch.load"]}})
     save_config(cfg, Path("evil/config.yaml"))
-    from genlab.config import load_config
+    from genlab.config.saved import load_config
 
     with pytest.raises(ConfigError, match=r"os\.mkdir"):
         check(load_config(Path("evil/config.yaml")))

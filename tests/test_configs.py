@@ -10,10 +10,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
-from genlab.commands.build import build_data, build_model, build_module
-from genlab.composition import prefer_own
-from genlab.config import check, config_dir
+from genlab.config.check import check
+from genlab.config.folders import config_dir
 from genlab.errors import ConfigError
+from genlab.experiment.build import build_data, build_model, build_module
+from genlab.launch.composition import prefer_own
 from genlab.types import Batch
 
 CONFIGS = config_dir()

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from genlab.models.base import GenerativeModel
 from genlab.models.vae import VAE
-from genlab.nn.distributions import draw_normal
+from genlab.nn.latents.distributions import draw_normal
 from genlab.types import ImageSpec, Loss
 
 SPEC = ImageSpec(1, 4, 4, levels=2, num_classes=3)

@@ -89,7 +89,7 @@ def test_the_wheel_has_every_config_and_data_file(wheel):
 def test_the_wheel_says_what_it_is(wheel):
     archive = zipfile.ZipFile(wheel)
     texts = {n.rpartition("/")[2]: n for n in archive.namelist() if ".dist-info/" in n}
-    assert "genlab = genlab.cli:main" in archive.read(texts["entry_points.txt"]).decode()
+    assert "genlab = genlab.cli.entry:main" in archive.read(texts["entry_points.txt"]).decode()
     metadata = archive.read(texts["METADATA"]).decode()
     for line in ("Requires-Dist: pytorch-lightning>=2.6.6", "Requires-Dist: hydra-core"):
         assert line in metadata

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from genlab.cli import main
+from genlab.cli.entry import main
 
 README = Path(__file__).parents[1] / "README.md"
 SHORT = {

@@ -1,6 +1,6 @@
 import pytest
 
-from genlab.redact import REDACTED, is_secret, redact, secret_values
+from genlab.system.secrets import REDACTED, is_secret, redact, secret_values
 
 ENVIRON = {
     "WANDB_API_KEY": "k" * 40,

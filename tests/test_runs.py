@@ -6,7 +6,8 @@ import stat
 import pytest
 
 from genlab.errors import ConfigError
-from genlab.runs import Run, create_run, find_run, list_runs, write_atomically
+from genlab.runs.directory import Run, create_run, find_run, list_runs
+from genlab.system.paths import write_atomically
 
 
 def make(root, name):

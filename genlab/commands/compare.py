@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from genlab.commands.parser import Parser
-from genlab.comparison.board import shown_key
+from genlab.comparison.leaderboard import shown_key
 from genlab.comparison.ranking import blocks, choose_key, front, front_keys
 from genlab.comparison.reading import read_board, sound
 from genlab.comparison.seeds import named, over_seeds
 from genlab.comparison.settings import where
 from genlab.comparison.writing import to_csv, to_markdown, to_plain
 from genlab.errors import ConfigError
-from genlab.runs import write_atomically
+from genlab.system.paths import write_atomically
 
 __all__ = ["run"]
 
@@ -27,7 +27,7 @@ def run(argv: Sequence[str]) -> int:
     """
     args = make_parser().parse_args(argv)
     if args.html is not None:
-        from genlab.comparison.bundle import find_library
+        from genlab.comparison.report.vega import find_library
 
         find_library()  # before any work
     board = read_board([Path(place) for place in args.places])
@@ -54,7 +54,7 @@ def run(argv: Sequence[str]) -> int:
     elif args.markdown:
         print(to_markdown(shown, ranked, key, args.diff), end="")
     elif args.csv != "-":
-        from genlab.comparison.terminal import show, show_differences
+        from genlab.comparison.table import show, show_differences
 
         show(shown, ranked, key)
         if args.diff:
@@ -62,7 +62,7 @@ def run(argv: Sequence[str]) -> int:
     if args.csv is not None:
         write("--csv", args.csv, to_csv(shown, ranked))
     if args.html is not None:
-        from genlab.comparison.page import make_page
+        from genlab.comparison.report.page import make_page
 
         write("--html", args.html, make_page(board, key, keys, best))
     return 0

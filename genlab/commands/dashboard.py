@@ -11,13 +11,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from genlab.commands.parser import Parser
-from genlab.config import load_config
+from genlab.config.saved import load_config
 from genlab.errors import ConfigError, GenlabError
-from genlab.redact import redact
-from genlab.runs import Run, list_runs
-from genlab.scoped import environment
+from genlab.runs.directory import Run, list_runs
+from genlab.system.patching import environment
+from genlab.system.secrets import redact
+from genlab.system.terminal import notice
 from genlab.training.loggers import store
-from genlab.training.loggers.context import Context, notice
+from genlab.training.loggers.context import Context
 
 __all__ = ["Dashboard", "fill", "run", "serve"]
 

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.catalogue import Entry, entries
 from genlab.commands.list import config_folders, show
 from genlab.commands.parser import Parser, add_config_dir
-from genlab.data.bundle import ARCHIVE
-from genlab.data.cache import cache_dir
-from genlab.data.files import find, folders
-from genlab.data.manifest import Manifest
-from genlab.data.manifests import MANIFESTS
-from genlab.data.verify import problems_of_bundle, problems_of_cache, problems_of_files
+from genlab.config.catalog import Entry, entries
+from genlab.data.storage.bundled import ARCHIVE
+from genlab.data.storage.cache import cache_dir
+from genlab.data.storage.manifest import Manifest
+from genlab.data.storage.manifests import MANIFESTS
+from genlab.data.storage.sources import find, folders
+from genlab.data.storage.verify import problems_of_bundle, problems_of_cache, problems_of_files
 from genlab.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -211,8 +211,8 @@ def picture(
     import torch
     from PIL import Image
 
+    from genlab.modalities.images.grid import grid
     from genlab.rng import stream
-    from genlab.training.loggers import grid
 
     chosen = torch.randperm(len(images.x), generator=stream(0, "data show"))[:n]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -227,7 +227,7 @@ def build_module(name: str, overrides: Sequence[str], places: Sequence[Path]) ->
     config = composed(name, overrides, places)
     from hydra.utils import instantiate
 
-    from genlab.data.build import build
+    from genlab.data.from_config import build
 
     module: ImageDataModule = build(config, instantiate)
     return module
@@ -242,7 +242,7 @@ def composed(name: str, overrides: Sequence[str], places: Sequence[Path]) -> dic
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from genlab.config import check_component
+    from genlab.config.check import check_component
 
     # "++" takes keys that are not there, too: the check below knows the nearest that is.
     prefixed = [f"++data.{override.removeprefix('data.')}" for override in overrides]

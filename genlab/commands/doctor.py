@@ -161,7 +161,7 @@ def caches() -> Iterator[Finding]:
     """What lies in the caches."""
     import torch
 
-    from genlab.data.cache import cache_dir
+    from genlab.data.storage.cache import cache_dir
 
     for what, folder in (("cache", cache_dir()), ("torch hub", Path(torch.hub.get_dir()))):
         files = [file for file in folder.rglob("*") if file.is_file()]
@@ -171,8 +171,8 @@ def caches() -> Iterator[Finding]:
 
 def weights() -> Iterator[Finding]:
     """The published networks of the metrics: those that are here need no download."""
-    from genlab.metrics.dinov2 import DINOV2
-    from genlab.metrics.inception import INCEPTION
+    from genlab.metrics.extractors.dinov2 import DINOV2
+    from genlab.metrics.extractors.inception import INCEPTION
 
     for file, metric in ((INCEPTION, "fid"), (DINOV2, "fd_dinov2")):
         try:
@@ -184,8 +184,8 @@ def weights() -> Iterator[Finding]:
 
 def data_sets() -> Iterator[Finding]:
     """The data sets that need no download any more."""
-    from genlab.data.files import find
-    from genlab.data.manifests import MANIFESTS
+    from genlab.data.storage.manifests import MANIFESTS
+    from genlab.data.storage.sources import find
 
     here: list[str] = []
     away: list[str] = []

@@ -8,14 +8,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from torch import Tensor
 
-from genlab.commands.build import build_data, build_evaluator, load_run, use_device
-from genlab.commands.display import bars, console, say
-from genlab.commands.reports import keep_report, log_report
-from genlab.config import check
+from genlab.config.check import check
 from genlab.errors import ConfigError
-from genlab.metrics.images_source import read_images
+from genlab.experiment.build import build_data, build_evaluator
+from genlab.experiment.reports import keep_report, log_report
+from genlab.experiment.trained import load_run, use_device
 from genlab.metrics.report import Report
-from genlab.runs import Run, find_run
+from genlab.modalities.images.image_reading import read_images
+from genlab.runs.directory import Run, find_run
+from genlab.system.terminal import bars, console, say
 
 __all__ = ["run"]
 

@@ -3,17 +3,13 @@
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from genlab.commands.parser import Parser
-from genlab.errors import ConfigError, DataError, nearest
-from genlab.overrides import value_of
+from genlab.config.overrides import value_of
+from genlab.errors import ConfigError, nearest
+from genlab.experiment.exported import facts
 
-if TYPE_CHECKING:
-    from genlab.commands.build import Loaded
-    from genlab.models.base import GenerativeModel
-
-__all__ = ["import_model", "is_export", "run"]
+__all__ = ["run"]
 
 KEYS = ("run", "out", "checkpoint", "weights", "root", "trust")
 
@@ -40,10 +36,10 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE", help=", ".join(KEYS))
     given = read(parser.parse_args(argv).words)
 
-    from genlab.commands.build import load_run
-    from genlab.config import check, trust_modules
-    from genlab.runs import find_run
-    from genlab.training.portable import SUMS, write_portable
+    from genlab.config.check import check, trust_modules
+    from genlab.experiment.trained import load_run
+    from genlab.runs.directory import find_run
+    from genlab.training.saving.portable import SUMS, write_portable
 
     trust_modules(value_of([f"trust={given.get('trust', '')}"], "trust"))
     place = find_run(given["run"], Path(given.get("root", "runs")))
@@ -80,64 +76,3 @@ def read(words: Sequence[str]) -> dict[str, str]:
     if "run" not in given:
         raise ConfigError("run: no value; give one with run=VALUE, or run=last")
     return given
-
-
-def facts(loaded: "Loaded") -> dict[str, Any]:
-    """What is known of a trained model, as JSON can hold it."""
-    import genlab
-    from genlab.commands.build import plain
-    from genlab.redact import redact
-
-    model, spec = loaded.model, loaded.model.spec
-    described: dict[str, Any] = redact(
-        {
-            "genlab": genlab.__version__,
-            "model": f"{type(model).__module__}.{type(model).__name__}",
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "weights": loaded.weights,
-            "images_seen": loaded.images_seen,
-            "run": loaded.run.name,
-            "spec": {
-                "shape": list(spec.shape),
-                "levels": spec.levels,
-                "num_classes": spec.num_classes,
-            },
-            "metrics": loaded.run.read("summary.json").get("metrics", {}),
-            "config": plain(loaded.cfg),
-        }
-    )
-    return described
-
-
-def is_export(folder: Path) -> bool:
-    """Whether a folder holds an exported model."""
-    from genlab.training.portable import FACTS
-
-    return (folder / FACTS).is_file()
-
-
-def import_model(folder: Path) -> "GenerativeModel":
-    """Rebuilds an exported model; its config is checked before anything that it names is built.
-
-    Raises:
-        ConfigError: The config is wrong, or names what it may not.
-        DataError: A file is damaged, or the weights are another model's.
-    """
-    from omegaconf import OmegaConf
-
-    from genlab.commands.build import build_data, build_model
-    from genlab.config import check
-    from genlab.training.portable import WEIGHTS, read_portable
-
-    state, described = read_portable(folder)
-    cfg = OmegaConf.create(described["config"])
-    check(cfg, "train")
-    model = build_model(cfg, build_data(cfg).spec)
-    try:
-        model.load_state_dict(state)
-    except RuntimeError:
-        raise DataError(
-            f"{folder / WEIGHTS} holds the weights of another model than model.json's config"
-        ) from None
-    model.images_seen = described["images_seen"]
-    return model.eval().requires_grad_(False)

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from genlab.catalogue import Entry, entries, find_group
 from genlab.commands.parser import Parser, add_config_dir
-from genlab.config import config_dir
+from genlab.config.catalog import Entry, entries, find_group
+from genlab.config.folders import config_dir
+from genlab.config.overrides import groups, options
 from genlab.errors import ConfigError
-from genlab.overrides import groups, options
 
 __all__ = ["config_folders", "run"]
 

@@ -6,14 +6,14 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
-from genlab.commands.build import load_run, use_device
-from genlab.commands.display import say
-from genlab.config import check
+from genlab.config.check import check
 from genlab.errors import ConfigError, Unsupported
+from genlab.experiment.trained import load_run, use_device
+from genlab.modalities.images.grid import show
 from genlab.rng import stream
-from genlab.runs import find_run
-from genlab.training.loggers import show
-from genlab.training.pictures import pairs
+from genlab.runs.directory import find_run
+from genlab.system.terminal import say
+from genlab.tasks.drawing import pairs
 from genlab.types import Batch
 
 __all__ = ["run"]

@@ -7,17 +7,17 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from genlab.commands.build import Loaded, load_run, use_device
-from genlab.commands.complete import COLUMNS, completion
-from genlab.commands.display import bars, say
-from genlab.commands.image_files import write_film, write_images
-from genlab.commands.latent import STEPS, interpolation, walk
-from genlab.config import check
-from genlab.data.transforms import to_bytes
+from genlab.config.check import check
 from genlab.errors import ConfigError, Unsupported
-from genlab.runs import find_run
-from genlab.training.loggers import grid, show
-from genlab.training.pictures import draw_images
+from genlab.experiment.trained import Loaded, load_run, use_device
+from genlab.modalities.images.grid import grid, show
+from genlab.modalities.images.image_files import write_film, write_images
+from genlab.modalities.images.levels import to_bytes
+from genlab.runs.directory import find_run
+from genlab.system.terminal import bars, say
+from genlab.tasks.drawing import draw_images
+from genlab.tasks.inpaint import COLUMNS, completion
+from genlab.tasks.latent import STEPS, interpolation, walk
 
 __all__ = ["run"]
 

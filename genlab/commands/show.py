@@ -6,8 +6,8 @@ from pathlib import Path
 
 from genlab.commands.list import config_folders
 from genlab.commands.parser import Parser, add_config_dir
+from genlab.config.overrides import groups, options
 from genlab.errors import ConfigError, nearest
-from genlab.overrides import groups, options
 
 __all__ = ["run"]
 

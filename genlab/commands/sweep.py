@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from genlab.commands.parser import Parser
+from genlab.config.overrides import key_of
 from genlab.errors import ConfigError, nearest
-from genlab.overrides import key_of
-from genlab.redact import REDACTED
-from genlab.runs import Run
-from genlab.sweeps.manifest import Job, Sweep
+from genlab.runs.directory import Run
+from genlab.sweeps.jobs import Job, Sweep
+from genlab.system.secrets import REDACTED
 
 __all__ = ["run"]
 
@@ -79,7 +79,7 @@ def go_on(sweep: Sweep, more: Sequence[str]) -> None:
     Raises:
         ConfigError: A key that may not change, or a secret that must be given again.
     """
-    from genlab.hydra_app import run as run_hydra
+    from genlab.launch.hydra_app import run as run_hydra
 
     facts = sweep.facts()
     typed = [str(word) for word in facts["overrides"]]

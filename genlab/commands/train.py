@@ -10,53 +10,46 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 
-from genlab.commands.build import (
-    Loaded,
-    build_data,
-    build_evaluator,
-    build_model,
-    build_module,
-    load_run,
-    plain,
-    use_device,
-)
-from genlab.commands.display import bars, closing_table, console, say, warn
-from genlab.commands.environment import environment
-from genlab.commands.export import import_model, is_export
-from genlab.commands.fitting import Fitting, Start, go_on
-from genlab.commands.latent import interpolations
-from genlab.commands.monitor import check_monitor
-from genlab.commands.occupy import occupied
-from genlab.commands.reports import keep_report
-from genlab.commands.requeue import job_of_slurm, requeued_run
-from genlab.config import check, load_config, save_config
-from genlab.data.loader import Batches
+from genlab.config.check import check
+from genlab.config.saved import load_config, save_config
+from genlab.data.feed.eval_loader import Batches
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
+from genlab.experiment.build import build_data, build_evaluator, build_model, build_module, plain
+from genlab.experiment.exported import import_model, is_export
+from genlab.experiment.monitored import check_monitor
+from genlab.experiment.reports import keep_report
+from genlab.experiment.requeue import job_of_slurm, requeued_run
+from genlab.experiment.session import Fitting, Start, go_on
+from genlab.experiment.trained import Loaded, load_run, use_device
 from genlab.models.base import GenerativeModel
-from genlab.runs import Run, create_run, find_run, mark_run, write_json
-from genlab.sweeps.supervise import JOB_DIRECTORY
-from genlab.training.checkpoints import (
-    GENERATIONS,
-    AtomicCheckpointIO,
-    newest,
-    read_checkpoint,
-)
+from genlab.runs.directory import JOB_DIRECTORY, Run, create_run, find_run, mark_run
+from genlab.runs.lock import occupied
+from genlab.runs.storage import set_aside
+from genlab.system.machine import environment
+from genlab.system.paths import write_json
+from genlab.system.terminal import bars, closing_table, console, say, warn
+from genlab.tasks.latent import interpolations
+from genlab.training.cpu_threads import use_processor
 from genlab.training.evaluation import Evaluator
-from genlab.training.loggers import (
+from genlab.training.generative_module import GenerativeModule
+from genlab.training.loggers.quiet import quiet_lightning
+from genlab.training.loggers.setup import (
     build_loggers,
     close_loggers,
     links,
     log_checkpoint,
     log_image,
     log_metrics,
-    quiet_lightning,
 )
-from genlab.training.module import GenerativeModule
 from genlab.training.pictures import Pictures
-from genlab.training.processor import use_processor
-from genlab.training.space import check_room, checkpoint_bytes
-from genlab.training.storage import set_aside
+from genlab.training.saving.checkpoint_io import (
+    GENERATIONS,
+    AtomicCheckpointIO,
+    newest,
+    read_checkpoint,
+)
+from genlab.training.saving.disk_space import check_room, checkpoint_bytes
 from genlab.training.transfer import freeze, load_what_fits
 from genlab.types import Batch
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from genlab.comparison.board import FACTS, Board, Measured, Row, shown_key
+from genlab.comparison.leaderboard import FACTS, Board, Measured, Row, shown_key
 
 __all__ = ["Column", "columns", "constant", "number_text"]
 

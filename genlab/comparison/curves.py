@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 
-from genlab.comparison.board import Row
-from genlab.training.loggers.history import read_metrics
+from genlab.comparison.leaderboard import Row
+from genlab.runs.history import read_metrics
 
 __all__ = ["SLACK", "Curve", "History", "best_by", "moments", "over_time", "read_history"]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genlab.comparison.board import ALIASES, FACTS, Board, Row, shown_key
+from genlab.comparison.leaderboard import ALIASES, FACTS, Board, Row, shown_key
 from genlab.errors import ConfigError, nearest
 
 __all__ = [

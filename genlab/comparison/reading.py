@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from genlab.comparison.board import FACTS, Board, Measured, Row
-from genlab.comparison.settings import setting_hash
+from genlab.comparison.flat import setting_hash
+from genlab.comparison.leaderboard import FACTS, Board, Measured, Row
 from genlab.errors import ConfigError
-from genlab.runs import Run
-from genlab.sweeps.manifest import Job, Sweep
+from genlab.runs.directory import Run
+from genlab.sweeps.jobs import Job, Sweep
 
 __all__ = ["find_runs", "read_board", "sound"]
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean, stdev
 
-from genlab.comparison.board import FACTS, Board, Measured, Row
-from genlab.comparison.settings import shown_value
+from genlab.comparison.flat import shown_value
+from genlab.comparison.leaderboard import FACTS, Board, Measured, Row
 
 __all__ = ["named", "over_seeds"]
 

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from genlab.comparison.board import FACTS, Board
 from genlab.comparison.columns import columns
+from genlab.comparison.flat import ABSENT, shown_value
+from genlab.comparison.leaderboard import FACTS, Board
 from genlab.comparison.ranking import Block
-from genlab.comparison.settings import ABSENT, differing, shown_value
+from genlab.comparison.settings import differing
 
 __all__ = ["finite", "to_csv", "to_markdown", "to_plain"]
 

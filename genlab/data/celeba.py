@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from genlab.data.archive import FileImages
-from genlab.data.bounded import read_bounded
-from genlab.data.cache import Writer
-from genlab.data.pictures import fill, fit
+from genlab.data.storage.archive import FileImages
+from genlab.data.storage.bounded import read_bounded
+from genlab.data.storage.cache import Writer
+from genlab.data.storage.decoding import fill, fit
 from genlab.errors import ConfigError, DataError, nearest
 from genlab.ranges import PositiveInt
 from genlab.types import ImageSpec

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from genlab.data.archive import FileImages
-from genlab.data.bounded import read_bounded
-from genlab.data.cache import Writer
+from genlab.data.storage.archive import FileImages
+from genlab.data.storage.bounded import read_bounded
+from genlab.data.storage.cache import Writer
 from genlab.errors import DataError
 
 __all__ = ["Cifar10", "unpickle"]

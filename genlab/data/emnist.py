@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from genlab.data.archive import FileImages
-from genlab.data.bounded import read_bounded
-from genlab.data.cache import Writer
-from genlab.data.idx import parse_idx
+from genlab.data.storage.archive import FileImages
+from genlab.data.storage.bounded import read_bounded
+from genlab.data.storage.cache import Writer
+from genlab.data.storage.idx import parse_idx
 from genlab.errors import ConfigError, DataError, nearest
 from genlab.types import ImageSpec
 

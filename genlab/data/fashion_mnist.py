@@ -3,7 +3,7 @@
 Reference: Xiao, Rasul and Vollgraf (2017), arXiv 1708.07747.
 """
 
-from genlab.data.archive import IdxImages
+from genlab.data.storage.archive import IdxImages
 
 __all__ = ["FashionMnist"]
 

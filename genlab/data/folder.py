@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from genlab.data.cache import Writer
 from genlab.data.images import CachedImages
-from genlab.data.pictures import fill, open_picture
+from genlab.data.storage.cache import Writer
+from genlab.data.storage.decoding import fill, open_picture
 from genlab.errors import ConfigError, DataError
 from genlab.ranges import Fraction, PositiveInt
 from genlab.rng import stream

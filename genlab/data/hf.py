@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from genlab.data.cache import Writer
 from genlab.data.images import CachedImages
-from genlab.data.pictures import fill, fit
+from genlab.data.storage.cache import Writer
+from genlab.data.storage.decoding import fill, fit
 from genlab.errors import ConfigError, DataError, nearest
 from genlab.ranges import Fraction, PositiveInt
 from genlab.rng import stream

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from genlab.data.cache import Arrays, Writer, array_digest, cache_dir, cached
+from genlab.data.storage.cache import Arrays, Writer, array_digest, cache_dir, cached
 from genlab.errors import DataError
 from genlab.types import ImageSpec
 

@@ -3,7 +3,7 @@
 Reference: Clanuwat, Bober-Irizar, Kitamoto, Lamb, Yamamoto and Ha (2018), arXiv 1812.01718.
 """
 
-from genlab.data.archive import IdxImages
+from genlab.data.storage.archive import IdxImages
 
 __all__ = ["Kmnist"]
 

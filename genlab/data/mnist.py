@@ -5,12 +5,12 @@ Reference: LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning app
 recognition.
 """
 
-from genlab.data.archive import check_arrays, put_idx
-from genlab.data.bundle import ARCHIVE, REPAIR, read_archive
-from genlab.data.cache import Writer
-from genlab.data.idx import parse_idx
 from genlab.data.images import CachedImages
-from genlab.data.manifests import MANIFESTS
+from genlab.data.storage.archive import check_arrays, put_idx
+from genlab.data.storage.bundled import ARCHIVE, REPAIR, read_archive
+from genlab.data.storage.cache import Writer
+from genlab.data.storage.idx import parse_idx
+from genlab.data.storage.manifests import MANIFESTS
 from genlab.types import ImageSpec
 
 __all__ = ["Mnist"]

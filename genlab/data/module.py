@@ -7,13 +7,13 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 
-from genlab.data.augment import parse_augment
 from genlab.data.curriculum import Curriculum
+from genlab.data.feed.augment import parse_augment
+from genlab.data.feed.eval_loader import Batches, redrawn
+from genlab.data.feed.residence import fits, nbytes, settle
+from genlab.data.feed.split import hold_out, limited
+from genlab.data.feed.train_loader import Stream
 from genlab.data.images import ImageData, Split, check_split
-from genlab.data.loader import Batches, redrawn
-from genlab.data.residence import fits, nbytes, settle
-from genlab.data.split import hold_out, limited
-from genlab.data.stream import Stream
 from genlab.errors import ConfigError
 from genlab.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from genlab.types import ImageSpec
@@ -253,5 +253,5 @@ class ImageDataModule(pl.LightningDataModule):
 
 
 def refuse(config: Any) -> Any:
-    """Objects are made of configs by `genlab.data.build.build`, which is given the means."""
+    """Objects are made of configs by `genlab.data.from_config.build`, which is given the means."""
     raise ConfigError(f"data.augment={config}: needs a Transform here, not a config of one")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from genlab.data.archive import FileImages
-from genlab.data.cache import Writer
+from genlab.data.storage.archive import FileImages
+from genlab.data.storage.cache import Writer
 from genlab.errors import DataError
 
 __all__ = ["Svhn"]

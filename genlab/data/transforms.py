@@ -16,33 +16,7 @@ from torch import Tensor
 from genlab.errors import ConfigError
 from genlab.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, Probability
 
-__all__ = [
-    "Affine",
-    "Flip",
-    "PadCrop",
-    "Transform",
-    "to_bytes",
-]
-
-
-def to_bytes(x: Tensor, levels: int) -> Tensor:
-    """Scales integers ``0 .. levels - 1`` to 0..255, for pictures and metrics.
-
-    Args:
-        x: uint8 of any shape.
-        levels: Number of values, 2 to 256.
-
-    Returns:
-        uint8 of the same shape.
-
-    Example:
-        >>> to_bytes(torch.tensor([0, 1, 2], dtype=torch.uint8), 3).tolist()
-        [0, 128, 255]
-    """
-    if levels == 256:
-        return x
-    top = levels - 1
-    return ((x.to(torch.int32) * 255 + top // 2) // top).to(torch.uint8)
+__all__ = ["Affine", "Flip", "PadCrop", "Transform"]
 
 
 class Transform(ABC):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from genlab.errors import DataError
 from genlab.metrics.diversity import class_kl, class_shares, mode_count, stacked_modes, vendi_score
-from genlab.metrics.features import Extractor, Features
+from genlab.metrics.extractors.base import Extractor, Features
 from genlab.metrics.frechet import frechet_distance, frechet_infinity
 from genlab.metrics.inception_score import class_score
 from genlab.metrics.kernel import kernel_distance, median_distance, mmd_rbf

@@ -1,7 +1,7 @@
 """What a number is called. Names never lie: the key carries extractor and sample count."""
 
-from genlab.metrics.features import Extractor
-from genlab.metrics.inception import INCEPTION
+from genlab.metrics.extractors.base import Extractor
+from genlab.metrics.extractors.inception import INCEPTION
 
 __all__ = ["count_suffix", "metric_key", "standard_count"]
 
@@ -54,7 +54,7 @@ def metric_key(metric: str, extractor: Extractor, n: int) -> str:
         n: Samples used.
 
     Example:
-        >>> from genlab.metrics.pixels import PixelsExtractor
+        >>> from genlab.metrics.extractors.pixels import PixelsExtractor
         >>> metric_key("fd", PixelsExtractor(1, 28, 28), 2000)
         'fd_pixels_2k'
     """

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from genlab.errors import DataError
-from genlab.metrics.features import Features, full_precision
+from genlab.metrics.extractors.base import Features, full_precision
 from genlab.metrics.groups import BETTER, Group
 from genlab.metrics.keys import metric_key, standard_count
 from genlab.metrics.likelihood import (
@@ -19,10 +19,10 @@ from genlab.metrics.likelihood import (
     random_subset,
 )
 from genlab.metrics.memorization import nearest_neighbours, panel
-from genlab.metrics.progress import Progress, quiet
 from genlab.metrics.real import RealImages
 from genlab.metrics.report import Panel, Value
 from genlab.rng import key
+from genlab.system.progress import Progress, quiet
 
 __all__ = ["join", "measure", "measure_likelihood", "nearest_panel"]
 

@@ -19,10 +19,11 @@ from torch import Tensor
 
 from genlab.errors import DataError
 from genlab.metrics.diversity import class_shares
-from genlab.metrics.features import Extractor, Features, check_images, extract
+from genlab.metrics.extractors.base import Extractor, Features, extract
 from genlab.metrics.likelihood import random_subset
 from genlab.metrics.moments import Moments
 from genlab.metrics.shipped import shipped_floor, shipped_moments
+from genlab.modalities.images.levels import check_images
 
 __all__ = ["RealImages", "Reference", "cache_dir"]
 

@@ -8,18 +8,19 @@ import torch
 from torch import Tensor
 
 from genlab.errors import ConfigError, DataError, nearest
-from genlab.metrics.extractors import choose
-from genlab.metrics.features import Extractor, Features, check_images, extract
+from genlab.metrics.extractors.base import Extractor, Features, extract
+from genlab.metrics.extractors.selection import choose
 from genlab.metrics.groups import GROUPS, Group
 from genlab.metrics.isolation import isolated_rng
 from genlab.metrics.keys import standard_count
 from genlab.metrics.likelihood import Likelihood
 from genlab.metrics.measure import join, measure, measure_likelihood, nearest_panel
-from genlab.metrics.progress import Progress, quiet
 from genlab.metrics.real import RealImages, Reference
 from genlab.metrics.report import Report
+from genlab.modalities.images.levels import check_images
 from genlab.ranges import NonNegativeInt, PositiveInt
 from genlab.rng import key, stream
+from genlab.system.progress import Progress, quiet
 
 __all__ = ["Sampler", "Suite"]
 

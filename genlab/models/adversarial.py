@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
-from genlab.models.gan_objectives import ObjectiveName, make_objective
-from genlab.models.gan_penalties import gradient_penalty, gradients, zero_centred_penalty
-from genlab.nn.ada import AdaptiveAugment
-from genlab.nn.diffaugment import DiffAugment
-from genlab.nn.projection import ProjectionHead
+from genlab.nn.gan.ada import AdaptiveAugment
+from genlab.nn.gan.diffaugment import DiffAugment
+from genlab.nn.gan.objectives import ObjectiveName, make_objective
+from genlab.nn.gan.penalties import gradient_penalty, gradients, zero_centred_penalty
+from genlab.nn.gan.projection import ProjectionHead
 from genlab.nn.scaling import from_signed, to_signed
 from genlab.types import Batch, ImageSpec, Loss
 

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genlab.models.base import GenerativeModel
-from genlab.nn.codec import Activation, Codec, NetworkName
-from genlab.nn.running import RunningNormal
+from genlab.nn.autoencoders.codec import Activation, Codec, NetworkName
+from genlab.nn.latents.running import RunningNormal
 from genlab.nn.scaling import from_unit, to_unit
 from genlab.ranges import Fraction, NonNegativeFloat, PositiveInt
 from genlab.types import Batch, ImageSpec, Loss
@@ -30,7 +30,7 @@ class Autoencoder(GenerativeModel):
 
     Args:
         spec: What the images look like.
-        network: Encoder and decoder, see `genlab.nn.codec.Codec`.
+        network: Encoder and decoder, see `genlab.nn.autoencoders.codec.Codec`.
         width: Channels at full size (conv, resnet).
         hidden: Units of a hidden layer (mlp, conv).
         depth: Hidden layers (mlp) or residual blocks at each size (resnet).

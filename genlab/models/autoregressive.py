@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
-from genlab.nn.cached import Cached, PixelByPixel
-from genlab.nn.fold import Fold
-from genlab.nn.likelihood import Head
+from genlab.nn.causal.fold import Fold
+from genlab.nn.causal.sampling.cached import Cached, PixelByPixel
+from genlab.nn.causal.sampling.wavefront import Wavefront
+from genlab.nn.heads.base import Head
 from genlab.nn.scaling import to_signed
-from genlab.nn.wavefront import Wavefront
 from genlab.types import Batch, ImageSpec, Loss
 
 __all__ = ["Autoregressive"]
@@ -25,7 +25,7 @@ class Autoregressive(GenerativeModel):
     A family makes `network`, called with an image ``(B, C, H, W)`` on the scale [-1, 1] and the
     label's embedding ``(B, K, 1, 1)`` or None, and `head`, which reads its output. Likelihood,
     sampling and completion are here: the sampler is derived from the network's graph, see
-    `genlab.nn.cached`, and equals repeated forward passes for the same uniform noise.
+    `genlab.nn.causal.sampling.cached`, and equals repeated forward passes for the same noise.
 
     Args:
         spec: What the images look like.
@@ -143,7 +143,7 @@ class Autoregressive(GenerativeModel):
 
         Args:
             x: Images on the canvas, uint8 ``(B, C, H, W)``; they are changed.
-            u: Uniform noise ``(B, uniforms, H, W)``, see `genlab.nn.likelihood.Head.quantile`.
+            u: Uniform noise ``(B, uniforms, H, W)``, see `genlab.nn.heads.base.Head.quantile`.
             y: Labels that were checked.
             known: Pixels to keep.
             temperature: Scale of the randomness.

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.nn.dequantize import quantize
-from genlab.nn.dequantizers import UniformDequantizer, VariationalDequantizer
-from genlab.nn.elementwise import ElementwiseName
-from genlab.nn.flow import FlowPlan, MixName, build_flow
-from genlab.nn.invertible import Chain, Invertible
-from genlab.nn.logit import Logit, Stretch
+from genlab.nn.flows.dequantizers import UniformDequantizer, VariationalDequantizer
+from genlab.nn.flows.elementwise import ElementwiseName
+from genlab.nn.flows.invertible import Chain, Invertible
+from genlab.nn.flows.logit import Logit, Stretch
+from genlab.nn.flows.plan import FlowPlan, MixName, build_flow
 from genlab.ranges import Fraction, NonNegativeInt, PositiveInt
 from genlab.types import Batch, ImageSpec, Loss
 

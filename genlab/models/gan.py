@@ -2,8 +2,8 @@
 
 from genlab.errors import ConfigError
 from genlab.models.adversarial import Adversarial, AugmentName, Rules
-from genlab.models.gan_objectives import ObjectiveName
-from genlab.nn.players import Players, PlayersName
+from genlab.nn.gan.networks import Players, PlayersName
+from genlab.nn.gan.objectives import ObjectiveName
 from genlab.ranges import NonNegativeFloat, PositiveInt, Probability
 from genlab.types import ImageSpec
 
@@ -19,7 +19,7 @@ class GAN(Adversarial):
 
     Args:
         spec: What the images look like.
-        network: Generator and discriminator, see `genlab.nn.players.Players`.
+        network: Generator and discriminator, see `genlab.nn.gan.networks.Players`.
         width: Channels at the largest size (convolutions).
         hidden: Units of a hidden layer (mlp).
         depth: Hidden layers (mlp).
@@ -27,7 +27,7 @@ class GAN(Adversarial):
         spectral: Normalize the discriminator's weights spectrally (Miyato et al. 2018). Beside R1
             it slows small networks down: on MNIST, fd_digits after 30 CPU-seconds was 23.9 with
             it and 14.5 without.
-        objective: What both minimize, see `genlab.models.gan_objectives`.
+        objective: What both minimize, see `genlab.nn.gan.objectives`.
         r1: Weight of the gradient penalty on real images (Mescheder et al. 2018); 0 for none,
             None for 1e-4 per sub-pixel (proportional to the area as in StyleGAN2-ADA,
             arXiv:2006.06676, appendix C) and at least 0.002, without which points of the plane

@@ -3,9 +3,9 @@
 from torch import Tensor
 
 from genlab.models.autoregressive import Autoregressive
-from genlab.nn.cached import PixelByPixel
-from genlab.nn.heads import HeadName, make_head
-from genlab.nn.masked_mlp import CachedMLP, MaskedMLP
+from genlab.nn.causal.masked_mlp import CachedMLP, MaskedMLP
+from genlab.nn.causal.sampling.cached import PixelByPixel
+from genlab.nn.heads.heads import HeadName, make_head
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec
 

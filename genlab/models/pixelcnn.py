@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from genlab.errors import ConfigError
 from genlab.models.autoregressive import Autoregressive
-from genlab.nn.causal import LevelEmbedding, LevelMarks, Pointwise, Position
-from genlab.nn.fold import Fold
-from genlab.nn.gated import GatedBlock, ResidualBlock
-from genlab.nn.heads import HeadName, make_head
-from genlab.nn.masked import MaskedConv2d, VerticalConv2d
-from genlab.nn.spiked import TOP
+from genlab.nn.causal.fold import Fold
+from genlab.nn.causal.gated import GatedBlock, ResidualBlock
+from genlab.nn.causal.layers import LevelEmbedding, LevelMarks, Pointwise, Position
+from genlab.nn.causal.masked import MaskedConv2d, VerticalConv2d
+from genlab.nn.heads.heads import HeadName, make_head
+from genlab.nn.heads.spiked import TOP
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec
 
@@ -38,8 +38,8 @@ class PixelCNN(Autoregressive):
         hidden: Channels of the layer before the head; None is as many as ``width``.
         position: Add a learned vector for each place.
         fold: Neighbouring pixels of a row that are channels of one site, see
-            `genlab.nn.fold.Fold`: so many times cheaper, and kernels reach so many times farther.
-            Of a width that it does not divide, the greatest common divisor.
+            `genlab.nn.causal.fold.Fold`: so many times cheaper, and kernels reach so many times
+            farther. Of a width that it does not divide, the greatest common divisor.
         dropout: Probability of dropout in the blocks.
         head: Distribution of a pixel; ``auto`` is Bernoulli for binary images, else logistic.
         head_components: Components of the logistic mixture.
@@ -47,7 +47,7 @@ class PixelCNN(Autoregressive):
         embed: Length of a learned vector for each level, which the network sees in place of the
             level's height: for levels that are names, such as codes. Of one channel and unfolded.
         marks: The network sees, beside each level, whether it is black and whether it is almost
-            white, see `genlab.nn.causal.LevelMarks`: for scans, as the head ``spiked``.
+            white, see `genlab.nn.causal.layers.LevelMarks`: for scans, as the head ``spiked``.
 
     Raises:
         ConfigError: An even kernel, a width that the colors cannot share, or a head that does not

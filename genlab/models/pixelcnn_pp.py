@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from genlab.models.autoregressive import Autoregressive
-from genlab.nn.causal import Pointwise
-from genlab.nn.gated_resnet import GatedResnet, concat_elu
-from genlab.nn.logistic import DiscretizedLogisticMixture
-from genlab.nn.masked import MaskedConv2d, VerticalConv2d
+from genlab.nn.causal.gated_resnet import GatedResnet, concat_elu
+from genlab.nn.causal.layers import Pointwise
+from genlab.nn.causal.masked import MaskedConv2d, VerticalConv2d
+from genlab.nn.heads.logistic import DiscretizedLogisticMixture
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec
 

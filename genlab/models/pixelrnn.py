@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from genlab.models.autoregressive import Autoregressive
-from genlab.nn.causal import Pointwise
-from genlab.nn.causal_lstm import RowLSTM
-from genlab.nn.heads import HeadName, make_head
-from genlab.nn.masked import MaskedConv2d
+from genlab.nn.causal.layers import Pointwise
+from genlab.nn.causal.masked import MaskedConv2d
+from genlab.nn.causal.row_lstm import RowLSTM
+from genlab.nn.heads.heads import HeadName, make_head
 from genlab.ranges import PositiveInt
 from genlab.types import ImageSpec
 

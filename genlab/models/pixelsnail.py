@@ -5,11 +5,11 @@ from torch import Tensor, nn
 
 from genlab.errors import ConfigError
 from genlab.models.autoregressive import Autoregressive
-from genlab.nn.causal import Pointwise, Position
-from genlab.nn.causal_attention import CausalAttention
-from genlab.nn.gated_resnet import GatedResnet, concat_elu
-from genlab.nn.heads import HeadName, make_head
-from genlab.nn.masked import MaskedConv2d
+from genlab.nn.causal.attention import CausalAttention
+from genlab.nn.causal.gated_resnet import GatedResnet, concat_elu
+from genlab.nn.causal.layers import Pointwise, Position
+from genlab.nn.causal.masked import MaskedConv2d
+from genlab.nn.heads.heads import HeadName, make_head
 from genlab.ranges import Fraction, NonNegativeInt, PositiveInt
 from genlab.types import ImageSpec
 

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from genlab.models.adversarial import Adversarial, Rules
-from genlab.models.gan_objectives import ObjectiveName
-from genlab.nn.doubling import doublings
-from genlab.nn.progressive import GrowingDiscriminator, GrowingGenerator, grown, shrunk
+from genlab.nn.gan.doubling import doublings
+from genlab.nn.gan.growing import GrowingDiscriminator, GrowingGenerator, grown, shrunk
+from genlab.nn.gan.objectives import ObjectiveName
 from genlab.nn.scaling import to_signed
 from genlab.ranges import NonNegativeFloat, PositiveInt
 from genlab.types import Batch, ImageSpec
@@ -26,7 +26,7 @@ class ProgressiveGAN(Adversarial):
         width: Channels at the largest size; they double at each halving, up to four times.
         latent: Length of a code.
         stage: Images for which a size is faded in, and for which it is then trained.
-        objective: What both minimize, see `genlab.models.gan_objectives`.
+        objective: What both minimize, see `genlab.nn.gan.objectives`.
         gradient_penalty: Weight of the penalty between real and generated images (WGAN-GP).
         r1: Weight of the gradient penalty on real images.
         r1_interval: Discriminator steps from one such penalty to the next.

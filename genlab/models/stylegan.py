@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from genlab.models.adversarial import Adversarial, AugmentName, Rules
-from genlab.models.gan_objectives import ObjectiveName
-from genlab.nn.doubling import doublings
-from genlab.nn.stylegan import StyleDiscriminator, StyleGenerator
+from genlab.nn.gan.doubling import doublings
+from genlab.nn.gan.objectives import ObjectiveName
+from genlab.nn.gan.style import StyleDiscriminator, StyleGenerator
 from genlab.ranges import NonNegativeFloat, PositiveInt, Probability
 from genlab.types import Batch, ImageSpec, Loss
 
@@ -34,7 +34,7 @@ class StyleGAN(Adversarial):
         path_length: Weight of the path length penalty (equation 4); 0 for none.
         path_interval: Generator steps from one such penalty to the next.
         path_shrink: The penalty looks at one image in so many.
-        objective: What both minimize, see `genlab.models.gan_objectives`.
+        objective: What both minimize, see `genlab.nn.gan.objectives`.
         r1: Weight of the gradient penalty on real images.
         r1_interval: Discriminator steps from one such penalty to the next.
         n_dis: Discriminator steps for one step of the generator.

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
-from genlab.nn.codec import Activation, Codec, NetworkName
-from genlab.nn.distributions import Mixture, draw_normal, kl_from_standard, sampled_rate
-from genlab.nn.heads import HeadName, make_head
-from genlab.nn.priors import FittedPrior, LearnedPrior, PriorName, make_prior
+from genlab.nn.autoencoders.codec import Activation, Codec, NetworkName
+from genlab.nn.heads.heads import HeadName, make_head
+from genlab.nn.latents.distributions import Mixture, draw_normal, kl_from_standard, sampled_rate
+from genlab.nn.latents.priors import FittedPrior, LearnedPrior, PriorName, make_prior
 from genlab.nn.scaling import from_unit, to_unit
 from genlab.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
 from genlab.types import Batch, ImageSpec, Loss
@@ -31,7 +31,7 @@ class VAE(GenerativeModel):
 
     Args:
         spec: What the images look like.
-        network: Encoder and decoder, see `genlab.nn.codec.Codec`.
+        network: Encoder and decoder, see `genlab.nn.autoencoders.codec.Codec`.
         width: Channels at full size (conv, resnet).
         hidden: Units of a hidden layer (mlp, conv).
         depth: Hidden layers (mlp) or residual blocks at each size (resnet).

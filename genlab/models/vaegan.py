@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from genlab.models.adversarial import Adversarial, Rules
-from genlab.models.gan_objectives import ObjectiveName
-from genlab.nn.codec import Codec
-from genlab.nn.distributions import draw_normal, kl_from_standard
-from genlab.nn.players import Players, PlayersName
+from genlab.nn.autoencoders.codec import Codec
+from genlab.nn.gan.networks import Players, PlayersName
+from genlab.nn.gan.objectives import ObjectiveName
+from genlab.nn.latents.distributions import draw_normal, kl_from_standard
 from genlab.nn.scaling import to_unit
 from genlab.ranges import NonNegativeFloat, PositiveInt
 from genlab.types import Batch, ImageSpec, Loss
@@ -26,13 +26,13 @@ class VAEGAN(Adversarial):
 
     Args:
         spec: What the images look like.
-        network: Generator and discriminator, see `genlab.nn.players.Players`.
+        network: Generator and discriminator, see `genlab.nn.gan.networks.Players`.
         width: Channels at the largest size.
         hidden: Units of a hidden layer (mlp, and the encoder).
         depth: Hidden layers (mlp).
         latent: Length of the code.
         spectral: Normalize the discriminator's weights spectrally.
-        objective: The adversarial losses, see `genlab.models.gan_objectives`.
+        objective: The adversarial losses, see `genlab.nn.gan.objectives`.
         r1: Weight of the gradient penalty on real images.
         r1_interval: Discriminator steps from one such penalty to the next.
         reconstruction: Weight of the feature error in the generator's loss.

@@ -8,9 +8,9 @@ from torch import Tensor
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.models.pixelcnn import PixelCNN
-from genlab.nn.codebook import Codebook
-from genlab.nn.heads import HeadName, make_head
-from genlab.nn.maps import MapDecoder, MapEncoder
+from genlab.nn.autoencoders.maps import MapDecoder, MapEncoder
+from genlab.nn.heads.heads import HeadName, make_head
+from genlab.nn.latents.codebook import Codebook
 from genlab.nn.scaling import from_unit, to_signed
 from genlab.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
 from genlab.types import Batch, ImageSpec, Loss

@@ -12,15 +12,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.config import resolved
+from genlab.config.check import resolved
+from genlab.config.overrides import key_of
 from genlab.errors import ConfigError, GenlabError
-from genlab.overrides import key_of
-from genlab.redact import redact
-from genlab.runs import NAME, Run
-from genlab.sweeps.manifest import Sweep, job_id
+from genlab.runs.directory import NAME, Run
+from genlab.sweeps.jobs import Sweep, job_id
 from genlab.sweeps.objective import keys_of, values_of
 from genlab.sweeps.share import share_of
 from genlab.sweeps.supervise import Supervisor, quoted
+from genlab.system.secrets import redact
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -256,7 +256,7 @@ def some(jobs: Sequence[Any]) -> str:
 
 def one_line(error: Exception) -> str:
     """An error in a line."""
-    from genlab.messages import explain
+    from genlab.config.messages import explain
 
     known = explain(error)
     return " ".join(str(known or f"{type(error).__name__}: {error}").split())[:300]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from genlab.sweeps.manifest import Job
+from genlab.sweeps.jobs import Job
 
 __all__ = ["COSTS", "Values", "keys_of", "values_of"]
 

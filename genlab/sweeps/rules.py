@@ -4,8 +4,8 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from genlab.errors import ConfigError
-from genlab.redact import redact
 from genlab.sweeps.objective import keys_of
+from genlab.system.secrets import redact
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genlab.sweeps.locks import Lock
+from genlab.system.locks import Lock
 
 __all__ = ["Share", "gpus", "share_of"]
 

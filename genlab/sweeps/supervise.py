@@ -15,16 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genlab.overrides import key_of
-from genlab.redact import redact
-from genlab.sweeps.manifest import Job, Sweep, job_id, outcome
+from genlab.config.overrides import key_of
+from genlab.runs.directory import JOB_DIRECTORY
+from genlab.sweeps.jobs import Job, Sweep, job_id, outcome
 from genlab.sweeps.objective import Values, values_of
 from genlab.sweeps.share import Share
+from genlab.system.secrets import redact
 
-__all__ = ["JOB_DIRECTORY", "Supervisor", "quoted"]
+__all__ = ["Supervisor", "quoted"]
 
-JOB_DIRECTORY = "GENLAB_JOB_DIRECTORY"
-"""Tells a job's process the run directory that it is to fill."""
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Signals at which a job keeps everything; any other is its death."""
@@ -128,7 +127,7 @@ class Supervisor:
         with (
             log.open("ab") as output,
             subprocess.Popen(
-                [sys.executable, "-m", "genlab.sweeps.child", *words],
+                [sys.executable, "-m", "genlab.cli.child", *words],
                 stdin=subprocess.PIPE,  # the lifeline
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -5,7 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from genlab.ranges import PositiveFloat
-from genlab.training.module import GenerativeModule
+from genlab.training.generative_module import GenerativeModule
 
 __all__ = ["Budget"]
 

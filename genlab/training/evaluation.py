@@ -7,24 +7,24 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from genlab.data.feed.eval_loader import redrawn
 from genlab.data.gaussians import Gaussians
 from genlab.data.images import ImageData
-from genlab.data.loader import redrawn
 from genlab.data.module import ImageDataModule
-from genlab.data.transforms import to_bytes
 from genlab.errors import ConfigError
-from genlab.metrics.features import Extractor
+from genlab.metrics.extractors.base import Extractor
+from genlab.metrics.extractors.plane import PlaneExtractor
 from genlab.metrics.likelihood import Likelihood
-from genlab.metrics.plane import PlaneExtractor
-from genlab.metrics.progress import Progress, quiet
 from genlab.metrics.real import Reference
 from genlab.metrics.report import Report
 from genlab.metrics.suite import Suite
+from genlab.modalities.images.levels import to_bytes
 from genlab.models.base import GenerativeModel
+from genlab.system.progress import Progress, quiet
+from genlab.tasks.drawing import labels_for
 from genlab.training.collapse import Reading
-from genlab.training.every import Every
-from genlab.training.module import GenerativeModule
-from genlab.training.pictures import labels_for
+from genlab.training.generative_module import GenerativeModule
+from genlab.training.periodic import Every
 from genlab.types import Batch
 
 __all__ = ["Evaluator", "QuickMetrics", "reference_of"]

@@ -8,13 +8,14 @@ import pytorch_lightning as pl
 
 from genlab.errors import NonFiniteError
 from genlab.ranges import Fraction, NonNegativeInt, PositiveFloat
-from genlab.training.checkpoints import Checkpoints, read_checkpoint
+from genlab.system.terminal import notice
+from genlab.training.checkpoints import Checkpoints
 from genlab.training.collapse import Collapse
 from genlab.training.evaluation import QuickMetrics
-from genlab.training.loggers import log_alert
-from genlab.training.loggers.context import notice
-from genlab.training.module import GenerativeModule
-from genlab.training.window import Window
+from genlab.training.generative_module import GenerativeModule
+from genlab.training.loggers.setup import log_alert
+from genlab.training.saving.checkpoint_io import read_checkpoint
+from genlab.training.step.running_means import Window
 
 __all__ = ["Guard", "roll_back"]
 

@@ -2,7 +2,7 @@
 
 import pytorch_lightning as pl
 
-from genlab.training.loggers.context import notice
+from genlab.system.terminal import notice
 
 __all__ = ["Health"]
 

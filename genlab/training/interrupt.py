@@ -6,9 +6,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from genlab.signals import set_handlers
+from genlab.system.signals import set_handlers
 from genlab.training.checkpoints import Checkpoints
-from genlab.training.module import GenerativeModule
+from genlab.training.generative_module import GenerativeModule
 
 __all__ = ["GracefulStop"]
 

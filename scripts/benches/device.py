@@ -18,7 +18,7 @@ from benches.data import SPEC, mnist
 from benches.timing import Bench, Gauges, Spent, Variant, clock
 from benches.training import build, quiet, raw_loop, through_cli
 from genlab.models.base import GenerativeModel
-from genlab.training.turns import Turns
+from genlab.training.step.player_toggle import Turns
 from genlab.types import Batch
 
 __all__ = ["benches", "ceiling", "flops", "graphed_loop", "seconds_until"]

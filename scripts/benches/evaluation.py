@@ -7,8 +7,8 @@ import torch
 
 from benches.data import SPEC, mnist
 from benches.timing import Bench, Variant, clock
-from genlab.metrics.extractors import build
-from genlab.metrics.features import extract
+from genlab.metrics.extractors.base import extract
+from genlab.metrics.extractors.selection import build
 from genlab.metrics.frechet import frechet_distance
 from genlab.metrics.moments import Moments
 

@@ -11,7 +11,7 @@ from benches.timing import Bench, Variant, clock
 from benches.training import build, raw_loop
 from genlab.data.mnist import Mnist
 from genlab.data.module import ImageDataModule
-from genlab.training.ema import EMA
+from genlab.training.step.ema import EMA
 
 __all__ = ["BENCHES"]
 

@@ -55,7 +55,7 @@ print(status("VmHWM") - start)
 FIRST = """
 import os, sys, time
 from benches.training import noted
-from genlab.cli import main
+from genlab.cli.entry import main
 class Marks(list):
     def append(self, mark):
         sys.__stdout__.write(f"{time.process_time()} {time.time()}\\n")

@@ -15,11 +15,11 @@ from hydra.utils import instantiate
 from torch import Tensor
 
 from benches.timing import Spent, cpu_seconds, settled
-from genlab.cli import main as genlab
-from genlab.config import config_dir
+from genlab.cli.entry import main as genlab
+from genlab.config.folders import config_dir
 from genlab.models.base import GenerativeModel
-from genlab.training.module import GenerativeModule
-from genlab.training.turns import Turns
+from genlab.training.generative_module import GenerativeModule
+from genlab.training.step.player_toggle import Turns
 from genlab.types import Batch, ImageSpec
 
 __all__ = ["build", "noted", "quiet", "raw_loop", "through_cli"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genlab.cli import main
+from genlab.cli.entry import main
 
 TINY = (
     "model=vae_mlp",

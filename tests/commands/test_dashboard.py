@@ -21,9 +21,10 @@ from browser import browse, needs_chromium
 
 from genlab.commands import dashboard
 from genlab.errors import ConfigError
-from genlab.runs import mark_run
-from genlab.training.loggers import history, store
-from genlab.training.loggers.images import grid, save_png
+from genlab.modalities.images.grid import grid, save_png
+from genlab.runs import history
+from genlab.runs.directory import mark_run
+from genlab.training.loggers import store
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:uvicorn")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.training.checkpoints import read_checkpoint
+from genlab.training.saving.checkpoint_io import read_checkpoint
 
 from .conftest import TINY
 

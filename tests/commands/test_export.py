@@ -10,11 +10,11 @@ import torch
 from faults.probes import train_in
 from safetensors.torch import load_file
 
-from genlab.commands.build import load_run
-from genlab.commands.export import import_model, is_export
 from genlab.errors import ConfigError, DataError
-from genlab.runs import Run
-from genlab.training.portable import read_portable, write_portable
+from genlab.experiment.exported import import_model, is_export
+from genlab.experiment.trained import load_run
+from genlab.runs.directory import Run
+from genlab.training.saving.portable import read_portable, write_portable
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import torch
 from faults.tiny import FAMILIES, words
 
 from genlab.commands import train as train_command
-from genlab.commands.monitor import check_monitor
 from genlab.errors import ConfigError
+from genlab.experiment.monitored import check_monitor
 from genlab.training.checkpoints import Checkpoints
 
 

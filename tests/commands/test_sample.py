@@ -9,9 +9,9 @@ from PIL import Image
 from torch.testing import assert_close
 
 from commands.conftest import TINY
-from genlab.commands.complete import COLUMNS, GREY, kept_pixels
-from genlab.commands.latent import STEPS, slerp
 from genlab.errors import ConfigError
+from genlab.tasks.inpaint import COLUMNS, GREY, kept_pixels
+from genlab.tasks.latent import STEPS, slerp
 
 
 def test_slerp_keeps_the_radius_and_meets_both_ends():

@@ -12,14 +12,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from genlab import cli
+from genlab.cli import entry as cli
 from genlab.errors import ConfigError
-from genlab.runs import write_json
-from genlab.sweeps.locks import Lock, is_held
-from genlab.sweeps.manifest import Sweep, job_id
+from genlab.sweeps.jobs import Sweep, job_id
 from genlab.sweeps.objective import values_of
 from genlab.sweeps.share import Share, share_of
 from genlab.sweeps.supervise import Supervisor, quoted
+from genlab.system.locks import Lock, is_held
+from genlab.system.paths import write_json
 
 LAUNCHER = "hydra_plugins.hydra_{}_launcher.{}_launcher.{}Launcher"
 
@@ -175,7 +175,7 @@ def test_a_search_that_goes_on_asks_what_it_would_have_asked(genlab, lines, monk
     ids=lambda words: words[0],
 )
 def test_a_search_that_cannot_be_is_refused(genlab, lines, monkeypatch, words, parts):
-    monkeypatch.setattr("genlab.composition.check_engines", lambda cfg: None)
+    monkeypatch.setattr("genlab.launch.composition.check_engines", lambda cfg: None)
     code, _, err = genlab("train", "-m", "hydra/sweeper=optuna", "seed=0,1", *words)
     assert code == 2, err
     for part in parts:
@@ -186,7 +186,7 @@ def test_a_search_that_cannot_be_is_refused(genlab, lines, monkeypatch, words, p
 def test_no_secret_is_kept_and_a_resume_asks_for_it(genlab, lines, monkeypatch):
     Path("bad").touch()
     word = "+data.api_key=tops3cret"
-    monkeypatch.setattr("genlab.composition.check", lambda cfg, command: None)
+    monkeypatch.setattr("genlab.launch.composition.check", lambda cfg, command: None)
     assert genlab("train", "-m", word, "seed=66,1", "name=s")[0] == 1
     assert any(word.lstrip("+") in text for text in lines[0])
     kept = [p for p in Path("runs/s").rglob("*") if p.is_file() and b"tops3cret" in p.read_bytes()]
@@ -317,7 +317,7 @@ def test_a_job_whose_sweep_is_gone_is_told_by_what_it_left(tmp_path, status, sta
 
 
 def test_a_process_stops_when_the_one_that_waits_for_it_dies(tmp_path):
-    code = "from genlab.sweeps.child import hold_on\nimport time\nhold_on()\ntime.sleep(60)"
+    code = "from genlab.cli.child import hold_on\nimport time\nhold_on()\ntime.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
     time.sleep(0.5)
     assert process.poll() is None
@@ -375,7 +375,7 @@ def test_a_damaged_line_is_named(tmp_path):
 def test_help_and_status_load_no_torch(tmp_path):
     Sweep.create(tmp_path / "s", command=[]).plan([["seed=1"]])
     code = (
-        "import sys\nfrom genlab.cli import main\n"
+        "import sys\nfrom genlab.cli.entry import main\n"
         "assert main(['sweep', 'status', sys.argv[1]]) == 0\n"
         "assert not {'torch', 'hydra'} & set(sys.modules)\n"
     )

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from genlab.sweeps.manifest import Sweep
+from genlab.sweeps.jobs import Sweep
 
 from .conftest import TINY
 from .test_sweep_survival import genlab

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from genlab.sweeps.manifest import Sweep
-from genlab.training.checkpoints import read_checkpoint
+from genlab.sweeps.jobs import Sweep
+from genlab.training.saving.checkpoint_io import read_checkpoint
 
 from .conftest import TINY
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.training.checkpoints import read_checkpoint
-from genlab.training.loggers import read_metrics
+from genlab.runs.history import read_metrics
+from genlab.training.saving.checkpoint_io import read_checkpoint
 
 from .conftest import TINY
 

@@ -7,8 +7,8 @@ import pytest
 from comparison.synthetic import make_run, value
 from training.wandb_server import KEY, Refusing, Server, inspect
 
-from genlab.commands.wandb import publish, table
-from genlab.runs import list_runs
+from genlab.experiment.wandb_leaderboard import publish, table
+from genlab.runs.directory import list_runs
 
 from .conftest import TINY
 from .test_sweep_survival import genlab as genlab_process

@@ -9,7 +9,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from genlab.training.checkpoints import read_checkpoint
+from genlab.training.saving.checkpoint_io import read_checkpoint
 
 from .conftest import TINY
 

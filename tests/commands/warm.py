@@ -13,16 +13,16 @@ from types import SimpleNamespace
 from hydra.core.global_hydra import GlobalHydra
 
 import genlab.commands.train  # noqa: F401 - what the jobs need, loaded once
-from genlab.cli import main
+from genlab.cli.child import hold_on
+from genlab.cli.entry import main
 from genlab.sweeps import supervise
-from genlab.sweeps.child import hold_on
 
 
 class Forked:
     """As much of a Popen as a supervisor uses."""
 
     def __init__(self, command, *, stdin, stdout, stderr, cwd, env, pass_fds):
-        assert command[1:3] == ["-m", "genlab.sweeps.child"]
+        assert command[1:3] == ["-m", "genlab.cli.child"]
         assert (stdin, stderr) == (subprocess.PIPE, subprocess.STDOUT)
         reading, self.writing = os.pipe()
         sys.stdout.flush()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from genlab.comparison import bundle, page
+from genlab.comparison.report import page
+from genlab.comparison.report import vega as bundle
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import random
 import yaml
 from PIL import Image
 
-from genlab.sweeps.manifest import Sweep
+from genlab.sweeps.jobs import Sweep
 
 TARGETS = {
     "vae": "genlab.models.vae.VAE",

@@ -6,7 +6,7 @@ from statistics import mean, stdev
 import pytest
 
 from genlab.comparison.curves import SLACK, Curve, History, moments, over_time, read_history
-from genlab.comparison.pictures import data_uri, pictures_of, until
+from genlab.comparison.report.sample_grids import data_uri, pictures_of, until
 
 from .synthetic import make_run, value
 

@@ -8,10 +8,10 @@ import re
 import pytest
 from browser import browse, needs_chromium
 
-from genlab import cli
-from genlab.comparison import bundle
-from genlab.comparison.page import direction, json_text, policy
+from genlab.cli import entry as cli
 from genlab.comparison.reading import read_board
+from genlab.comparison.report import vega as bundle
+from genlab.comparison.report.page import direction, json_text, policy
 
 from .synthetic import make_run, make_sweep, value
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from genlab import cli
+from genlab.cli import entry as cli
 from genlab.commands import compare
 from genlab.comparison.ranking import blocks, front, front_keys
 from genlab.comparison.reading import read_board

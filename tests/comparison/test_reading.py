@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from genlab import cli
+from genlab.cli import entry as cli
 from genlab.comparison.reading import find_runs, read_board
 
 from .synthetic import make_run, make_sweep, value, write

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from genlab import cli
+from genlab.cli import entry as cli
 from genlab.comparison.reading import read_board
 from genlab.comparison.seeds import over_seeds
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from genlab import cli
+from genlab.cli import entry as cli
+from genlab.comparison.flat import ABSENT, setting_hash
 from genlab.comparison.reading import read_board
-from genlab.comparison.settings import ABSENT, differing, setting_hash, where
+from genlab.comparison.settings import differing, where
 
 from .synthetic import make_run, value
 

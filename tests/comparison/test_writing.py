@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from genlab import cli
+from genlab.cli import entry as cli
 from genlab.comparison.columns import columns
 from genlab.comparison.reading import read_board
-from genlab.comparison.terminal import fitting
+from genlab.comparison.table import fitting
 
 from .synthetic import make_run, value
 

@@ -11,10 +11,10 @@ import threading
 import numpy as np
 import pytest
 
-from genlab.data.idx import to_idx
-from genlab.data.manifest import DataFile
-from genlab.data.manifests import MANIFESTS
 from genlab.data.mnist import Mnist
+from genlab.data.storage.idx import to_idx
+from genlab.data.storage.manifest import DataFile
+from genlab.data.storage.manifests import MANIFESTS
 
 NAMES = (
     "train-images-idx3-ubyte",

@@ -19,9 +19,9 @@ from torchvision import datasets
 from genlab.data.celeba import CelebA
 from genlab.data.cifar10 import Cifar10, unpickle
 from genlab.data.emnist import SETS, Emnist
-from genlab.data.idx import to_idx
 from genlab.data.kmnist import Kmnist
-from genlab.data.manifest import DataFile
+from genlab.data.storage.idx import to_idx
+from genlab.data.storage.manifest import DataFile
 from genlab.data.svhn import Svhn
 from genlab.errors import ConfigError, DataError
 

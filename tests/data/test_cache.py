@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from genlab.data.cache import array_digest, cache_dir, cached, open_arrays
+from genlab.data.storage.cache import array_digest, cache_dir, cached, open_arrays
 
 VALUES = np.arange(60, dtype=np.uint8).reshape(5, 12)
 
@@ -64,7 +64,7 @@ def test_the_size_of_what_is_too_large_to_be_hashed_is_checked(monkeypatch):
     cached("key", build)
     path = cache_dir() / "arrays" / "key" / "x.npy"
     data = path.read_bytes()
-    monkeypatch.setattr("genlab.data.cache.ALWAYS_HASHED", 0)
+    monkeypatch.setattr("genlab.data.storage.cache.ALWAYS_HASHED", 0)
     path.write_bytes(data[:-1] + b"?")
     open_arrays(path.parent)
     with pytest.raises(ValueError, match="expected sha256"):

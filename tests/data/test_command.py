@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from genlab.commands.data import run
-from genlab.data.cache import cache_dir
 from genlab.data.fashion_mnist import FashionMnist
-from genlab.data.manifests import MANIFESTS
+from genlab.data.storage.cache import cache_dir
+from genlab.data.storage.manifests import MANIFESTS
 from genlab.errors import ConfigError, DataError
 
 from .conftest import write
@@ -73,7 +73,7 @@ def test_verify_looks_at_the_bundle(capsys, monkeypatch, tmp_path):
     def damaged():
         raise DataError("the archive: expected this, found that")
 
-    monkeypatch.setattr("genlab.data.verify.read_archive", damaged)
+    monkeypatch.setattr("genlab.data.storage.verify.read_archive", damaged)
     assert run(["verify", "mnist"]) == 2
     assert "mnist: DAMAGED: the archive" in capsys.readouterr().out
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from genlab.data.cache import cache_dir
-from genlab.data.download import download
 from genlab.data.fashion_mnist import FashionMnist
-from genlab.data.files import obtain
-from genlab.data.idx import parse_idx, to_idx
-from genlab.data.manifest import DataFile
-from genlab.data.manifests import MANIFESTS
+from genlab.data.storage.cache import cache_dir
+from genlab.data.storage.download import download
+from genlab.data.storage.idx import parse_idx, to_idx
+from genlab.data.storage.manifest import DataFile
+from genlab.data.storage.manifests import MANIFESTS
+from genlab.data.storage.sources import obtain
 from genlab.errors import DataError
 
 from .conftest import idx_contents, shrink, write

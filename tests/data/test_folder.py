@@ -10,7 +10,7 @@ from PIL import Image
 
 from genlab.data.folder import ImageFolder
 from genlab.data.hf import HuggingFace
-from genlab.data.pictures import fit
+from genlab.data.storage.decoding import fit
 from genlab.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
-from genlab.data.idx import read_idx, to_idx
+from genlab.data.storage.idx import read_idx, to_idx
 from genlab.errors import DataError
 
 RNG = np.random.default_rng(0)

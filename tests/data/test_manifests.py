@@ -3,9 +3,9 @@
 import pytest
 from torchvision import datasets
 
-from genlab.config import config_dir
-from genlab.data.manifest import DataFile
-from genlab.data.manifests import MANIFESTS
+from genlab.config.folders import config_dir
+from genlab.data.storage.manifest import DataFile
+from genlab.data.storage.manifests import MANIFESTS
 
 
 def pins(name):

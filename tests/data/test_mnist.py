@@ -6,9 +6,9 @@ import tarfile
 import pytest
 import torch
 
-from genlab.data.bundle import ARCHIVE, read_archive
 from genlab.data.images import ImageData
-from genlab.data.manifests import MNIST_FILES
+from genlab.data.storage.bundled import ARCHIVE, read_archive
+from genlab.data.storage.manifests import MNIST_FILES
 from genlab.errors import DataError
 
 

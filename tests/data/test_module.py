@@ -9,16 +9,17 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from genlab.config import check_component, config_dir
-from genlab.data.build import build, module_keys
-from genlab.data.cache import cache_dir
+from genlab.config.check import check_component
+from genlab.config.folders import config_dir
 from genlab.data.curriculum import ClassOrder, Resolution
+from genlab.data.feed.residence import fits, in_group, settle
+from genlab.data.feed.split import hold_out, limited
+from genlab.data.from_config import build, module_keys
 from genlab.data.images import ImageData, Split
-from genlab.data.manifests import MANIFESTS
 from genlab.data.mnist_dyn import BinarizedMnist
 from genlab.data.module import ImageDataModule
-from genlab.data.residence import fits, in_group, settle
-from genlab.data.split import hold_out, limited
+from genlab.data.storage.cache import cache_dir
+from genlab.data.storage.manifests import MANIFESTS
 from genlab.data.synthetic import Synthetic
 from genlab.data.transforms import Flip, PadCrop
 from genlab.errors import ConfigError, DataError
@@ -121,12 +122,12 @@ def test_mapped_images_give_the_batches_of_resident_ones(source, workers):
 
 
 def test_mapping_is_chosen_when_memory_is_short(monkeypatch):
-    monkeypatch.setattr("genlab.data.residence.free_memory", lambda device=None: 10_000)
+    monkeypatch.setattr("genlab.data.feed.residence.free_memory", lambda device=None: 10_000)
     module = ImageDataModule(Synthetic(n_train=200), **SMALL)
     assert not module.held
     assert module.train_stream().workers == 2
     module.train_stream().close()
-    monkeypatch.setattr("genlab.data.residence.free_memory", lambda device=None: 10**9)
+    monkeypatch.setattr("genlab.data.feed.residence.free_memory", lambda device=None: 10**9)
     module = ImageDataModule(Synthetic(n_train=200), **SMALL)
     assert module.held
     assert module.train_stream().workers == 0
@@ -134,7 +135,7 @@ def test_mapping_is_chosen_when_memory_is_short(monkeypatch):
 
 
 def test_half_of_the_free_memory_may_be_taken(monkeypatch):
-    monkeypatch.setattr("genlab.data.residence.free_memory", lambda device=None: 1000)
+    monkeypatch.setattr("genlab.data.feed.residence.free_memory", lambda device=None: 1000)
     assert fits("auto", 500)
     assert not fits("auto", 501)
     assert fits(True, 10**15)
@@ -190,7 +191,7 @@ def test_what_is_redrawn_is_drawn_once_for_validation_and_test():
 
 
 def test_no_two_images_are_drawn_alike(monkeypatch):
-    monkeypatch.setattr("genlab.data.loader.BLOCK", 10)
+    monkeypatch.setattr("genlab.data.feed.eval_loader.BLOCK", 10)
 
     class Even(Grey):
         def load(self, split):

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from genlab.data.curriculum import ClassOrder, Resolution
+from genlab.data.feed.train_loader import Stream
 from genlab.data.images import Split
 from genlab.data.mnist_dyn import BinarizedMnist
-from genlab.data.stream import Stream
 from genlab.data.transforms import Affine, Flip, PadCrop
 from genlab.errors import ConfigError
 from genlab.rng import stream

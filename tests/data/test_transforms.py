@@ -5,10 +5,11 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from genlab.data.augment import parse_augment
 from genlab.data.curriculum import ClassOrder, Resolution
-from genlab.data.transforms import Affine, Flip, PadCrop, to_bytes
+from genlab.data.feed.augment import parse_augment
+from genlab.data.transforms import Affine, Flip, PadCrop
 from genlab.errors import ConfigError
+from genlab.modalities.images.levels import to_bytes
 from genlab.rng import stream
 
 

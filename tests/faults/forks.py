@@ -73,7 +73,7 @@ if __name__ == "__main__":
 
     import torch
 
-    from genlab.cli import main
+    from genlab.cli.entry import main
 
     torch.set_num_threads(1)
     answers = os.fdopen(os.dup(1), "w")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from genlab.cli import main
+from genlab.cli.entry import main
 
 __all__ = ["TINY", "Mark", "commands", "contents", "train_in"]
 

@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from genlab.cli import main
-from genlab.training import storage
-from genlab.training.checkpoints import newest, read_checkpoint
-from genlab.training.module import GenerativeModule
-from genlab.training.storage import sidecar
+from genlab.cli.entry import main
+from genlab.runs import storage
+from genlab.runs.storage import sidecar
+from genlab.training.generative_module import GenerativeModule
+from genlab.training.saving.checkpoint_io import newest, read_checkpoint
 
 from .test_disk import Full
 from .tiny import same, state, words

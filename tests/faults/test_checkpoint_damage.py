@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from genlab.errors import DataError
-from genlab.training.checkpoints import AtomicCheckpointIO, newest, read_checkpoint
-from genlab.training.storage import copy_file, digests, sidecar, sweep, temporary
+from genlab.runs.storage import copy_file, digests, sidecar, sweep, temporary
+from genlab.training.saving.checkpoint_io import AtomicCheckpointIO, newest, read_checkpoint
 
 from .tiny import VAE, same, state, words
 

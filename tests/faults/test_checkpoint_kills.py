@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from genlab.errors import DataError
-from genlab.training.checkpoints import newest, read_checkpoint
+from genlab.training.saving.checkpoint_io import newest, read_checkpoint
 
 from .forks import Forks
 from .tiny import same, state, words

@@ -23,8 +23,8 @@ from genlab.data.cifar10 import Cifar10
 from genlab.data.emnist import SETS, Emnist
 from genlab.data.fashion_mnist import FashionMnist
 from genlab.data.folder import ImageFolder
-from genlab.data.idx import parse_idx, to_idx
-from genlab.data.manifest import BLOCK, DataFile, digest
+from genlab.data.storage.idx import parse_idx, to_idx
+from genlab.data.storage.manifest import BLOCK, DataFile, digest
 from genlab.errors import DataError
 
 from .probes import commands
@@ -316,7 +316,7 @@ def test_a_tar_archive(tmp_path, monkeypatch, harm):
 
 
 def test_the_bundled_archive(tmp_path):
-    from genlab.data.bundle import ARCHIVE, read_archive
+    from genlab.data.storage.bundled import ARCHIVE, read_archive
 
     whole = ARCHIVE.read_bytes()
     for wrong in (b"", b"<html>", whole[:1000], flipped(whole), lzma.compress(bytes(1000))):

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from genlab.cli import main
+from genlab.cli.entry import main
 from genlab.models.vae import VAE
-from genlab.training.checkpoints import read_checkpoint
-from genlab.training.module import GenerativeModule
+from genlab.training.generative_module import GenerativeModule
+from genlab.training.saving.checkpoint_io import read_checkpoint
 
 from .tiny import FAMILIES, words
 

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from genlab.commands import fitting
 from genlab.errors import ConfigError
-from genlab.runs import Run, write_atomically
-from genlab.sweeps.locks import Lock
-from genlab.training import space, storage
-from genlab.training.checkpoints import AtomicCheckpointIO, newest
+from genlab.experiment import session as fitting
+from genlab.runs import storage
+from genlab.runs.directory import Run
+from genlab.system.locks import Lock
+from genlab.system.paths import write_atomically
+from genlab.training.saving import disk_space as space
+from genlab.training.saving.checkpoint_io import AtomicCheckpointIO, newest
 
 from .tiny import same, state, words
 
@@ -145,7 +147,7 @@ def test_no_room_even_for_the_status_is_said_and_not_hidden(tmp_path, monkeypatc
     def full(path, content):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("genlab.runs.write_atomically", full)
+    monkeypatch.setattr("genlab.system.paths.write_atomically", full)
 
     class Module:
         images_seen = 5
@@ -194,7 +196,7 @@ def test_a_limit_of_file_size_is_a_disk_that_fills_up(tmp_path):
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
-        "from genlab.cli import main\n"
+        "from genlab.cli.entry import main\n"
         "sys.exit(main())\n"
     )
     done = subprocess.run(
@@ -245,7 +247,7 @@ def test_a_write_that_fails_leaves_no_part_of_it(tmp_path, monkeypatch):
 
 def test_a_run_that_is_being_trained_is_not_trained_twice(genlab, tmp_path, monkeypatch):
     """The first one is in the middle of training when the second one comes."""
-    from genlab.training.module import GenerativeModule
+    from genlab.training.generative_module import GenerativeModule
 
     step, found = GenerativeModule.step, []
 
@@ -270,9 +272,9 @@ def test_a_run_that_is_being_trained_is_not_trained_twice(genlab, tmp_path, monk
 OCCUPY = """
 import sys
 from pathlib import Path
-from genlab.commands.occupy import occupied
+from genlab.runs.lock import occupied
 from genlab.errors import ConfigError
-from genlab.runs import Run
+from genlab.runs.directory import Run
 try:
     with occupied(Run(Path(sys.argv[1]))):
         print("not refused")
@@ -287,7 +289,7 @@ def test_the_lock_of_a_dead_process_does_not_block(genlab, tmp_path):
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from genlab.sweeps.locks import Lock\n"
+        "from genlab.system.locks import Lock\n"
         "lock = Lock(Path(sys.argv[1]))\n"
         "assert lock.acquire(wait=False)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -302,12 +304,12 @@ def test_the_lock_of_a_dead_process_does_not_block(genlab, tmp_path):
 
 
 def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, capsys):
-    from genlab.commands.occupy import occupied
+    from genlab.runs.lock import occupied
 
     def flock(descriptor, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("genlab.sweeps.locks.fcntl.flock", flock)
+    monkeypatch.setattr("genlab.system.locks.fcntl.flock", flock)
     with occupied(Run(tmp_path)):
         pass
     assert "has no locks" in capsys.readouterr().err

@@ -22,16 +22,18 @@ from PIL import Image
 from safetensors.torch import save
 from test_config_check import VERSION
 
-from genlab.config import check, config_dir, load_config
-from genlab.data.augment import parse_augment
+from genlab.config.check import check
+from genlab.config.folders import config_dir
+from genlab.config.messages import explain, printable
+from genlab.config.overrides import check_overrides
+from genlab.config.saved import load_config
 from genlab.data.cifar10 import unpickle
+from genlab.data.feed.augment import parse_augment
 from genlab.data.folder import ImageFolder
-from genlab.data.idx import parse_idx, read_idx, to_idx
+from genlab.data.storage.idx import parse_idx, read_idx, to_idx
 from genlab.errors import GenlabError
-from genlab.messages import explain, printable
-from genlab.metrics.images_source import read_images
-from genlab.overrides import check_overrides
-from genlab.training.portable import read_portable, write_portable
+from genlab.modalities.images.image_reading import read_images
+from genlab.training.saving.portable import read_portable, write_portable
 
 MANY = [pytest.param(300, id="few"), pytest.param(5000, marks=pytest.mark.slow, id="many")]
 SOME = [pytest.param(20, id="few"), pytest.param(400, marks=pytest.mark.slow, id="many")]
@@ -289,9 +291,9 @@ def test_archives_behind_their_hashes(tmp_path, monkeypatch, name):
     """Even if their hashes were right: the files are decoded as they are."""
     from scipy.io import savemat
 
-    from genlab.data.cache import Writer
     from genlab.data.cifar10 import Cifar10
     from genlab.data.emnist import SETS, Emnist
+    from genlab.data.storage.cache import Writer
     from genlab.data.svhn import Svhn
 
     path, other = tmp_path / ARCHIVES[name], tmp_path / "test_32x32.mat"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from genlab.commands.export import import_model
 from genlab.errors import DataError, GenlabError
-from genlab.metrics.extractors import EXTRACTORS, build
-from genlab.training.storage import store
+from genlab.experiment.exported import import_model
+from genlab.metrics.extractors.selection import EXTRACTORS, build
+from genlab.runs.storage import store
 
 from .probes import Mark, commands, train_in
 

@@ -13,8 +13,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from test_config_hostile import PROBES, T, in_grammar, lab, write
 
-from genlab import cli
-from genlab.config import check, trust_modules
+from genlab.cli import entry as cli
+from genlab.config.check import check, trust_modules
 from genlab.errors import ConfigError
 
 from .probes import commands, contents, train_in
@@ -70,15 +70,15 @@ NAMES = [
     "lambda: 0",
     "genlab.models.vae.VAE.__init__.__globals__",
     "genlab.data.hf.importlib.import_module",
-    "genlab.data.download.urllib.request.urlopen",
-    "genlab.metrics.weights_files.shutil.rmtree",
+    "genlab.data.storage.download.urllib.request.urlopen",
+    "genlab.metrics.extractors.weights_files.shutil.rmtree",
     "genlab.training.checkpoints.torch.load",
     "genlab.training.checkpoints.os.remove",
-    "genlab.training.storage.store",
+    "genlab.runs.storage.store",
     "genlab.data.cifar10.unpickle",
     "genlab.commands.export.run",
-    "genlab.cli.main",
-    "genlab.hydra_app.run",
+    "genlab.cli.entry.main",
+    "genlab.launch.hydra_app.run",
     "torch.optim.Adam.__init__",
     "torch.optim.adam.torch.load",
     "torch.optim.lr_scheduler.LambdaLR",

@@ -11,9 +11,10 @@ from training.toys import fit, module_of
 
 from genlab.errors import NonFiniteError
 from genlab.models.vae import VAE as Model
-from genlab.training.checkpoints import AtomicCheckpointIO, Checkpoints, newest, read_checkpoint
+from genlab.training.checkpoints import Checkpoints
 from genlab.training.guard import Guard
-from genlab.training.nonfinite import all_finite
+from genlab.training.saving.checkpoint_io import AtomicCheckpointIO, newest, read_checkpoint
+from genlab.training.step.nonfinite import all_finite
 from genlab.types import Batch
 
 from .tiny import words

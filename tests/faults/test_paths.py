@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from genlab.errors import ConfigError
-from genlab.runs import create_run
-from genlab.sweeps.manifest import job_id
+from genlab.runs.directory import create_run
+from genlab.sweeps.jobs import job_id
 
 from .probes import commands, contents
 
@@ -87,7 +87,7 @@ def test_plain_words_are_taken(tmp_path, name):
 def test_an_override_leads_nowhere_else(tmp_path, monkeypatch, capsys, override):
     run = commands(tmp_path / "cwd", monkeypatch, capsys)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("genlab.commands.fitting.Fitting.run", lambda *args: pytest.fail("began"))
+    monkeypatch.setattr("genlab.experiment.session.Fitting.run", lambda *args: pytest.fail("began"))
     text = override.format(out=tmp_path / "out")
     code, _, err = run("train", "data=synthetic", text)
     if code != 2 and "given before" in err:

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genlab.config import check, config_dir
-from genlab.data.idx import parse_idx
-from genlab.overrides import check_overrides
+from genlab.config.check import check
+from genlab.config.folders import config_dir
+from genlab.config.overrides import check_overrides
+from genlab.data.storage.idx import parse_idx
 
 from .test_fuzz import ends_well, good, places  # noqa: F401 - a fixture
 

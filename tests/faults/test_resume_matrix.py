@@ -8,8 +8,8 @@ import pytest
 
 from genlab.commands import train as train_command
 from genlab.data.module import ImageDataModule
-from genlab.training import module as training_module
-from genlab.training.module import GenerativeModule
+from genlab.training import generative_module as training_module
+from genlab.training.generative_module import GenerativeModule
 
 from .tiny import FAMILIES, same, state, words
 

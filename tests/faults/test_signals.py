@@ -16,10 +16,10 @@ import pytest
 
 from genlab.commands import train as train_command
 from genlab.models.vae import VAE as Model
-from genlab.signals import STOPS, handled, install, leave
-from genlab.training import storage
-from genlab.training.checkpoints import newest
-from genlab.training.module import GenerativeModule
+from genlab.runs import storage
+from genlab.system.signals import STOPS, handled, install, leave
+from genlab.training.generative_module import GenerativeModule
+from genlab.training.saving.checkpoint_io import newest
 
 from .tiny import same, state, words
 
@@ -119,7 +119,7 @@ def _nothing_is_ignored():
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The run that nothing disturbs."""
-    from genlab.cli import main
+    from genlab.cli.entry import main
 
     folder = tmp_path_factory.mktemp("whole")
     assert main(["train", *words("vae_mlp", f"root={folder}", "name=whole")]) == 0
@@ -269,7 +269,7 @@ def test_what_a_parent_ignores_stays_ignored():
     code = (
         "import os, signal\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-        "from genlab.signals import handled, install\n"
+        "from genlab.system.signals import handled, install\n"
         "install()\n"
         "os.kill(os.getpid(), signal.SIGHUP)\n"
         "with handled(lambda number, frame: print('caught')):\n"

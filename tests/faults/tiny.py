@@ -4,7 +4,7 @@ import json
 
 import torch
 
-from genlab.training.checkpoints import read_checkpoint
+from genlab.training.saving.checkpoint_io import read_checkpoint
 
 COMMON = (
     "data=synthetic",

@@ -12,15 +12,15 @@ import torch
 from torch.testing import assert_close
 
 from genlab.errors import ConfigError, DataError
-from genlab.metrics import classifier
-from genlab.metrics.classifier import ClassifierExtractor, StackedClassifierExtractor
-from genlab.metrics.dinov2 import VisionTransformer, resize_bicubic
-from genlab.metrics.efficientnet import PACKAGE, EfficientNetExtractor
-from genlab.metrics.extractors import choose, own
-from genlab.metrics.features import extract
-from genlab.metrics.inception import INCEPTION, InceptionExtractor
-from genlab.metrics.pixels import PixelsExtractor
-from genlab.metrics.weights_files import WeightsFile, WeightsMissing
+from genlab.metrics.extractors import classifier
+from genlab.metrics.extractors.base import extract
+from genlab.metrics.extractors.classifier import ClassifierExtractor, StackedClassifierExtractor
+from genlab.metrics.extractors.dinov2 import VisionTransformer, resize_bicubic
+from genlab.metrics.extractors.efficientnet import PACKAGE, EfficientNetExtractor
+from genlab.metrics.extractors.inception import INCEPTION, InceptionExtractor
+from genlab.metrics.extractors.pixels import PixelsExtractor
+from genlab.metrics.extractors.selection import choose, own
+from genlab.metrics.extractors.weights_files import WeightsFile, WeightsMissing
 
 
 def images(n, *shape, seed=0):
@@ -225,7 +225,7 @@ def test_what_are_not_images_is_refused(bad, message):
 def test_full_precision_leaves_every_switch_as_it_was():
     script = """
 import torch
-from genlab.metrics.features import full_precision
+from genlab.metrics.extractors.base import full_precision
 matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
 def state():
     return matmul.fp32_precision, cudnn.conv.fp32_precision, cudnn.benchmark

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from genlab.errors import DataError
-from genlab.metrics.images_source import read_images
+from genlab.modalities.images.image_reading import read_images
 
 
 def pixels(*shape):

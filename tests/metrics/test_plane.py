@@ -8,7 +8,7 @@ import torch
 from genlab.data.gaussians import Gaussians
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
-from genlab.metrics.extractors import choose
+from genlab.metrics.extractors.selection import choose
 from genlab.metrics.suite import Suite
 from genlab.training.evaluation import given_by, reference_of
 

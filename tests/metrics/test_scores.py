@@ -10,13 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from genlab.errors import DataError
-from genlab.metrics.diversity import (
-    class_kl,
-    class_shares,
-    mode_count,
-    stacked_modes,
-    vendi_score,
-)
+from genlab.metrics.diversity import class_kl, class_shares, mode_count, stacked_modes, vendi_score
 from genlab.metrics.inception_score import class_score
 from genlab.metrics.kernel import kernel_distance, median_distance, mmd_rbf, unbiased_mmd
 from genlab.metrics.manifold import manifold_scores, neighbour_distances

@@ -9,7 +9,7 @@ from genlab.data.mnist import Mnist
 from genlab.data.module import ImageDataModule
 from genlab.metrics import shipped
 from genlab.metrics.diversity import class_shares
-from genlab.metrics.extractors import choose
+from genlab.metrics.extractors.selection import choose
 from genlab.metrics.moments import Moments
 from genlab.metrics.real import RealImages
 from genlab.training.evaluation import reference_of

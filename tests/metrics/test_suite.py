@@ -11,23 +11,23 @@ import yaml
 from rich.console import Console
 from torch.testing import assert_close
 
-from genlab.config import config_dir
+from genlab.config.folders import config_dir
 from genlab.errors import ConfigError, DataError
 from genlab.metrics import real, suite
-from genlab.metrics.classifier import ClassifierExtractor, StackedClassifierExtractor
-from genlab.metrics.features import extract
+from genlab.metrics.extractors.base import extract
+from genlab.metrics.extractors.classifier import ClassifierExtractor, StackedClassifierExtractor
+from genlab.metrics.extractors.inception import INCEPTION
+from genlab.metrics.extractors.pixels import PixelsExtractor
+from genlab.metrics.extractors.weights_files import WeightsMissing
 from genlab.metrics.frechet import frechet_distance
 from genlab.metrics.groups import BETTER, GROUPS
-from genlab.metrics.inception import INCEPTION
 from genlab.metrics.keys import metric_key
 from genlab.metrics.likelihood import Likelihood
 from genlab.metrics.moments import Moments
-from genlab.metrics.pixels import PixelsExtractor
-from genlab.metrics.progress import bars
 from genlab.metrics.real import RealImages, Reference, cache_dir
 from genlab.metrics.report import Report, Value
 from genlab.metrics.suite import Suite
-from genlab.metrics.weights_files import WeightsMissing
+from genlab.system.progress import bars
 
 
 def noise(n, generator, shape=(1, 28, 28)):

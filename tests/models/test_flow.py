@@ -8,7 +8,7 @@ import torch
 
 from genlab.errors import ConfigError
 from genlab.models.flow import Flow
-from genlab.training.ema import EMA
+from genlab.training.step.ema import EMA
 from genlab.types import Batch, ImageSpec
 
 POINTS = ImageSpec(1, 1, 2, levels=256)

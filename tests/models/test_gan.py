@@ -10,10 +10,10 @@ from torch import nn
 
 from genlab.errors import ConfigError
 from genlab.models.gan import GAN
-from genlab.models.gan_objectives import make_objective
-from genlab.models.gan_penalties import gradient_penalty, gradients, zero_centred_penalty
+from genlab.nn.gan.objectives import make_objective
+from genlab.nn.gan.penalties import gradient_penalty, gradients, zero_centred_penalty
 from genlab.nn.scaling import to_signed
-from genlab.training.turns import Turns
+from genlab.training.step.player_toggle import Turns
 from genlab.types import Batch, ImageSpec
 
 SPEC = ImageSpec(1, 8, 8, num_classes=3)

@@ -7,8 +7,8 @@ import torch
 from families import build
 
 from genlab.data.gaussians import Gaussians
-from genlab.training.ema import EMA
-from genlab.training.turns import Turns
+from genlab.training.step.ema import EMA
+from genlab.training.step.player_toggle import Turns
 from genlab.types import Batch
 
 BATCH = 128

@@ -7,7 +7,7 @@ from genlab.errors import ConfigError
 from genlab.models.progressive import ProgressiveGAN
 from genlab.models.stylegan import PATH_DECAY, StyleGAN
 from genlab.models.vaegan import VAEGAN
-from genlab.nn.progressive import grown
+from genlab.nn.gan.growing import grown
 from genlab.nn.scaling import to_signed
 from genlab.types import Batch, ImageSpec
 

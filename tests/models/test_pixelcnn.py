@@ -8,7 +8,7 @@ from families import NAMES, TINY, build, config, images, labels
 from genlab.errors import ConfigError
 from genlab.models.autoregressive import Autoregressive
 from genlab.models.pixelcnn import PixelCNN
-from genlab.nn.masked import MaskedConv2d
+from genlab.nn.causal.masked import MaskedConv2d
 from genlab.types import Batch, ImageSpec
 
 FAMILIES = [

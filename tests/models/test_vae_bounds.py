@@ -12,7 +12,7 @@ from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from genlab.models.vae import VAE
-from genlab.nn.likelihood import Head
+from genlab.nn.heads.base import Head
 from genlab.types import Batch, ImageSpec
 
 SPEC = ImageSpec(1, 2, 3, levels=5)

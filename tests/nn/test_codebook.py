@@ -2,7 +2,7 @@
 
 import torch
 
-from genlab.nn.codebook import Codebook
+from genlab.nn.latents.codebook import Codebook
 
 
 def book(codes, **options):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from genlab.nn.dequantizers import UniformDequantizer, VariationalDequantizer
+from genlab.nn.flows.dequantizers import UniformDequantizer, VariationalDequantizer
 from genlab.types import ImageSpec
 from nn.bijections import shaken
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal, kl_divergence
 
-from genlab.nn.distributions import Mixture, fit_mixture, kl_from_standard, normal_log_prob
-from genlab.nn.priors import FittedPrior, LearnedPrior, VampPrior
-from genlab.nn.running import RunningNormal
+from genlab.nn.latents.distributions import Mixture, fit_mixture, kl_from_standard, normal_log_prob
+from genlab.nn.latents.priors import FittedPrior, LearnedPrior, VampPrior
+from genlab.nn.latents.running import RunningNormal
 
 
 def mixture(components=4, dim=3, dtype=torch.float64):

@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from genlab.errors import ConfigError
-from genlab.nn.actnorm import ActNorm
-from genlab.nn.conditioner import make_conditioner
-from genlab.nn.coupling import Conditioned, Coupling, halves
-from genlab.nn.elementwise import Affine, make_elementwise
-from genlab.nn.flow import FlowPlan, build_flow
-from genlab.nn.invertible import Chain, Flatten, bounded
-from genlab.nn.logit import Logit, Stretch, log_sigmoid_slope
-from genlab.nn.lu import InvertibleLinear, Riffle
-from genlab.nn.multiscale import FactorOut, TopPrior
-from genlab.nn.squeeze import Squeeze
+from genlab.nn.flows.actnorm import ActNorm
+from genlab.nn.flows.conditioner import make_conditioner
+from genlab.nn.flows.coupling import Conditioned, Coupling, halves
+from genlab.nn.flows.elementwise import Affine, make_elementwise
+from genlab.nn.flows.invertible import Chain, Flatten, bounded
+from genlab.nn.flows.logit import Logit, Stretch, log_sigmoid_slope
+from genlab.nn.flows.lu import InvertibleLinear, Riffle
+from genlab.nn.flows.multiscale import FactorOut, TopPrior
+from genlab.nn.flows.plan import FlowPlan, build_flow
+from genlab.nn.flows.squeeze import Squeeze
 from nn.bijections import check_bijection, log_dets_by_autograd, shaken
 
 

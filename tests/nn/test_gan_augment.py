@@ -7,7 +7,7 @@ import torch
 import torchvision.transforms.functional as tv
 from torchvision.transforms import InterpolationMode
 
-from genlab.nn.ada import (
+from genlab.nn.gan.ada import (
     INTERVAL,
     SPEED,
     AdaptiveAugment,
@@ -16,7 +16,7 @@ from genlab.nn.ada import (
     recolor,
     warp,
 )
-from genlab.nn.diffaugment import DiffAugment, brighten, contrast, cutout, saturate, shift
+from genlab.nn.gan.diffaugment import DiffAugment, brighten, contrast, cutout, saturate, shift
 
 
 @pytest.fixture

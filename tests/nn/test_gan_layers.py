@@ -6,15 +6,15 @@ from torch import nn
 from torch.nn.functional import conv2d
 
 from genlab.errors import ConfigError
-from genlab.nn.condition import ClassBatchNorm
-from genlab.nn.doubling import doublings
-from genlab.nn.equalized import EqualConv, EqualLinear, MinibatchDeviation
-from genlab.nn.map_attention import MapAttention
-from genlab.nn.progressive import GrowingDiscriminator, GrowingGenerator, grown, shrunk
-from genlab.nn.projection import ProjectionHead
-from genlab.nn.sngan import DownBlock, UpBlock
-from genlab.nn.spectral import spectrally_normalized
-from genlab.nn.stylegan import ModulatedConv, StyleGenerator
+from genlab.nn.gan.conditional_norm import ClassBatchNorm
+from genlab.nn.gan.doubling import doublings
+from genlab.nn.gan.equalized import EqualConv, EqualLinear, MinibatchDeviation
+from genlab.nn.gan.growing import GrowingDiscriminator, GrowingGenerator, grown, shrunk
+from genlab.nn.gan.map_attention import MapAttention
+from genlab.nn.gan.projection import ProjectionHead
+from genlab.nn.gan.sngan import DownBlock, UpBlock
+from genlab.nn.gan.spectral import spectrally_normalized
+from genlab.nn.gan.style import ModulatedConv, StyleGenerator
 
 
 @pytest.mark.parametrize(

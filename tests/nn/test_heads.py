@@ -9,10 +9,10 @@ from scipy.stats import logistic as scipy_logistic
 from scipy.stats import norm as scipy_norm
 
 from genlab.errors import ConfigError
-from genlab.nn.gaussian import DequantizedGaussian
-from genlab.nn.heads import make_head
-from genlab.nn.likelihood import Bernoulli, Categorical
-from genlab.nn.logistic import DiscretizedLogisticMixture
+from genlab.nn.heads.base import Bernoulli, Categorical
+from genlab.nn.heads.gaussian import DequantizedGaussian
+from genlab.nn.heads.heads import make_head
+from genlab.nn.heads.logistic import DiscretizedLogisticMixture
 from genlab.types import ImageSpec
 
 EXACT = [

@@ -7,17 +7,17 @@ import torch
 from torch import nn
 
 from genlab.errors import ConfigError, Unsupported
-from genlab.nn import skewed
-from genlab.nn.cached import Cached
-from genlab.nn.cached_graph import traced
-from genlab.nn.causal import Domain, Pointwise, Position, color_mask
-from genlab.nn.causal_attention import CausalAttention
-from genlab.nn.causal_lstm import RowLSTM
-from genlab.nn.fold import Fold
-from genlab.nn.gated import GatedBlock, ResidualBlock
-from genlab.nn.masked import MaskedConv2d, VerticalConv2d
-from genlab.nn.masked_mlp import MaskedMLP
-from genlab.nn.wavefront import Wavefront
+from genlab.nn.causal.attention import CausalAttention
+from genlab.nn.causal.fold import Fold
+from genlab.nn.causal.gated import GatedBlock, ResidualBlock
+from genlab.nn.causal.layers import Domain, Pointwise, Position, color_mask
+from genlab.nn.causal.masked import MaskedConv2d, VerticalConv2d
+from genlab.nn.causal.masked_mlp import MaskedMLP
+from genlab.nn.causal.row_lstm import RowLSTM
+from genlab.nn.causal.sampling import skewed
+from genlab.nn.causal.sampling.cached import Cached
+from genlab.nn.causal.sampling.graph import traced
+from genlab.nn.causal.sampling.wavefront import Wavefront
 
 HEIGHT, WIDTH = 7, 9
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from genlab.nn.codec import Codec
-from genlab.nn.conv import pyramid
-from genlab.nn.maps import MapDecoder, MapEncoder
-from genlab.nn.mlp import MLP
+from genlab.nn.autoencoders.codec import Codec
+from genlab.nn.autoencoders.conv import pyramid
+from genlab.nn.autoencoders.maps import MapDecoder, MapEncoder
+from genlab.nn.autoencoders.mlp import MLP
 
 SIZES = [
     (1, 28, 28),

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlab.nn.priors import FittedPrior, LearnedPrior
+from genlab.nn.latents.priors import FittedPrior, LearnedPrior
 
 
 def two_heaps():

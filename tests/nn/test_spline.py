@@ -4,7 +4,7 @@ import pytest
 import torch
 from zuko.transforms import MonotonicRQSTransform
 
-from genlab.nn.spline import knots, rational_quadratic, rational_quadratic_inverse
+from genlab.nn.flows.spline import knots, rational_quadratic, rational_quadratic_inverse
 
 BOUND = 3.0
 

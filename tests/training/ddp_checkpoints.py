@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from toys import ToyData, fit, module_of
 
-from genlab.training import storage
-from genlab.training.checkpoints import AtomicCheckpointIO, Checkpoints, read_checkpoint
+from genlab.runs import storage
+from genlab.training.checkpoints import Checkpoints
+from genlab.training.saving.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 
 warnings.filterwarnings("ignore")
 

@@ -13,11 +13,12 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from genlab.training import storage
-from genlab.training.background import Writer
-from genlab.training.checkpoints import AtomicCheckpointIO, Checkpoints, newest, read_checkpoint
-from genlab.training.snapshot import snapshot
-from genlab.training.storage import digests
+from genlab.runs import storage
+from genlab.runs.storage import digests
+from genlab.training.checkpoints import Checkpoints
+from genlab.training.saving.background import Writer
+from genlab.training.saving.checkpoint_io import AtomicCheckpointIO, newest, read_checkpoint
+from genlab.training.saving.snapshot import snapshot
 from training.toys import SPEC, Coins, fit, module_of
 
 GENERATIONS = ("last.ckpt", "previous.ckpt", "best.ckpt")
@@ -145,7 +146,7 @@ def test_a_wait_that_a_signal_ends_can_be_repeated(monkeypatch):
         raise SystemExit(130)
 
     with monkeypatch.context() as patch:
-        patch.setattr("genlab.training.background.wait", interrupted)
+        patch.setattr("genlab.training.saving.background.wait", interrupted)
         with pytest.raises(SystemExit):
             writer.wait()
     gate.set()

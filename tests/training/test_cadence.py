@@ -3,7 +3,7 @@
 import pytest
 
 from genlab.errors import ConfigError
-from genlab.training.cadence import images_of, seconds_of
+from genlab.training.intervals import images_of, seconds_of
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from genlab.errors import ConfigError, NonFiniteError
 from genlab.models.gan import GAN
 from genlab.models.progressive import ProgressiveGAN
 from genlab.models.vae import VAE
-from genlab.training.compilation import Compilation
-from genlab.training.ema import EMA
+from genlab.training.step.compilation import Compilation
+from genlab.training.step.ema import EMA
 from genlab.types import ImageSpec
 
 from .test_module import SaveAt, weights

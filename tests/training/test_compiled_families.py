@@ -8,8 +8,8 @@ import torch
 from families import NAMES, build, images, spec_of
 
 from genlab.rng import seed_global
-from genlab.training.compilation import Compilation
-from genlab.training.turns import Turns
+from genlab.training.step.compilation import Compilation
+from genlab.training.step.player_toggle import Turns
 from genlab.types import ImageSpec
 
 MNIST = ImageSpec(1, 28, 28, levels=256, num_classes=10)

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from genlab.errors import NonFiniteError
-from genlab.training.checkpoints import AtomicCheckpointIO, Checkpoints
+from genlab.training.checkpoints import Checkpoints
 from genlab.training.collapse import Reading
 from genlab.training.evaluation import QuickMetrics
 from genlab.training.guard import Guard
+from genlab.training.saving.checkpoint_io import AtomicCheckpointIO
 from genlab.types import Loss
 from training.toys import SPEC, Coins, fit, module_of
 

@@ -15,19 +15,19 @@ from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 from genlab.errors import ConfigError
-from genlab.runs import mark_run
-from genlab.training.loggers import quiet_lightning
-from genlab.training.loggers.build import (
+from genlab.modalities.images.grid import grid
+from genlab.runs.directory import mark_run
+from genlab.runs.history import read_metrics
+from genlab.training.loggers.files import FilesLogger
+from genlab.training.loggers.mirror import Mirror
+from genlab.training.loggers.quiet import quiet_lightning
+from genlab.training.loggers.setup import (
     build_loggers,
     close_loggers,
     log_image,
     log_metrics,
     rewind_loggers,
 )
-from genlab.training.loggers.files import FilesLogger
-from genlab.training.loggers.history import read_metrics
-from genlab.training.loggers.images import grid
-from genlab.training.loggers.mirror import Mirror
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.runs import Run, mark_run
+from genlab.modalities.images.grid import grid
+from genlab.runs.directory import Run, mark_run
+from genlab.runs.history import read_metrics
 from genlab.training.loggers.files import FilesLogger, image_path
-from genlab.training.loggers.history import read_metrics
-from genlab.training.loggers.images import grid
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.training.loggers.images import compare, grid, half_blocks, save_png, show
+from genlab.modalities.images.grid import compare, grid, half_blocks, save_png, show
 
 GAP = 48
 

@@ -6,8 +6,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from genlab.training.loggers import progress
-from genlab.training.loggers.progress import Progress, clock, key_losses, remaining, share
+from genlab.training import progress_bar as progress
+from genlab.training.progress_bar import Progress, clock, key_losses, remaining, share
 
 
 class Module(pl.LightningModule):

@@ -13,16 +13,16 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.runs import mark_run
+from genlab.modalities.images.grid import grid
+from genlab.runs.directory import mark_run
 from genlab.training.loggers import store
-from genlab.training.loggers.build import (
+from genlab.training.loggers.setup import (
     build_loggers,
     close_loggers,
     log_image,
     log_metrics,
     rewind_loggers,
 )
-from genlab.training.loggers.images import grid
 
 CHOSEN = {"local": {"_target_": "genlab.training.loggers.trackio.TrackioLogger"}}
 CONFIG = {"model": {"latent": 8, "hidden": [64, 32]}, "hf_token": "canary-" * 4}
@@ -166,7 +166,7 @@ def test_trackio_that_is_missing_is_one_warning(new_run, monkeypatch, capsys):
 WRITER = """
 import sys
 from pathlib import Path
-from genlab.runs import Run
+from genlab.runs.directory import Run
 from genlab.training.loggers import store
 
 root, name = Path(sys.argv[1]), sys.argv[2]

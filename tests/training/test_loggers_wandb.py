@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.runs import mark_run
-from genlab.training.loggers.build import (
+from genlab.modalities.images.grid import grid
+from genlab.runs.directory import mark_run
+from genlab.training.loggers.setup import (
     build_loggers,
     close_loggers,
     links,
@@ -20,7 +21,6 @@ from genlab.training.loggers.build import (
     log_image,
     log_metrics,
 )
-from genlab.training.loggers.images import grid
 from genlab.training.loggers.wandb_mode import choose_mode
 
 from .wandb_server import KEY, Refusing, Server, Silent, inspect
@@ -253,8 +253,8 @@ SECRETS = """
 import sys
 import numpy as np
 from pathlib import Path
-from genlab.runs import mark_run
-from genlab.training.loggers.build import build_loggers, close_loggers, log_image, log_metrics
+from genlab.runs.directory import mark_run
+from genlab.training.loggers.setup import build_loggers, close_loggers, log_image, log_metrics
 
 config = {
     "hf": {"token": "CANARY-config-by-name"},

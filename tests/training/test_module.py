@@ -11,8 +11,8 @@ import torch
 from genlab.errors import ConfigError, NonFiniteError
 from genlab.models.base import GenerativeModel
 from genlab.rng import seed_global
-from genlab.training.ema import EMA
 from genlab.training.schedules import Constant, Cosine
+from genlab.training.step.ema import EMA
 from genlab.types import Batch
 
 from .toys import SPEC, Coins, Duel, ToyData, fit, module_of

@@ -7,7 +7,7 @@ import torch
 
 from genlab.models.flow import Flow
 from genlab.models.vae import VAE
-from genlab.training.nonfinite import first_nonfinite
+from genlab.training.step.nonfinite import first_nonfinite
 from genlab.types import Batch, ImageSpec
 
 SPEC = ImageSpec(1, 4, 4, levels=4)

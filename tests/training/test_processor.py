@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlab.training import processor
+from genlab.training import cpu_threads as processor
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_an_optimizer_step_does_not_search_for_a_gpu(monkeypatch):
     searching = step()
     processor.use_processor(None)
     assert step() == 0
-    assert searching > 0, "torch searches no more: genlab.training.processor can go"
+    assert searching > 0, "torch searches no more: genlab.training.cpu_threads can go"
 
 
 def test_threads_are_set_or_left_alone(threads):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.optim import SGD, Adam, AdamW
 
-from genlab.training.quick_adam import quickened
+from genlab.training.step.quick_adam import quickened
 
 KINDS = [
     (Adam, {}),

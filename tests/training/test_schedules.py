@@ -4,14 +4,7 @@ import pytest
 import torch
 
 from genlab.errors import ConfigError
-from genlab.training.schedules import (
-    Constant,
-    Cosine,
-    OneCycle,
-    Plateau,
-    Step,
-    WarmupCosine,
-)
+from genlab.training.schedules import Constant, Cosine, OneCycle, Plateau, Step, WarmupCosine
 
 STEPS = 40
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from genlab.models.gan import GAN
-from genlab.training.ema import EMA
-from genlab.training.turns import Turns
-from genlab.training.window import Window
+from genlab.training.step.ema import EMA
+from genlab.training.step.player_toggle import Turns
+from genlab.training.step.running_means import Window
 from genlab.types import ImageSpec, Loss
 
 from .test_module import SaveAt, weights

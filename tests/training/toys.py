@@ -8,7 +8,7 @@ from torch import nn
 
 from genlab.models.base import GenerativeModel
 from genlab.rng import stream
-from genlab.training.module import GenerativeModule
+from genlab.training.generative_module import GenerativeModule
 from genlab.training.schedules import Constant
 from genlab.types import Batch, ImageSpec, Loss
 

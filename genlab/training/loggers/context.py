@@ -1,15 +1,13 @@
 """What a logger must know about the run that it writes down."""
 
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genlab.runs import Run
+from genlab.runs.directory import Run
 
-__all__ = ["Context", "notice"]
+__all__ = ["Context"]
 
 
 @dataclass(frozen=True)
@@ -37,12 +35,3 @@ class Context:
         """The run's path below the root: unique there, and what dashboards call the run."""
         path, root = self.run.path.resolve(), self.root.resolve()
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
-
-
-def notice(line: str) -> None:
-    """One line for the user on the error stream, from the first process only.
-
-    It looks up the stream at each call: a progress bar that stands there replaces it meanwhile.
-    """
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(line, file=sys.stderr, flush=True)

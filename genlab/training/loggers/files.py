@@ -9,9 +9,9 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from genlab.runs import Run
-from genlab.training.loggers import history
-from genlab.training.loggers.images import Pixels, save_png
+from genlab.modalities.images.grid import Pixels, save_png
+from genlab.runs import history
+from genlab.runs.directory import Run
 
 __all__ = ["FilesLogger", "image_path"]
 

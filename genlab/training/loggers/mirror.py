@@ -7,7 +7,7 @@ from pytorch_lightning.loggers.logger import DummyExperiment, Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from genlab.errors import GenlabError
-from genlab.training.loggers.context import notice
+from genlab.system.terminal import notice
 
 __all__ = ["Mirror"]
 

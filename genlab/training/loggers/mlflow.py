@@ -8,8 +8,8 @@ from pytorch_lightning.loggers import MLFlowLogger as LightningMLFlowLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from genlab.errors import ConfigError
+from genlab.modalities.images.grid import Pixels
 from genlab.training.loggers.context import Context
-from genlab.training.loggers.images import Pixels
 from genlab.training.loggers.store import flat
 
 __all__ = ["MLFlowLogger"]

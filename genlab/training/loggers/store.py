@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from genlab.runs import Run
-from genlab.scoped import environment, replaced
-from genlab.training.loggers.history import read_metrics
+from genlab.runs.directory import Run
+from genlab.runs.history import read_metrics
+from genlab.system.patching import environment, replaced
 
 __all__ = ["PROJECT", "begin", "bind", "end", "flat", "import_run", "local", "missing", "rewind"]
 

@@ -12,9 +12,9 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from genlab.modalities.images.grid import Pixels
 from genlab.training.loggers import store
 from genlab.training.loggers.context import Context
-from genlab.training.loggers.images import Pixels
 
 __all__ = ["TrackioLogger"]
 

@@ -19,11 +19,12 @@ from typing import Any, Literal
 from pytorch_lightning.loggers import WandbLogger as LightningWandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from genlab.modalities.images.grid import Pixels
 from genlab.ranges import PositiveFloat
-from genlab.redact import redact
-from genlab.scoped import environment, replaced
-from genlab.training.loggers.context import Context, notice
-from genlab.training.loggers.images import Pixels
+from genlab.system.patching import environment, replaced
+from genlab.system.secrets import redact
+from genlab.system.terminal import notice
+from genlab.training.loggers.context import Context
 from genlab.training.loggers.wandb_mode import choose_mode
 
 __all__ = ["WandbLogger"]

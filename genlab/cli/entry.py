@@ -1,0 +1,111 @@
+"""genlab COMMAND ...: finds the command, runs it, and says in a line what went wrong.
+
+Nothing heavy is imported here, so that help, completion and a typo are answered at once.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import genlab
+from genlab.commands.help import COMMANDS, HYDRA_COMMANDS, command_help, module_of, overview
+from genlab.config.folders import config_folder
+from genlab.errors import ConfigError, GenlabError, nearest
+from genlab.system.signals import install
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        argv: The words after ``genlab``; those of the process if None.
+
+    Returns:
+        The exit code: 0; 1 for a failure, 2 for a mistake of the user's, 3 for numbers that are
+        not finite, 4 for a disk that is full, 128 + the number of the signal that ended it.
+    """
+    if argv is None:
+        install()  # before anything heavy is imported
+    original = list(sys.argv) if argv is None else [sys.argv[0], *argv]
+    words = [word for word in original[1:] if word != "--debug"]
+    try:
+        return dispatch(words, original)
+    except KeyboardInterrupt:
+        print("genlab: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has had enough; leave nothing to flush to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+    except Exception as error:
+        if "--debug" in original:
+            from genlab.system.secrets import redact
+
+            print(redact(traceback.format_exc()), end="", file=sys.stderr)
+        return report(error)
+
+
+def dispatch(words: list[str], original: list[str]) -> int:
+    """Runs the command that the first word names."""
+    first, rest = (words[0], words[1:]) if words else ("--help", [])
+    if first in ("-sc", "--shell-completion"):
+        from genlab.commands.shell_completion import query
+
+        return query(rest)
+    if first == "--version":
+        print(f"genlab {genlab.__version__}")
+        return 0
+    if first in ("-h", "--help", "help"):
+        print(overview() if not rest else help_on(rest[0]), end="")
+        return 0
+    if first not in COMMANDS:
+        raise ConfigError(f"{first}: no such command{hint(first)}")
+    if first not in HYDRA_COMMANDS:
+        code: int = importlib.import_module(module_of(first)).run(rest)
+        return code
+    if {"-h", "--help"} & set(rest):
+        print(command_help(first, config_folder(rest)), end="")
+        return 0
+    from genlab.launch.hydra_app import run
+
+    run(first, rest, original)
+    return 0
+
+
+def help_on(command: str) -> str:
+    """The help of a command."""
+    if command in HYDRA_COMMANDS:
+        return command_help(command)
+    if command not in COMMANDS:
+        raise ConfigError(f"{command}: no such command{hint(command)}")
+    return f"{command}: {COMMANDS[command]}\ngenlab {command} --help says more.\n"
+
+
+def hint(word: str) -> str:
+    """What may have been meant by a word that is no command."""
+    if "=" in word or word.startswith("-"):
+        return f"; a command comes first: genlab train {word}"
+    return nearest(word, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+
+
+def report(error: Exception) -> int:
+    """Prints what the user needs to know of an error.
+
+    Returns:
+        The exit code.
+    """
+    from genlab.config.messages import explain, printable
+
+    known = explain(error)
+    if known is None:
+        text = " ".join(str(error).split())[:300]
+        known = GenlabError(
+            f"{type(error).__name__}: {text}\nthis should not happen; --debug shows where it did"
+        )
+    print(printable(known), file=sys.stderr)
+    return known.exit_code

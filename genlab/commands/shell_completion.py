@@ -1,0 +1,130 @@
+"""genlab completion: completes commands, config groups, options and keys in the shell."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from genlab.commands.help import COMMANDS, HYDRA_COMMANDS
+from genlab.config.folders import config_dir
+from genlab.config.overrides import groups, options
+from genlab.errors import ConfigError, nearest
+
+__all__ = ["SCRIPTS", "candidates", "query", "run"]
+
+BASH = r"""
+_genlab_complete() {
+    local line="${COMP_LINE:0:COMP_POINT}" word choices
+    word="${line##* }"
+    choices=$(COMP_LINE="$line" genlab -sc query=bash 2>/dev/null)
+    local IFS=$'\n'
+    COMPREPLY=($(compgen -W "$choices" -- "$word"))
+    # Readline replaces only what follows the last = or :, so only that is given.
+    local cut="${word%"${word##*[=:]}"}"
+    if [[ -n $cut && $COMP_WORDBREAKS == *=* ]]; then
+        COMPREPLY=("${COMPREPLY[@]#"$cut"}")
+    fi
+    [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} != *[=./] ]] && compopt +o nospace
+}
+complete -o nospace -o default -F _genlab_complete genlab
+"""
+ZSH = r"""
+_genlab() {
+    local line="${(pj: :)words[1,CURRENT]}"
+    local -a choices
+    choices=("${(@f)$(COMP_LINE="$line" genlab -sc query=zsh 2>/dev/null)}")
+    compadd -S '' -- $choices
+}
+compdef _genlab genlab
+"""
+FISH = r"""
+function __genlab_complete
+    set -lx COMP_LINE (commandline -cp)
+    genlab -sc query=fish 2>/dev/null
+end
+complete -c genlab -f -a '(__genlab_complete)'
+"""
+SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+FLAGS = ["--cfg", "--config-dir", "--debug", "--help", "--info", "--multirun", "--resolve"]
+
+
+def run(argv: Sequence[str]) -> int:
+    """Prints the script that a shell evaluates.
+
+    Raises:
+        ConfigError: The shell is not known.
+    """
+    shell = argv[0] if argv else "bash"
+    if shell in ("-h", "--help"):
+        print('usage: genlab completion bash|zsh|fish\n\neval "$(genlab completion bash)"')
+        return 0
+    if shell not in SCRIPTS:
+        raise ConfigError(
+            f"{shell}: no completion for it{nearest(shell, SCRIPTS)}; bash, zsh and fish have one"
+        )
+    print(SCRIPTS[shell])
+    return 0
+
+
+def query(argv: Sequence[str]) -> int:
+    """Answers a shell: what the last word of the line in COMP_LINE can become, one a line."""
+    if not argv or not argv[0].startswith("query="):
+        return run([word.partition("=")[2] for word in argv if word.startswith("install=")])
+    line = os.environ.get("COMP_LINE", "")
+    words = line.split(" ")
+    sys.stdout.write("".join(f"{text}\n" for text in candidates(words[1:])))
+    return 0
+
+
+def candidates(words: Sequence[str]) -> list[str]:
+    """What the last of the words after ``genlab`` can become."""
+    *before, word = words or [""]
+    before = [text for text in before if text]
+    if not before:
+        return [name for name in COMMANDS if name.startswith(word)]
+    command = before[0]
+    if word.startswith("-"):
+        return [flag for flag in FLAGS if flag.startswith(word)]
+    folders = own_folders(before)
+    if command in ("list", "show"):
+        known = groups(folders)
+        if command == "show":
+            known = [f"{group}/{name}" for group in known for name in options(folders, group)]
+        return [name for name in known if name.startswith(word)]
+    if command == "completion":
+        return [shell for shell in SCRIPTS if shell.startswith(word)]
+    if command not in HYDRA_COMMANDS:
+        return []
+    group, sign, name = word.lstrip("+").partition("=")
+    if sign and group in groups(folders):  # answered from the file names, without Hydra
+        *chosen, last = name.split(",")
+        head = ",".join([*chosen, ""]) if chosen else ""
+        return [f"{group}={head}{o}" for o in options(folders, group) if o.startswith(last)]
+    return keys(command, before[1:], word)
+
+
+def own_folders(words: Sequence[str]) -> list[Path]:
+    """The config folders that a line names."""
+    from genlab.config.folders import config_folder
+
+    own = config_folder(words)
+    return [config_dir(), own] if own is not None and own.is_dir() else [config_dir()]
+
+
+def keys(command: str, before: Sequence[str], word: str) -> list[str]:
+    """Groups and keys of the composed config, as Hydra's completion gives them.
+
+    Raises:
+        GenlabError: The line so far cannot be composed; shells show no error of a completion.
+    """
+    from genlab.launch.hydra_app import parse, run
+
+    args = parse(before)
+    flags = ["--config-dir", args.config_dir] if args.config_dir else []
+    os.environ["COMP_LINE"] = " ".join(["genlab", *args.overrides, word])
+    answer = io.StringIO()
+    with redirect_stdout(answer):
+        run(command, [*flags, "-sc", "query=fish"], sys.argv)  # one a line
+    return [text for text in answer.getvalue().splitlines() if text]

@@ -1,0 +1,120 @@
+"""What is known of runs that are to be compared: facts, numbers and configuration."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from genlab.comparison.flat import flat_config
+
+__all__ = ["ALIASES", "FACTS", "Board", "Measured", "Row", "shown_key"]
+
+FACTS = {
+    "images_seen": "lower",
+    "train_seconds": "lower",
+    "parameters": "lower",
+    "samples_per_second": "higher",
+}
+"""What is known without a protocol, and which way is better; it has no floor."""
+
+ALIASES = {
+    "seconds": "train_seconds",
+    "images": "images_seen",
+    "samples/s": "samples_per_second",
+    "bits/dim": "bpd",
+}
+"""What the columns are called: may be typed for a key."""
+
+
+def shown_key(key: str) -> str:
+    """What a column is called."""
+    return {value: name for name, value in ALIASES.items()}.get(key, key)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number of an evaluation report, with all that makes it what it is.
+
+    Args:
+        value: The number.
+        better: ``lower``, ``higher``, or None where neither is.
+        floor: The same of real images against real ones, where that was measured.
+        identity: What must be equal for two numbers to be comparable: data, split, the number of
+            images, and the extractor's weights.
+        std: Standard deviation over training seeds (divisor n - 1), where it is a mean.
+        runs: How many runs it is of.
+        kind: Of a likelihood: ``exact``, or which bound (``elbo``, ``iw1000``).
+    """
+
+    value: float
+    better: str | None
+    floor: float | None
+    identity: tuple[tuple[str, Any], ...]
+    std: float | None = None
+    runs: int = 1
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run, or runs of one configuration under several seeds.
+
+    Args:
+        path: Its directory, as it was found.
+        name: What it is called here.
+        facts: Model, data, seed, status, images seen, seconds, device ...
+        metrics: The newest measurement under each key.
+        setting: Hash of its config but for the seed and its names; empty where there is none.
+        config_text: config.yaml as it was written.
+        sweep: The sweep that it is a job of, as a path from where it was looked for.
+        overrides: What the job sets.
+        members: The runs that it is the mean of; the row itself if empty.
+    """
+
+    path: Path
+    name: str
+    facts: dict[str, Any]
+    metrics: dict[str, Measured] = field(default_factory=dict)
+    setting: str = ""
+    config_text: str = ""
+    sweep: str | None = None
+    overrides: tuple[str, ...] = ()
+    members: tuple["Row", ...] = ()
+
+    @property
+    def runs(self) -> tuple["Row", ...]:
+        """The single runs."""
+        return self.members or (self,)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The configuration by dotted keys, without secrets; read when it is first asked for.
+
+        Raises:
+            ConfigError: It is damaged.
+        """
+        return flat_config(self.config_text, self.path)
+
+
+@dataclass(frozen=True)
+class Board:
+    """All runs that were found.
+
+    Args:
+        rows: Those that can be read.
+        damaged: Path and reason of those that cannot.
+        notes: What else to say, a line each: jobs that are not done, seeds that do not compare.
+    """
+
+    rows: list[Row]
+    damaged: list[tuple[Path, str]]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def keys(self) -> list[str]:
+        """The metrics' keys, those of most runs first."""
+        counts: dict[str, int] = {}
+        for row in self.rows:
+            for key in row.metrics:
+                counts[key] = counts.get(key, 0) + 1
+        return sorted(counts, key=lambda key: (-counts[key], key))

@@ -1,0 +1,203 @@
+"""Where the configs lie, whether a config is right, and how a run keeps its own.
+
+`check` holds a whole config against the allow-list, the signatures of what it names and the schema,
+and says all that is wrong at once. It reads source instead of importing it, so that a typo is
+answered before torch is loaded, and before anything that the config names can run.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genlab.config.allowlist import OPTIMIZER_RANGES, THIRD_PARTY, check_trust, refusal
+from genlab.config.annotations import (
+    ANYTHING,
+    SCALARS,
+    UNKNOWN,
+    Kind,
+    kind_of,
+    many,
+    one_of,
+    problems,
+    record_problems,
+    unknown,
+)
+from genlab.config.source import Definition, Signature, fields, load, locate, signature
+from genlab.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+__all__ = ["check", "trust_modules"]
+
+DATA_MODULE = "genlab.data.module.ImageDataModule"
+"""Takes the keys of `data` that the source named there does not."""
+
+SUPPLIED = {
+    "data": ("source",),
+    "logger.*": ("context",),
+    "model": ("spec",),
+    "optimizer": ("params",),
+    "optimizer.*": ("params",),
+    "scheduler": ("optimizer",),
+}
+"""Arguments that the program gives, by the place of the component in the config."""
+
+INSTANTIATE = {
+    "_args_": many([ANYTHING], None),
+    "_convert_": one_of(("none", "partial", "object", "all")),
+    "_partial_": SCALARS["bool"],
+    "_recursive_": SCALARS["bool"],
+}
+"""Hydra's own keys beside a ``_target_``."""
+
+PATHS = ("dirpath", "filename", "log_dir", "root_dir", "save_dir")
+"""Arguments of other libraries' classes that are paths to write to."""
+
+trusted: tuple[str, ...] = ()
+
+
+def trust_modules(names: Sequence[str]) -> None:
+    """Lets configs name classes of these modules, for the rest of the process.
+
+    Only what was typed on the command line belongs here: a config cannot vouch for itself.
+
+    Raises:
+        ConfigError: A name is not a module's, or a library's.
+    """
+    global trusted
+    check_trust(names)
+    trusted = tuple(names)
+
+
+def check(cfg: "DictConfig", command: str = "train", trust: Sequence[str] | None = None) -> None:
+    """Refuses a config with anything wrong in it, before anything of it is built.
+
+    Args:
+        cfg: The whole config of a command, without Hydra's own section.
+        command: The command whose schema it must fit.
+        trust: Modules of the user's whose classes it may name; None takes those of
+            `trust_modules`.
+
+    Raises:
+        ConfigError: All that is wrong with it, a line each.
+    """
+    content, errors = resolved(cfg)
+    for path, section in components(content, ""):
+        errors += check_component(path, section, trusted if trust is None else trust)
+    schema = locate(f"genlab.config.schema.{command.capitalize()}")
+    assert schema is not None, f"no schema for {command}"
+    errors += record_problems("", content, fields(schema).values())
+    if errors:
+        raise ConfigError("\n".join(dict.fromkeys(errors)))
+
+
+def resolved(cfg: "DictConfig") -> tuple[dict[str, Any], list[str]]:
+    """The config as plain dictionaries and lists, and what could not be resolved.
+
+    What only Hydra's run time knows (``${hydra:...}`` before the job starts) is `UNKNOWN`.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    errors: list[str] = []
+
+    def value(node: Any, key: Any, path: str) -> Any:
+        if OmegaConf.is_missing(node, key):
+            errors.append(f"{path}: no value; give one with {path}=VALUE")
+            return UNKNOWN
+        try:
+            child = node[key]
+        except OmegaConfBaseException as error:
+            if "HydraConfig was not set" not in str(error):
+                line = str(error).strip().splitlines()[0]
+                errors.append(f"{path}: cannot be resolved: {line}")
+            return UNKNOWN
+        return descend(child, path)
+
+    def descend(node: Any, path: str) -> Any:
+        if OmegaConf.is_dict(node):
+            prefix = f"{path}." if path else ""
+            keys = [
+                key for key in node if path or key != "hydra"
+            ]  # which `genlab.config.hydra_section` checks
+            return {key: value(node, key, f"{prefix}{key}") for key in keys}
+        if OmegaConf.is_list(node):
+            return [value(node, i, f"{path}.{i}") for i in range(len(node))]
+        return node
+
+    return descend(cfg, ""), errors
+
+
+def components(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All sections with a ``_target_``, however deep, with their paths."""
+    items: Iterator[tuple[Any, Any]] = iter(())
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield path, value
+        items = iter(value.items())
+    elif isinstance(value, list):
+        items = iter(enumerate(value))
+    for key, item in items:
+        yield from components(item, f"{path}.{key}" if path else str(key))
+
+
+def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str]) -> Iterator[str]:
+    """What is wrong with a section that names a class: the name, the arguments, their values."""
+    target = section["_target_"]
+    prefix = f"{path}." if path else ""
+    reason = "its value is not known" if target is UNKNOWN else refusal(target, trust)
+    if reason is not None:
+        yield f"{prefix}_target_={target if target is not UNKNOWN else '?'}: {reason}"
+        return
+    definition = locate(target)
+    assert definition is not None, f"{target} was allowed, but is not there"
+    taken = signature(definition)
+    if path == "data":
+        module = locate(DATA_MODULE)
+        assert module is not None, f"{DATA_MODULE} is not there"
+        taken = Signature(taken.parameters + signature(module).parameters, taken.extra)
+    supplied = {name for where, names in SUPPLIED.items() if fnmatch(path, where) for name in names}
+    given = {key: value for key, value in section.items() if key != "_target_"}
+    args = given.get("_args_", [])
+    by_position = [p.name for p in taken.parameters if p.positional and p.name not in supplied]
+    if isinstance(args, list):
+        given |= dict(zip(by_position, args, strict=False))
+        if len(args) > len(by_position) and not taken.extra:
+            yield f"{prefix}_args_: at most {len(by_position)} values, {definition.name} takes"
+    for key, value in given.items():
+        where = f"{prefix}{key}"
+        if key in INSTANTIATE:
+            yield from problems(where, value, INSTANTIATE[key])
+        elif key in supplied:
+            yield f"{where}: is given by the program; leave it out"
+        elif key in PATHS and target in THIRD_PARTY and leads_out(str(value)):
+            yield f"{where}={value}: a path below the working directory is needed, without .."
+        elif parameter := taken[key]:
+            yield from problems(where, value, kind_of_argument(definition, target, key, taken))
+        elif not taken.extra:
+            names = [name for name in taken.names if name not in supplied]
+            yield f"{where}: {unknown(str(key), names, definition.name)}"
+    if section.get("_partial_") is not True:
+        for parameter in taken.parameters:
+            if parameter.required and parameter.name not in {*given, *supplied}:
+                kind = kind_of(parameter.annotation, parameter.module)
+                yield f"{prefix}{parameter.name}: no value, {definition.name} needs {kind.text}"
+
+
+def leads_out(text: str) -> bool:
+    """Whether a path is absolute, someone's home, or climbs."""
+    return text.startswith(("/", "~")) or "://" in text or ".." in Path(text).parts
+
+
+def kind_of_argument(definition: Definition, target: str, name: str, taken: Signature) -> Kind:
+    """What values an argument takes; torch's optimizers are held to narrower ranges."""
+    if target.startswith("torch.optim.") and name in OPTIMIZER_RANGES:
+        ranges = load("genlab.ranges")
+        assert ranges is not None
+        return kind_of(ast.parse(OPTIMIZER_RANGES[name], mode="eval").body, ranges)
+    parameter = taken[name]
+    assert parameter is not None
+    return kind_of(parameter.annotation, parameter.module)

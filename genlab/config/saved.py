@@ -1,0 +1,43 @@
+"""A run's own config.yaml: written without secrets, read again."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genlab.errors import DataError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+__all__ = ["load_config", "save_config"]
+
+
+def save_config(cfg: "DictConfig", path: Path) -> None:
+    """Writes a config as plain YAML, everything resolved and secrets blotted out."""
+    import yaml
+    from omegaconf import OmegaConf
+
+    from genlab.system.paths import write_atomically
+    from genlab.system.secrets import redact
+
+    content = redact(OmegaConf.to_container(cfg, resolve=True))
+    write_atomically(path, yaml.safe_dump(content, sort_keys=False).encode())
+
+
+def load_config(path: Path) -> "DictConfig":
+    """Reads a config that `save_config` wrote; `check` it before anything of it is built.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    import yaml
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        cfg = OmegaConf.load(path)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
+        line = str(error).strip().splitlines()[0]
+        raise DataError(f"{path} cannot be read as a config: {line}") from None
+    if not isinstance(cfg, DictConfig):
+        raise DataError(f"{path} cannot be read as a config: it is no mapping")
+    return cfg

@@ -1,0 +1,1 @@
+"""Feed: how batches come to the trainer."""

@@ -1,0 +1,79 @@
+"""Where images lie while they are used: in memory, or mapped from a file of the cache."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from genlab.data.images import Split
+from genlab.data.storage.cache import Writer, cached
+
+__all__ = ["fits", "free_memory", "nbytes", "settle"]
+
+SHARE = 0.5
+"""Of the free memory that images may take where it is not said."""
+
+ROWS = 4096
+"""Images copied at a time on their way to a file."""
+
+
+def nbytes(split: Split) -> int:
+    """Bytes that the images and labels of a split take."""
+    return sum(t.numel() * t.element_size() for t in split if t is not None)
+
+
+def free_memory(device: torch.device | None = None) -> int:
+    """Free bytes of a device, or of this machine within the limits of its control group."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return min(available(), in_group())
+
+
+def available() -> int:
+    """Free memory of the machine as its system tells it."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        table = dict(line.split(":", 1) for line in lines)
+        return int(table["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        # Not a Linux: all of the memory is the best that the standard library tells.
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def in_group(folder: Path = Path("/sys/fs/cgroup")) -> int:
+    """Free memory within the control group that a container runs in; huge where there is none."""
+    try:
+        limit = (folder / "memory.max").read_text().strip()
+        used = int((folder / "memory.current").read_text())
+        return 1 << 62 if limit == "max" else max(0, int(limit) - used)
+    except (OSError, ValueError):
+        return 1 << 62
+
+
+def fits(resident: bool | Literal["auto"], needed: int, device: torch.device | None = None) -> bool:
+    """Whether images are to be held in memory: as told, or if they take half of what is free."""
+    return needed <= SHARE * free_memory(device) if resident == "auto" else bool(resident)
+
+
+def settle(split: Split, index: Tensor, resident: bool, key: str) -> Split:
+    """The chosen images of a split in a place of their own.
+
+    Args:
+        split: Where they come from, possibly mapped from disk.
+        index: Which of them, in this order.
+        resident: In memory; else in a file of the cache, which is mapped.
+        key: Name of the cache entry; it must change with the images and the index.
+    """
+    y = None if split.y is None else split.y[index]
+    if resident:
+        whole = len(index) == len(split.x) and bool((index == torch.arange(len(index))).all())
+        return Split(split.x.clone() if whole else split.x.index_select(0, index), y)
+
+    def build(writer: Writer) -> None:
+        out = writer.array("x", (len(index), *split.x.shape[1:]), "uint8")
+        for start in range(0, len(index), ROWS):
+            out[start : start + ROWS] = split.x[index[start : start + ROWS]].numpy()
+
+    return Split(torch.from_numpy(cached(key, build)["x"]), y)

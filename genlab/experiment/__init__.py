@@ -1,0 +1,1 @@
+"""Experiments: from a config to objects, from a run directory to a model."""

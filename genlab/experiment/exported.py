@@ -1,0 +1,73 @@
+"""Exported models: what they say of themselves, and the way back."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genlab.errors import DataError
+
+if TYPE_CHECKING:
+    from genlab.experiment.trained import Loaded
+    from genlab.models.base import GenerativeModel
+
+__all__ = ["facts", "import_model", "is_export"]
+
+
+def facts(loaded: "Loaded") -> dict[str, Any]:
+    """What is known of a trained model, as JSON can hold it."""
+    import genlab
+    from genlab.experiment.build import plain
+    from genlab.system.secrets import redact
+
+    model, spec = loaded.model, loaded.model.spec
+    described: dict[str, Any] = redact(
+        {
+            "genlab": genlab.__version__,
+            "model": f"{type(model).__module__}.{type(model).__name__}",
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "weights": loaded.weights,
+            "images_seen": loaded.images_seen,
+            "run": loaded.run.name,
+            "spec": {
+                "shape": list(spec.shape),
+                "levels": spec.levels,
+                "num_classes": spec.num_classes,
+            },
+            "metrics": loaded.run.read("summary.json").get("metrics", {}),
+            "config": plain(loaded.cfg),
+        }
+    )
+    return described
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder holds an exported model."""
+    from genlab.training.saving.portable import FACTS
+
+    return (folder / FACTS).is_file()
+
+
+def import_model(folder: Path) -> "GenerativeModel":
+    """Rebuilds an exported model; its config is checked before anything that it names is built.
+
+    Raises:
+        ConfigError: The config is wrong, or names what it may not.
+        DataError: A file is damaged, or the weights are another model's.
+    """
+    from omegaconf import OmegaConf
+
+    from genlab.config.check import check
+    from genlab.experiment.build import build_data, build_model
+    from genlab.training.saving.portable import WEIGHTS, read_portable
+
+    state, described = read_portable(folder)
+    cfg = OmegaConf.create(described["config"])
+    check(cfg, "train")
+    model = build_model(cfg, build_data(cfg).spec)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError:
+        raise DataError(
+            f"{folder / WEIGHTS} holds the weights of another model than model.json's config"
+        ) from None
+    model.images_seen = described["images_seen"]
+    return model.eval().requires_grad_(False)

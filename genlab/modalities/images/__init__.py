@@ -1,0 +1,1 @@
+"""Images: levels, grids and files."""

@@ -1,0 +1,1 @@
+"""Causal networks: layers in raster order."""

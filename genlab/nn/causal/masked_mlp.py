@@ -1,0 +1,158 @@
+"""A masked multilayer perceptron (MADE) whose units are sorted by what they may see."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["CachedMLP", "MaskedLinear", "MaskedMLP"]
+
+
+class MaskedLinear(nn.Module):
+    """A linear layer in which each unit sees inputs up to its own degree only.
+
+    Args:
+        inputs: Degrees of the inputs, ascending.
+        outputs: Degrees of the outputs, ascending.
+        scale: Factor on the initial weights.
+    """
+
+    mask: Tensor
+
+    def __init__(self, inputs: Tensor, outputs: Tensor, scale: float = 1.0):
+        super().__init__()
+        mask = (inputs[None] <= outputs[:, None]).to(torch.get_default_dtype())
+        seen = mask.sum(1, keepdim=True).clamp_min(1)
+        self.weight = nn.Parameter(scale * seen.rsqrt() * torch.randn_like(mask) * mask)
+        self.bias = nn.Parameter(torch.zeros(len(outputs)))
+        self.register_buffer("mask", mask, persistent=False)
+
+    def matrix(self) -> Tensor:
+        """The weights that count."""
+        return self.weight * self.mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, inputs)`` to ``(B, outputs)``."""
+        return F.linear(x, self.matrix(), self.bias)
+
+
+class MaskedMLP(nn.Module):
+    """MADE (Germain et al. 2015, arXiv:1502.03509): an autoregressive network without weights
+    shared over pixels. A unit of degree d sees the first d pixels.
+
+    Args:
+        size: Height and width of the image of one channel.
+        outputs: Parameters P of a pixel.
+        hidden: Units of a hidden layer.
+        depth: Number of hidden layers.
+        dropout: Probability of dropout of hidden units.
+        context: Channels of the context, 0 for none.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        outputs: int,
+        *,
+        hidden: int,
+        depth: int,
+        dropout: float = 0.0,
+        context: int = 0,
+    ):
+        super().__init__()
+        self.size, self.outputs = size, outputs
+        pixels = size[0] * size[1]
+        pixel = torch.arange(1, pixels + 1)
+        units = 1 + torch.arange(hidden) * max(pixels - 1, 1) // hidden
+        self.degrees = [pixel, *[units] * depth, (pixel - 1).repeat_interleave(outputs)]
+        pairs = zip(self.degrees, self.degrees[1:], strict=False)
+        scales = [2**0.5] * depth + [0.1]
+        self.layers = nn.ModuleList(
+            MaskedLinear(*pair, scale) for pair, scale in zip(pairs, scales, strict=True)
+        )
+        self.context = nn.ModuleList(
+            nn.Linear(context, hidden, bias=False) for _ in range(depth if context else 0)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """An image ``(B, 1, H, W)`` on [-1, 1] to parameters ``(B, P, H, W)``."""
+        y = x.flatten(1)
+        *hidden, last = self.layers
+        for layer, told in zip(hidden, self.told(context), strict=True):
+            y = self.dropout(torch.relu(layer(y) + told))
+        return last(y).unflatten(1, (*self.size, self.outputs)).permute(0, 3, 1, 2)
+
+    def told(self, context: Tensor | None) -> list[Tensor]:
+        """What the context adds to each hidden layer."""
+        if context is None:
+            zero = next(self.parameters()).new_zeros(())
+            return [zero] * (len(self.degrees) - 2)
+        return [layer(context.flatten(1)) for layer in self.context]
+
+
+class CachedMLP:
+    """A masked MLP one pixel after the other, as `genlab.nn.causal.sampling.cached.Cached`.
+
+    Units are sorted by degree, so those that a pixel completes lie together: each weight is used
+    once an image, and an image costs one forward pass without the masked half.
+
+    Args:
+        network: The network, in evaluation mode.
+        image: The image so far, ``(B, 1, H, W)``.
+        context: Context of the images, or None.
+        rows: How many rows are done.
+    """
+
+    def __init__(
+        self, network: MaskedMLP, image: Tensor, context: Tensor | None = None, rows: int = 0
+    ):
+        self.network, self.width = network, image.shape[3]
+        self.layers = [layer for layer in network.layers if isinstance(layer, MaskedLinear)]
+        self.weights = [layer.matrix() for layer in self.layers]
+        self.told = network.told(context)
+        self.values = [image.flatten(1).clone()]
+        self.values += [image.new_zeros(len(image), len(d)) for d in network.degrees[1:-1]]
+        pixels = torch.arange(len(network.degrees[0]) + 1)
+        self.ends = [
+            torch.searchsorted(degrees, pixels, right=True).tolist()
+            for degrees in network.degrees[:-1]
+        ]
+        self.known = 0
+        self._advance(rows * self.width)
+
+    def begin_row(self, row: int) -> None:
+        """Rows mean nothing to an MLP, but where the next pixel is."""
+        self.start = row * self.width
+
+    def pixel(self, column: int) -> Tensor:
+        """The parameters ``(B, P)`` of a pixel."""
+        index, size = self.start + column, self.network.outputs
+        part = slice(index * size, (index + 1) * size)
+        end = self.ends[-1][index]
+        weight, bias = self.weights[-1][part, :end], self.layers[-1].bias[part]
+        return F.linear(self.values[-1][:, :end], weight, bias)
+
+    def put(self, column: int, value: Tensor) -> None:
+        """Makes the pixel ``(B, 1)`` known, and with it the units of its degree."""
+        index = self.start + column
+        self.values[0][:, index] = value[:, 0]
+        self._advance(index + 1)
+
+    def end_row(self) -> None:
+        """Nothing is left to do."""
+        return
+
+    def _advance(self, known: int) -> None:
+        """Computes the units that the first pixels complete."""
+        for i, (layer, told) in enumerate(zip(self.layers[:-1], self.told, strict=True)):
+            start, end = self.ends[i + 1][self.known], self.ends[i + 1][known]
+            if start < end:
+                seen = self.ends[i][known]
+                y = F.linear(
+                    self.values[i][:, :seen],
+                    self.weights[i][start:end, :seen],
+                    layer.bias[start:end],
+                )
+                y = y + (told[:, start:end] if told.ndim else told)
+                self.values[i + 1][:, start:end] = y.relu_()
+        self.known = known

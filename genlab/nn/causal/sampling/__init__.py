@@ -1,0 +1,1 @@
+"""Sampling engines of causal networks."""

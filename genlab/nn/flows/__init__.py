@@ -1,0 +1,1 @@
+"""Invertible maps with a tractable log-determinant."""

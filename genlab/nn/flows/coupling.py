@@ -1,0 +1,105 @@
+"""Couplings: one half changes in a way that the other half decides."""
+
+import torch
+from torch import Tensor, nn
+
+from genlab.errors import ConfigError
+from genlab.nn.flows.elementwise import Elementwise
+from genlab.nn.flows.invertible import Invertible
+
+__all__ = ["Conditioned", "Coupling", "halves"]
+
+
+def halves(n: int) -> tuple[int, int]:
+    """Sizes of the two halves of n channels; the first takes the odd one.
+
+    Raises:
+        ConfigError: There is only one.
+
+    Example:
+        >>> halves(4), halves(3)
+        ((2, 2), (2, 1))
+    """
+    if n < 2:
+        raise ConfigError(
+            f"model.coupling: {n} number cannot be split into two halves; a flow needs at least 2"
+        )
+    return (n + 1) // 2, n // 2
+
+
+class Coupling(Invertible):
+    """``z = [a, f(b; network(a))]`` for the halves a and b of the channels (Dinh et al. 2017).
+
+    Channels are slices of dimension 1, so nothing is gathered or masked; what makes them the two
+    colours of a checkerboard is `genlab.nn.flows.squeeze.Squeeze`.
+
+    Args:
+        channels: Size of dimension 1.
+        network: From one half (and the context) to the parameters ``(B, P C', ...)`` of the other.
+        function: What is done to each number of the other half.
+        swap: The second half decides and the first one changes.
+    """
+
+    def __init__(
+        self, channels: int, network: nn.Module, function: Elementwise, swap: bool = False
+    ):
+        super().__init__()
+        self.sizes = halves(channels)
+        self.network, self.function, self.swap = network, function, swap
+
+    @staticmethod
+    def counts(channels: int, swap: bool = False) -> tuple[int, int]:
+        """How many channels decide, and how many change."""
+        first, second = halves(channels)
+        return (second, first) if swap else (first, second)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As `Invertible.forward`."""
+        given, changing = self._parts(x)
+        changed, log_det = self.function.forward(changing, self._params(given, context))
+        return self._whole(given, changed), log_det
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `Invertible.inverse`."""
+        given, changed = self._parts(z)
+        return self._whole(given, self.function.inverse(changed, self._params(given, context)))
+
+    def undo(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `Invertible.undo`: the half that changed is put where it was."""
+        given, changed = self._parts(z)
+        self.function.undo(changed, self._params(given, context))
+        return z
+
+    def _params(self, given: Tensor, context: Tensor | None) -> Tensor:
+        return self.network(given, context).unflatten(1, (self.function.size, -1))
+
+    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        first, second = x.split(self.sizes, 1)
+        return (second, first) if self.swap else (first, second)
+
+    def _whole(self, given: Tensor, changed: Tensor) -> Tensor:
+        return torch.cat([changed, given] if self.swap else [given, changed], 1)
+
+
+class Conditioned(Invertible):
+    """``z = f(x; network(context))``: all of x changes in a way that the context alone decides.
+
+    Args:
+        network: From the context to the parameters ``(B, P C, ...)``.
+        function: What is done to each number.
+    """
+
+    def __init__(self, network: nn.Module, function: Elementwise):
+        super().__init__()
+        self.network, self.function = network, function
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As `Invertible.forward`."""
+        return self.function.forward(x, self._params(context))
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `Invertible.inverse`."""
+        return self.function.inverse(z, self._params(context))
+
+    def _params(self, context: Tensor | None) -> Tensor:
+        return self.network(context).unflatten(1, (self.function.size, -1))

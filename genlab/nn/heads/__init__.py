@@ -1,0 +1,1 @@
+"""Pixel heads: distributions over discrete images."""

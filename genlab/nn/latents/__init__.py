@@ -1,0 +1,1 @@
+"""Latent codes: distributions, priors and codebooks."""

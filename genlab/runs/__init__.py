@@ -1,0 +1,1 @@
+"""Run directories as a data structure; imports nothing heavy."""

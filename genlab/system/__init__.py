@@ -1,0 +1,1 @@
+"""Operating system: signals, locks, paths, secrets, the terminal; imports nothing heavy."""

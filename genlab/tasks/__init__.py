@@ -1,0 +1,1 @@
+"""Tasks: what can be done with a trained model."""

@@ -1,0 +1,192 @@
+"""From the ``logger`` group of the configuration to the loggers of a run, and what they share."""
+
+import atexit
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.utils import instantiate
+from pytorch_lightning.loggers.logger import Logger
+
+from genlab.modalities.images.grid import Pixels
+from genlab.runs.directory import Run
+from genlab.system.secrets import redact
+from genlab.training.loggers.context import Context
+from genlab.training.loggers.files import FilesLogger
+from genlab.training.loggers.mirror import Mirror
+
+__all__ = [
+    "build_loggers",
+    "close_loggers",
+    "log_alert",
+    "log_checkpoint",
+    "log_image",
+    "log_metrics",
+    "rewind_loggers",
+]
+
+_open: list[Logger] = []
+"""The loggers of the last run that this process began; a next run must not find them open."""
+
+
+def build_loggers(
+    chosen: Mapping[str, Any] | None,
+    run: Run,
+    config: Mapping[str, Any],
+    *,
+    root: Path | None = None,
+    group: str | None = None,
+    job_type: str = "train",
+    tags: Iterable[str] | None = None,
+) -> list[Logger]:
+    """The loggers of a run: its own files first, then each that the configuration names.
+
+    Those of an earlier run in this process are closed before (jobs of a multirun share one).
+
+    Args:
+        chosen: The ``logger`` group as plain data, a node with ``_target_`` under each name.
+        run: The run directory.
+        config: The whole resolved configuration as plain data; secrets are taken out here.
+        root: The directory of all runs; by default the configuration's ``root``, and the run
+            directory's parent if there is none.
+        group: The sweep that the run belongs to; by default the configuration's ``group``.
+        job_type: ``train`` or what else the command is.
+        tags: By default the configuration's ``tags``.
+
+    Returns:
+        A `FilesLogger`, then a `Mirror` for each other logger.
+
+    Raises:
+        ConfigError: A logger was asked for whose package is not installed.
+    """
+    close_loggers(_open)
+    place = root or Path(config.get("root") or run.path.parent)
+    known = redact(dict(config))
+    context = Context(
+        run=run,
+        root=place if run.path.resolve().is_relative_to(place.resolve()) else run.path.parent,
+        config=known,
+        group=redact(group) or known.get("group"),
+        job_type=job_type,
+        tags=tuple(known.get("tags") or () if tags is None else redact(list(tags))),
+    )
+    loggers: list[Logger] = [FilesLogger(run)]
+    for name, node in (chosen or {}).items():
+        if node is not None:
+            loggers.append(Mirror(name, partial(_make, node, context)))
+    _open[:] = loggers
+    return loggers
+
+
+def _make(node: Mapping[str, Any], context: Context) -> Logger:
+    if str(node["_target_"]).startswith("genlab."):
+        # A partial, since Hydra would turn a dataclass given as a keyword into a DictConfig.
+        made: Logger = instantiate(node, _partial_=True)(context)
+    else:
+        made = instantiate(node)
+    return made
+
+
+def close_loggers(loggers: Iterable[Logger], status: str = "success") -> None:
+    """Ends a run at all its loggers: call it when nothing more will be logged, whatever happened.
+
+    Args:
+        loggers: What `build_loggers` returned.
+        status: ``success``, or what happened instead.
+    """
+    for logger in list(loggers):
+        if isinstance(logger, Mirror):
+            logger.close(status)
+        else:
+            logger.finalize(status)
+        if logger in _open:
+            _open.remove(logger)
+
+
+def rewind_loggers(loggers: Iterable[Logger], images_seen: int) -> None:
+    """Drops from the history what lies beyond the checkpoint that a run is resumed from.
+
+    W&B's, TensorBoard's and MLflow's histories can only grow: there the points between
+    the checkpoint and the interruption stand twice, and equal.
+    """
+    for logger in loggers:
+        rewind = getattr(logger, "rewind", None)
+        if rewind is not None:
+            rewind(images_seen)
+
+
+def log_metrics(loggers: Iterable[Logger], metrics: Mapping[str, Any], step: int) -> None:
+    """Logs numbers at this number of images seen, to every logger."""
+    for logger in loggers:
+        logger.log_metrics(dict(metrics), step=step)
+
+
+def log_image(
+    loggers: Iterable[Logger],
+    key: str,
+    pixels: Pixels,
+    step: int,
+    caption: str | None = None,
+) -> None:
+    """Logs one picture to every logger that takes pictures, the same pixels to each.
+
+    Args:
+        loggers: The loggers.
+        key: What kind of picture it is: one key a kind (``samples``, ``reconstructions``).
+        pixels: uint8 of shape ``(H, W, 3)``, as `images.grid` makes it.
+        step: Images seen.
+        caption: A line below it, where a logger shows one.
+
+    Raises:
+        ValueError: The picture has another shape or type.
+    """
+    if not (isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8):
+        raise ValueError(f"a picture must be a uint8 array, got {type(pixels).__name__}")
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"a picture must have shape (H, W, 3), got {pixels.shape}")
+    extra: dict[str, Any] = {} if caption is None else {"caption": [caption]}
+    for logger in loggers:
+        if hasattr(logger, "log_image"):
+            logger.log_image(key=key, images=[pixels], step=step, **extra)
+
+
+def log_alert(loggers: Iterable[Logger], title: str, text: str, step: int) -> None:
+    """Hands a warning that a person should read to every logger that shows such.
+
+    Args:
+        loggers: The loggers.
+        title: A word for what it is about.
+        text: One line.
+        step: Images seen.
+    """
+    for logger in loggers:
+        warn = getattr(logger, "log_alert", None)
+        if warn is not None:
+            warn(title, text, step)
+
+
+def log_checkpoint(loggers: Iterable[Logger], path: Path, *aliases: str) -> None:
+    """Offers a checkpoint file to every logger that keeps such files, if it was asked to.
+
+    Args:
+        loggers: The loggers.
+        path: The file; it is copied or uploaded before anything else may replace it.
+        aliases: What the checkpoint is: ``best``, ``last``.
+    """
+    for logger in loggers:
+        keep = getattr(logger, "log_checkpoint", None)
+        if keep is not None:
+            keep(path, aliases or ("latest",))
+
+
+def links(loggers: Iterable[Logger]) -> dict[str, str]:
+    """Where the run is to be seen online, by the logger's name."""
+    found = {one.title: one.link() for one in loggers if isinstance(one, Mirror)}
+    return {title: link for title, link in found.items() if link is not None}
+
+
+@atexit.register
+def _close_at_exit() -> None:
+    close_loggers(_open, "interrupted")
