@@ -1,4 +1,4 @@
-"""Rebuilds genlab/data/mnist.tar.xz from the four original idx files.
+"""Rebuilds genlab/data/storage/mnist.tar.xz from the four original idx files.
 
     python scripts/pack_mnist.py FOLDER
 

@@ -1,4 +1,4 @@
-"""Works out what genlab/metrics/weights/real holds: moments and floors of the bundled data sets.
+"""Works out what genlab/metrics/real_moments holds: moments and floors of the bundled data sets.
 
     python scripts/ship_real_moments.py --fashion-root FOLDER
 

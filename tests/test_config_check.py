@@ -276,7 +276,8 @@ def test_a_damaged_config_is_named(tmp_path, content):
 
 def test_the_check_imports_neither_torch_nor_what_it_checks(tmp_path):
     code = (
-        "import sys\nfrom genlab.config.check import check, load_config\nfrom pathlib import Path\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from genlab.config.check import check\nfrom genlab.config.saved import load_config\n"
         "check(load_config(Path(sys.argv[1])))\n"
         "names = ('torch', 'pytorch_lightning', 'wandb', 'genlab.models', 'genlab.data')\n"
         "assert not [n for n in names if n in sys.modules]\n"

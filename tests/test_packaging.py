@@ -75,9 +75,9 @@ def test_the_wheel_has_every_config_and_data_file(wheel):
     tracked = call("git", "-C", ROOT, "ls-files", "genlab").split()
     assert {name for name in tracked if name not in names} == set()
     for name in (
-        "data/mnist.tar.xz",
-        "data/mnist.LICENCE.md",
-        "metrics/weights/digits.safetensors",
+        "data/storage/mnist.tar.xz",
+        "data/storage/mnist.LICENCE.md",
+        "metrics/extractors/weights/digits.safetensors",
     ):
         assert f"genlab/{name}" in names
     assert {name.partition("/")[0] for name in names} == {

@@ -11,7 +11,7 @@ from genlab.metrics.moments import Moments
 
 __all__ = ["ship", "shipped_floor", "shipped_moments"]
 
-FOLDER = Path(__file__).parent / "weights" / "real"
+FOLDER = Path(__file__).parent / "real_moments"
 """Files by the key of the real images: data, split, n, extractor's hash, preprocessing."""
 
 

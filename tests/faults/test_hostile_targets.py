@@ -74,6 +74,8 @@ NAMES = [
     "genlab.metrics.extractors.weights_files.shutil.rmtree",
     "genlab.training.checkpoints.torch.load",
     "genlab.training.checkpoints.os.remove",
+    "genlab.training.saving.checkpoint_io.torch.load",
+    "genlab.training.saving.checkpoint_io.os.environ.clear",
     "genlab.runs.storage.store",
     "genlab.data.cifar10.unpickle",
     "genlab.commands.export.run",

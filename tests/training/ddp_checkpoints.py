@@ -30,7 +30,7 @@ def main(folder: Path, broken: bool) -> None:
             raise OSError(28, "No space left on device", str(path))
         original(path, *args)
 
-    sys.modules["genlab.training.checkpoints"].store = store
+    sys.modules["genlab.training.saving.checkpoint_io"].store = store
     checkpoints = Checkpoints(background=True)
     checkpoints.directory = folder
     module = module_of(optimizer=lambda p: torch.optim.SGD(p, lr=0.1))

@@ -260,7 +260,7 @@ def test_a_full_disk_ends_training_with_its_own_error(tmp_path, monkeypatch, fai
             raise OSError(28, "No space left on device", str(path))
         return original(path, write, keep)
 
-    monkeypatch.setattr("genlab.training.checkpoints.store", store)
+    monkeypatch.setattr("genlab.training.saving.checkpoint_io.store", store)
     with pytest.raises(OSError, match="No space") as caught:
         play(tmp_path)
     assert caught.value.filename == str(tmp_path / "last.ckpt")
@@ -279,7 +279,7 @@ def test_an_error_is_raised_at_the_end_of_the_chunk_in_which_it_came(tmp_path, m
         def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
             wait(checkpoints.writer.tasks)
 
-    monkeypatch.setattr("genlab.training.checkpoints.store", lambda *args: full())
+    monkeypatch.setattr("genlab.training.saving.checkpoint_io.store", lambda *args: full())
     checkpoints, module = Checkpoints(background=True), module_of()
     checkpoints.directory = tmp_path
     with pytest.raises(OSError, match="No space"):
@@ -304,7 +304,7 @@ def test_another_error_is_not_replaced_and_the_disks_is_said(tmp_path, monkeypat
         assert gate.wait(20)
         full()
 
-    monkeypatch.setattr("genlab.training.checkpoints.store", store)
+    monkeypatch.setattr("genlab.training.saving.checkpoint_io.store", store)
     checkpoints = Checkpoints(background=True)
     checkpoints.directory = tmp_path
     threading.Timer(0.3, gate.set).start()

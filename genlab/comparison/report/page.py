@@ -104,7 +104,7 @@ def make_page(board: Board, key: str, keys: Sequence[str] = (), best: Sequence[R
 
 def asset(name: str) -> str:
     """A file beside this one."""
-    return (files("genlab.comparison") / name).read_text()
+    return (files("genlab.comparison.report") / name).read_text()
 
 
 def policy(*scripts: str) -> str:
