@@ -8,6 +8,8 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from genlab.config.check import check
+from genlab.config.invocation import Invocation
+from genlab.config.schema import Sample
 from genlab.errors import ConfigError, Unsupported
 from genlab.experiment.trained import Loaded, load_run, use_device
 from genlab.modalities.images.grid import grid, show
@@ -25,93 +27,102 @@ TASKS = {"sample": None, "interpolate": STEPS, "walk": None, "complete": COLUMNS
 """The columns of a task's grid; None for a square one."""
 
 
-def run(cfg: DictConfig) -> None:
+def run(cfg: DictConfig, invocation: Invocation) -> None:
     """Draws images from a run and writes them.
 
     Raises:
         GenlabError: Something the user can mend.
     """
-    check(cfg, "sample")
+    config = check(cfg, "sample")
     loaded = load_run(
-        find_run(str(cfg.run), Path(cfg.root)),
-        cfg.checkpoint,
-        cfg.weights,
-        use_device(cfg.device),
-        check,
+        find_run(str(config.run), Path(config.root)),
+        config.checkpoint,
+        config.weights,
+        use_device(config.device),
     )
-    film = cfg.task == "walk" or cfg.gif
-    if film and cfg.task not in ("walk", "sample"):
-        raise ConfigError(f"gif=true: there is a film of task=sample and task=walk, not {cfg.task}")
-    images = draw_film(cfg, loaded) if film else draw(cfg, loaded)
+    film = config.task == "walk" or config.gif
+    if film and config.task not in ("walk", "sample"):
+        raise ConfigError(
+            f"gif=true: there is a film of task=sample and task=walk, not {config.task}"
+        )
+    images = draw_film(config, loaded) if film else draw(config, loaded)
     suffix = "gif" if film else "png"
-    default = loaded.run.path / cfg.task / f"{loaded.images_seen:09d}-s{cfg.seed}.{suffix}"
-    target = Path(cfg.out) if cfg.out else default
+    default = loaded.run.path / config.task / f"{loaded.images_seen:09d}-s{config.seed}.{suffix}"
+    target = Path(config.out) if config.out else default
     provenance = {
         "run": loaded.run.name,
-        "checkpoint": cfg.checkpoint,
+        "checkpoint": config.checkpoint,
         "weights": loaded.weights,
         "images_seen": loaded.images_seen,
-        "seed": cfg.seed,
-        "temperature": cfg.temperature,
+        "seed": config.seed,
+        "temperature": config.temperature,
         "synthetic": True,
     }
     if film:
         target = write_film(images, target, provenance)
         what = f"{len(images):,} frames of {images.shape[1]:,} images"
     else:
-        target = write_images(images, target, TASKS[cfg.task], provenance)
+        target = write_images(images, target, TASKS[config.task], provenance)
         what = f"{len(images):,} images"
     say(
-        f"{what} of {loaded.run.name} ({cfg.checkpoint} checkpoint at "
-        f"{loaded.images_seen:,} images, {loaded.weights} weights, seed {cfg.seed}): {target}"
+        f"{what} of {loaded.run.name} ({config.checkpoint} checkpoint at "
+        f"{loaded.images_seen:,} images, {loaded.weights} weights, seed {config.seed}): {target}"
     )
-    if cfg.show:
-        show(grid(images[-1] if film else images, columns=TASKS[cfg.task]))
+    if config.show:
+        show(grid(images[-1] if film else images, columns=TASKS[config.task]))
 
 
-def draw(cfg: DictConfig, loaded: Loaded) -> Tensor:
+def draw(config: Sample, loaded: Loaded) -> Tensor:
     """The images of a task, uint8 ``(n, C, H, W)`` from 0 to 255."""
     with bars() as progress:
-        if cfg.task == "interpolate":
-            return interpolation(loaded, cfg.n, cfg.seed, cfg.temperature)
-        if cfg.task == "complete":
-            return completion(loaded, cfg.n, cfg.seed, cfg.keep, cfg.temperature, progress)
+        if config.task == "interpolate":
+            return interpolation(loaded, config.n, config.seed, config.temperature)
+        if config.task == "complete":
+            return completion(
+                loaded, config.n, config.seed, config.keep, config.temperature, progress
+            )
         options: dict[str, Any] = {
-            "seed": cfg.seed,
-            "y": labels(loaded, cfg.label, cfg.n),
-            "temperature": cfg.temperature,
-            "batch": cfg.batch,
+            "seed": config.seed,
+            "y": labels(loaded, config.label, config.n),
+            "temperature": config.temperature,
+            "batch": config.batch,
         }
         if not hasattr(loaded.model, "on_row"):
-            return draw_images(loaded.model, cfg.n, progress=progress("drawing", cfg.n), **options)
-        rows = progress("drawing rows", cfg.n * loaded.model.spec.height)
+            return draw_images(
+                loaded.model, config.n, progress=progress("drawing", config.n), **options
+            )
+        rows = progress("drawing rows", config.n * loaded.model.spec.height)
         loaded.model.on_row = lambda row, x: rows(len(x))  # type: ignore[assignment]
-        return draw_images(loaded.model, cfg.n, **options)
+        return draw_images(loaded.model, config.n, **options)
 
 
-def draw_film(cfg: DictConfig, loaded: Loaded) -> Tensor:
+def draw_film(config: Sample, loaded: Loaded) -> Tensor:
     """The frames of a film, uint8 ``(frames, n, C, H, W)`` from 0 to 255.
 
     Raises:
         Unsupported: The family does not draw row by row.
     """
-    model, y = loaded.model, labels(loaded, cfg.label, cfg.n)
-    if cfg.task == "walk":
-        return walk(loaded, cfg.n, cfg.frames, cfg.seed, cfg.temperature, y)
+    model, y = loaded.model, labels(loaded, config.label, config.n)
+    if config.task == "walk":
+        return walk(loaded, config.n, config.frames, config.seed, config.temperature, y)
     if not hasattr(model, "on_row"):
         raise Unsupported(
             f"gif=true: {type(model).__name__} draws an image at once; a film of a walk through "
             "its codes: task=walk"
         )
-    if cfg.n > min(cfg.batch, 256):
-        raise ConfigError(f"gif=true n={cfg.n}: a film shows at most {min(cfg.batch, 256)} images")
+    if config.n > min(config.batch, 256):
+        raise ConfigError(
+            f"gif=true n={config.n}: a film shows at most {min(config.batch, 256)} images"
+        )
     frames: list[Tensor] = []
 
     def keep(row: int, x: Tensor) -> None:
         frames.append(to_bytes(x, model.spec.levels).cpu().clone())
 
     model.on_row = keep  # type: ignore[assignment]
-    draw_images(model, cfg.n, seed=cfg.seed, y=y, temperature=cfg.temperature, batch=cfg.batch)
+    draw_images(
+        model, config.n, seed=config.seed, y=y, temperature=config.temperature, batch=config.batch
+    )
     return torch.stack(frames)
 
 

@@ -72,7 +72,7 @@ def trust_modules(names: Sequence[str]) -> None:
     trusted = tuple(names)
 
 
-def check(cfg: "DictConfig", command: str = "train", trust: Sequence[str] | None = None) -> None:
+def check(cfg: "DictConfig", command: str = "train", trust: Sequence[str] | None = None) -> Any:
     """Refuses a config with anything wrong in it, before anything of it is built.
 
     Args:
@@ -92,6 +92,29 @@ def check(cfg: "DictConfig", command: str = "train", trust: Sequence[str] | None
     errors += record_problems("", content, fields(schema).values())
     if errors:
         raise ConfigError("\n".join(dict.fromkeys(errors)))
+    return record(command, content)
+
+
+def record(command: str, content: dict[str, Any]) -> Any:
+    from dataclasses import fields as fields_of
+    from dataclasses import is_dataclass
+    from typing import get_type_hints
+
+    from genlab.config import schema
+
+    def read(kind: Any, values: Any) -> Any:
+        hints = get_type_hints(kind)
+        made = {}
+        for field in fields_of(kind):
+            if field.name in values:
+                hint = hints[field.name]
+                value = values[field.name]
+                made[field.name] = read(hint, value) if is_dataclass(hint) else value
+        return kind(**made)
+
+    made = read(getattr(schema, command.capitalize()), content)
+    made.content = content
+    return made
 
 
 def resolved(cfg: "DictConfig") -> tuple[dict[str, Any], list[str]]:

@@ -13,7 +13,7 @@ from genlab.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, 
 __all__ = ["Component", "Ema", "Evaluate", "Reconstruct", "Sample", "Train", "Trainer"]
 
 
-class Component:
+class Component(dict[str, Any]):
     """A section with a ``_target_``, chosen by name: ``model=vae``."""
 
 
@@ -85,7 +85,7 @@ class Train:
     guard: Guard = field(default_factory=Guard)
     closing: Closing = field(default_factory=Closing)
     callbacks: dict[str, Component | None] | None = None
-    logger: dict[str, Component | None] | list[Component] | None = None
+    logger: dict[str, Component | None] | None = None
     metrics: Any = None
     curriculum: Any = None
     seed: NonNegativeInt = 0
@@ -99,6 +99,7 @@ class Train:
     tags: list[str] = field(default_factory=list)
     notes: str | None = None
     trust: list[str] = field(default_factory=list)
+    content: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass

@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from genlab.experiment.build import plain
 from genlab.experiment.trained import Loaded
 from genlab.metrics.report import Report
 from genlab.modalities.images.grid import grid, save_png
@@ -51,7 +50,7 @@ def log_report(report: Report, loaded: Loaded) -> None:
 
     The run's own loggers go on under the same identity: the same W&B run, the same dashboard row.
     """
-    loggers = build_loggers(plain(loaded.cfg.logger), loaded.run, plain(loaded.cfg))
+    loggers = build_loggers(loaded.config.logger, loaded.run, loaded.config.content)
     try:
         scalars = {f"test/{key}": value for key, value in report.scalars().items()}
         log_metrics(loggers, scalars, loaded.images_seen)

@@ -10,13 +10,13 @@ from genlab.rng import isolated
 from genlab.tasks.drawing import draw_images, pairs
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.loggers.setup import log_image
-from genlab.training.periodic import Every
+from genlab.training.periodic import PeriodicCallback
 from genlab.types import Batch
 
 __all__ = ["Pictures"]
 
 
-class Pictures(Every):
+class Pictures(PeriodicCallback):
     """Logs a grid of samples, and one of images above their reconstructions where there are any.
 
     Args:
