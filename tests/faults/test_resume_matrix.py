@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from genlab.commands import train as train_command
 from genlab.data.module import ImageDataModule
+from genlab.experiment import train_run as train_command
 from genlab.training import generative_module as training_module
 from genlab.training.generative_module import GenerativeModule
 

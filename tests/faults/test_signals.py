@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from genlab.commands import train as train_command
 from genlab.experiment import closing
+from genlab.experiment import train_run as train_command
 from genlab.models.vae import VAE as Model
 from genlab.runs import storage
 from genlab.system.signals import STOPS, handled, install, leave
