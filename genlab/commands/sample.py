@@ -1,5 +1,6 @@
 """genlab sample: images from a trained run."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,19 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from genlab.config.check import check
+from genlab.config.sampling import build_options, check_options
 from genlab.errors import ConfigError, Unsupported
+from genlab.experiment.build import plain
 from genlab.experiment.trained import Loaded, load_run, use_device
 from genlab.modalities.images.grid import grid, show
 from genlab.modalities.images.image_files import write_film, write_images
 from genlab.modalities.images.levels import to_bytes
 from genlab.runs.directory import find_run
 from genlab.system.terminal import bars, say
-from genlab.tasks.drawing import draw_images
+from genlab.tasks.drawing import conditions_for, draw_images, follow
 from genlab.tasks.inpaint import COLUMNS, completion
 from genlab.tasks.latent import STEPS, interpolation, walk
+from genlab.types import SamplingOptions
 
 __all__ = ["run"]
 
@@ -32,17 +36,24 @@ def run(cfg: DictConfig) -> None:
         GenlabError: Something the user can mend.
     """
     check(cfg, "sample")
+    given = options_of(cfg)
+
+    def check_run(trained: DictConfig) -> None:
+        check(trained)
+        check_options(trained.model._target_, given)
+
     loaded = load_run(
         find_run(str(cfg.run), Path(cfg.root)),
         cfg.checkpoint,
         cfg.weights,
         use_device(cfg.device),
-        check,
+        check_run,
     )
+    options = build_options(loaded.model.sampling_options, given)
     film = cfg.task == "walk" or cfg.gif
     if film and cfg.task not in ("walk", "sample"):
         raise ConfigError(f"gif=true: there is a film of task=sample and task=walk, not {cfg.task}")
-    images = draw_film(cfg, loaded) if film else draw(cfg, loaded)
+    images = draw_film(cfg, loaded, options) if film else draw(cfg, loaded, options)
     suffix = "gif" if film else "png"
     default = loaded.run.path / cfg.task / f"{loaded.images_seen:09d}-s{cfg.seed}.{suffix}"
     target = Path(cfg.out) if cfg.out else default
@@ -52,7 +63,7 @@ def run(cfg: DictConfig) -> None:
         "weights": loaded.weights,
         "images_seen": loaded.images_seen,
         "seed": cfg.seed,
-        "temperature": cfg.temperature,
+        "sampling": asdict(options),
         "synthetic": True,
     }
     if film:
@@ -69,36 +80,51 @@ def run(cfg: DictConfig) -> None:
         show(grid(images[-1] if film else images, columns=TASKS[cfg.task]))
 
 
-def draw(cfg: DictConfig, loaded: Loaded) -> Tensor:
+def options_of(cfg: DictConfig) -> dict[str, Any]:
+    """The sampling options by their names, `temperature` among them.
+
+    Raises:
+        ConfigError: The temperature was given twice, and not the same.
+    """
+    given = dict(plain(cfg.sampling))
+    if cfg.temperature is None:
+        return given
+    if given.setdefault("temperature", cfg.temperature) != cfg.temperature:
+        raise ConfigError(
+            f"temperature={cfg.temperature} and sampling.temperature={given['temperature']} are "
+            "the same option: give one of them"
+        )
+    return given
+
+
+def draw(cfg: DictConfig, loaded: Loaded, options: SamplingOptions) -> Tensor:
     """The images of a task, uint8 ``(n, C, H, W)`` from 0 to 255."""
     with bars() as progress:
         if cfg.task == "interpolate":
-            return interpolation(loaded, cfg.n, cfg.seed, cfg.temperature)
+            return interpolation(loaded, cfg.n, cfg.seed, options)
         if cfg.task == "complete":
-            return completion(loaded, cfg.n, cfg.seed, cfg.keep, cfg.temperature, progress)
-        options: dict[str, Any] = {
-            "seed": cfg.seed,
-            "y": labels(loaded, cfg.label, cfg.n),
-            "temperature": cfg.temperature,
-            "batch": cfg.batch,
-        }
-        if not hasattr(loaded.model, "on_row"):
-            return draw_images(loaded.model, cfg.n, progress=progress("drawing", cfg.n), **options)
-        rows = progress("drawing rows", cfg.n * loaded.model.spec.height)
-        loaded.model.on_row = lambda row, x: rows(len(x))  # type: ignore[assignment]
-        return draw_images(loaded.model, cfg.n, **options)
+            return completion(loaded, cfg.n, cfg.seed, cfg.keep, options, progress)
+        return draw_images(
+            loaded.model,
+            cfg.n,
+            seed=cfg.seed,
+            y=conditions(loaded, cfg.label, cfg.n),
+            options=options,
+            batch=cfg.batch,
+            on_progress=follow(progress("drawing", cfg.n), cfg.n),
+        )
 
 
-def draw_film(cfg: DictConfig, loaded: Loaded) -> Tensor:
+def draw_film(cfg: DictConfig, loaded: Loaded, options: SamplingOptions) -> Tensor:
     """The frames of a film, uint8 ``(frames, n, C, H, W)`` from 0 to 255.
 
     Raises:
-        Unsupported: The family does not draw row by row.
+        Unsupported: The family does not draw step by step.
     """
-    model, y = loaded.model, labels(loaded, cfg.label, cfg.n)
+    model, y = loaded.model, conditions(loaded, cfg.label, cfg.n)
     if cfg.task == "walk":
-        return walk(loaded, cfg.n, cfg.frames, cfg.seed, cfg.temperature, y)
-    if not hasattr(model, "on_row"):
+        return walk(loaded, cfg.n, cfg.frames, cfg.seed, options, y)
+    if not model.draws_in_steps:
         raise Unsupported(
             f"gif=true: {type(model).__name__} draws an image at once; a film of a walk through "
             "its codes: task=walk"
@@ -107,26 +133,31 @@ def draw_film(cfg: DictConfig, loaded: Loaded) -> Tensor:
         raise ConfigError(f"gif=true n={cfg.n}: a film shows at most {min(cfg.batch, 256)} images")
     frames: list[Tensor] = []
 
-    def keep(row: int, x: Tensor) -> None:
+    def keep(done: int, total: int, x: Tensor) -> None:
         frames.append(to_bytes(x, model.spec.levels).cpu().clone())
 
-    model.on_row = keep  # type: ignore[assignment]
-    draw_images(model, cfg.n, seed=cfg.seed, y=y, temperature=cfg.temperature, batch=cfg.batch)
+    draw_images(
+        model, cfg.n, seed=cfg.seed, y=y, options=options, batch=cfg.batch, on_progress=keep
+    )
     return torch.stack(frames)
 
 
-def labels(loaded: Loaded, label: Any, n: int) -> Tensor | None:
-    """The labels to draw: one for all, or a list in turn.
+def conditions(loaded: Loaded, label: Any, n: int) -> Tensor | None:
+    """The conditions to draw with: one label or some in turn; without, all, or the test split's.
 
     Raises:
-        ConfigError: The model is not conditional, or has no such class.
+        ConfigError: The model is not conditioned on labels, or has no such class.
     """
-    if label is None:
-        return None
     model = loaded.model
-    if not model.conditional:
+    if label is None:
+        given = None
+        if model.conditional and not model.num_classes:
+            loaded.data.prepare_data()
+            given = loaded.data.test.y
+        return conditions_for(model, n, given)
+    if not model.num_classes:
         raise ConfigError(
-            f"label={label}: {loaded.run.name} is not conditional; train with "
+            f"label={label}: {loaded.run.name} is not conditional on labels; train with "
             "model.conditional=true"
         )
     wanted = [label] if isinstance(label, int) else list(label)
