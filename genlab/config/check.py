@@ -24,6 +24,8 @@ from genlab.config.annotations import (
     record_problems,
     unknown,
 )
+from genlab.config.fit import misfits
+from genlab.config.folders import config_dir
 from genlab.config.source import Definition, Signature, fields, load, locate, signature
 from genlab.errors import ConfigError
 
@@ -87,6 +89,8 @@ def check(cfg: "DictConfig", command: str = "train", trust: Sequence[str] | None
     content, errors = resolved(cfg)
     for path, section in components(content, ""):
         errors += check_component(path, section, trusted if trust is None else trust)
+    if not errors:
+        errors += misfits(content, config_folders(cfg))
     schema = locate(f"genlab.config.schema.{command.capitalize()}")
     assert schema is not None, f"no schema for {command}"
     errors += record_problems("", content, fields(schema).values())
@@ -115,6 +119,14 @@ def record(command: str, content: dict[str, Any]) -> Any:
     made = read(getattr(schema, command.capitalize()), content)
     made.content = content
     return made
+
+
+def config_folders(cfg: "DictConfig") -> list[Path]:
+    """The folders that a config was composed from; genlab's own for one that was read again."""
+    from omegaconf import OmegaConf
+
+    sources = OmegaConf.select(cfg, "hydra.runtime.config_sources") or ()
+    return [Path(s.path) for s in sources if s.schema == "file"] or [config_dir()]
 
 
 def resolved(cfg: "DictConfig") -> tuple[dict[str, Any], list[str]]:

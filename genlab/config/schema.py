@@ -133,7 +133,8 @@ class Sample(OfRun):
     run: str = "???"
     n: PositiveInt = 64
     label: NonNegativeInt | list[NonNegativeInt] | None = None
-    temperature: PositiveFloat = 1.0
+    temperature: PositiveFloat | None = None
+    sampling: dict[str, Any] = field(default_factory=dict)
     task: Literal["sample", "interpolate", "walk", "complete"] = "sample"
     keep: PositiveFloat = 0.5
     gif: bool = False
