@@ -40,6 +40,7 @@ DATA_MODULE = "genlab.data.module.ImageDataModule"
 SUPPLIED = {
     "data": ("source",),
     "logger.*": ("context",),
+    "modality": ("spec",),
     "model": ("spec",),
     "optimizer": ("params",),
     "optimizer.*": ("params",),

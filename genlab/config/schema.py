@@ -17,7 +17,7 @@ class Component(dict[str, Any]):
     """A section with a ``_target_``, chosen by name: ``model=vae``."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Ema:
     """The moving average of the weights."""
 
@@ -27,7 +27,7 @@ class Ema:
     every: PositiveInt = 4
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Trainer:
     """Budget, device and rhythm of a training run."""
 
@@ -50,7 +50,7 @@ class Trainer:
     progress: bool = True
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Guard:
     """What counts as collapse, and what is done about it; see `genlab.training.guard.Guard`."""
 
@@ -63,7 +63,7 @@ class Guard:
     lr_factor: Fraction = 0.5
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Closing:
     """The evaluation of the best checkpoint when training ends."""
 
@@ -72,7 +72,7 @@ class Closing:
     likelihood_images: PositiveInt | None = None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Train:
     """``genlab train``."""
 
@@ -88,6 +88,7 @@ class Train:
     logger: dict[str, Component | None] | None = None
     metrics: Any = None
     curriculum: Any = None
+    modality: Component | None = None
     seed: NonNegativeInt = 0
     root: str = "runs"
     name: str | None = None
@@ -102,7 +103,7 @@ class Train:
     content: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class OfRun:
     """What every command that takes a trained run has."""
 
@@ -114,7 +115,7 @@ class OfRun:
     trust: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Evaluate(OfRun):
     """``genlab evaluate``."""
 
@@ -126,7 +127,7 @@ class Evaluate(OfRun):
     seeds: PositiveInt = 1
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Sample(OfRun):
     """``genlab sample``."""
 
@@ -135,7 +136,7 @@ class Sample(OfRun):
     label: NonNegativeInt | list[NonNegativeInt] | None = None
     temperature: PositiveFloat | None = None
     sampling: dict[str, Any] = field(default_factory=dict)
-    task: Literal["sample", "interpolate", "walk", "complete"] = "sample"
+    task: Component
     keep: PositiveFloat = 0.5
     gif: bool = False
     frames: PositiveInt = 48
@@ -144,7 +145,7 @@ class Sample(OfRun):
     show: bool = False
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Reconstruct(OfRun):
     """``genlab reconstruct``."""
 

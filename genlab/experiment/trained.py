@@ -12,7 +12,8 @@ from genlab.config.saved import load_config
 from genlab.config.schema import Train
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError, DataError
-from genlab.experiment.build import build_data, build_model
+from genlab.experiment.build import build_data, build_modality, build_model
+from genlab.modalities.base import Modality
 from genlab.models.base import GenerativeModel
 from genlab.runs.directory import Run
 from genlab.system.terminal import warn
@@ -29,6 +30,7 @@ class Loaded:
         run: Its run directory.
         config: The run's config.
         data: The run's data, prepared but not read.
+        modality: Their kind.
         model: The model, in evaluation mode.
         images_seen: Of the checkpoint.
         weights: ``ema`` or ``raw``.
@@ -38,6 +40,7 @@ class Loaded:
     run: Run
     config: Train
     data: ImageDataModule
+    modality: Modality
     model: GenerativeModel
     images_seen: int
     weights: Literal["ema", "raw"]
@@ -92,6 +95,7 @@ def load_run(
         run=run,
         config=config,
         data=data,
+        modality=build_modality(config.modality, data.spec),
         model=model.eval().requires_grad_(False).to(device),
         images_seen=state["images_seen"],
         weights="ema" if weights == "ema" else "raw",
