@@ -25,6 +25,8 @@ from genlab.config.annotations import (
     record_problems,
     unknown,
 )
+from genlab.config.fit import misfits
+from genlab.config.folders import config_dir
 from genlab.config.source import Definition, Signature, fields, load, locate, signature
 from genlab.errors import ConfigError
 
@@ -112,6 +114,8 @@ def check(
     content, errors = resolved(cfg)
     for path, section in components(content, ""):
         errors += check_component(path, section, trusted if trust is None else trust)
+    if not errors:
+        errors += misfits(content, config_folders(cfg))
     kind = getattr(schema, command.capitalize(), None)
     assert kind is not None, f"no schema for {command}"
     definition = locate(f"{schema.__name__}.{kind.__name__}")
@@ -121,6 +125,14 @@ def check(
         raise ConfigError("\n".join(dict.fromkeys(errors)))
     record: schema.Record = kind.of(content)
     return record
+
+
+def config_folders(cfg: "DictConfig") -> list[Path]:
+    """The folders that a config was composed from; genlab's own for one that was read again."""
+    from omegaconf import OmegaConf
+
+    sources = OmegaConf.select(cfg, "hydra.runtime.config_sources") or ()
+    return [Path(s.path) for s in sources if s.schema == "file"] or [config_dir()]
 
 
 def resolved(cfg: "DictConfig") -> tuple[dict[str, Any], list[str]]:

@@ -174,7 +174,8 @@ class Sample(OfRun):
     run: str
     n: PositiveInt
     label: NonNegativeInt | list[NonNegativeInt] | None
-    temperature: PositiveFloat
+    temperature: PositiveFloat | None
+    sampling: dict[str, Any]
     task: Literal["sample", "interpolate", "walk", "complete"]
     keep: PositiveFloat
     gif: bool

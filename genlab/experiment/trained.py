@@ -1,5 +1,6 @@
 """A trained run, rebuilt from its directory alone."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -44,7 +45,11 @@ class Loaded:
 
 
 def load_run(
-    run: Run, which: str = "best", weights: str = "auto", device: torch.device | str = "cpu"
+    run: Run,
+    which: str = "best",
+    weights: str = "auto",
+    device: torch.device | str = "cpu",
+    inspect: Callable[[Train], None] | None = None,
 ) -> Loaded:
     """Rebuilds a run's model from its directory alone.
 
@@ -55,6 +60,7 @@ def load_run(
         which: ``best`` or ``last``.
         weights: ``ema``, ``raw``, or ``auto``: the average where it was kept.
         device: Where to.
+        inspect: Called with the run's config before anything is read or built.
 
     Raises:
         ConfigError: The run has no such weights, or its config is wrong.
@@ -63,6 +69,8 @@ def load_run(
     if which not in ("best", "last"):
         raise ConfigError(f"checkpoint={which}: best and last are allowed")
     config = check(load_config(run.config_file), "train")
+    if inspect is not None:
+        inspect(config)
     data = build_data(config.data)
     # The checkpoint, and the weights of it that are wanted
     path, checkpoint = usable_checkpoint(run, which)

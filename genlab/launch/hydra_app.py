@@ -19,7 +19,7 @@ from genlab.config.folders import config_dir
 from genlab.config.hydra_section import LOGGING, PLUGINS, of_known_packages
 from genlab.config.invocation import Invocation
 from genlab.config.messages import explain, printable
-from genlab.config.overrides import check_overrides, value_of
+from genlab.config.overrides import check_overrides, opened, value_of
 from genlab.errors import ConfigError, GenlabError
 from genlab.launch.composition import CheckedLoader
 from genlab.sweeps.engine import Engine
@@ -52,6 +52,7 @@ def run(
     args = parse(argv)
     folders = [config_dir(), *([Path(args.config_dir)] if args.config_dir else [])]
     check_overrides(args.overrides, folders)
+    args.overrides = opened(args.overrides)
     trust = tuple(value_of(args.overrides, "trust"))
     trust_modules(trust)
 

@@ -1,17 +1,17 @@
 """Samples and reconstructions of a model, drawn in batches from a stream of their own."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
+from genlab.errors import Unsupported
 from genlab.modalities.images.grid import Pixels, compare
 from genlab.modalities.images.levels import to_bytes
 from genlab.models.base import GenerativeModel
 from genlab.rng import stream
-from genlab.types import Batch
+from genlab.system.progress import Advance
+from genlab.types import Batch, OnProgress, SamplingOptions
 
-__all__ = ["draw_images", "labels_for", "pairs"]
+__all__ = ["conditions_for", "draw_images", "follow", "pairs"]
 
 
 @torch.no_grad()
@@ -21,44 +21,81 @@ def draw_images(
     *,
     seed: int,
     y: Tensor | None = None,
-    temperature: float = 1.0,
+    options: SamplingOptions | None = None,
     purpose: str = "samples",
     batch: int = 500,
-    progress: Callable[[int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Tensor:
     """Draws images in batches, from a random stream of their own.
 
-    A conditional model without labels draws the classes in turn.
+    A model that is conditioned on labels, and given none, draws the classes in turn.
 
     Args:
         model: What to draw from.
         n: How many images.
         seed: Key of the stream.
-        y: Labels ``(n,)``.
-        temperature: See `GenerativeModel.sample`.
+        y: Conditions, such as labels ``(n,)``.
+        options: See `GenerativeModel.sample`.
         purpose: Name of the stream.
         batch: Images at a time.
-        progress: Called with the number of images of each finished batch.
+        on_progress: Told of the steps of a family that draws in steps, of each batch of any other.
 
     Returns:
         uint8 of shape ``(n, C, H, W)``, from 0 to 255 whatever the model's levels, on the CPU.
     """
-    labels = labels_for(model, n) if y is None else y
+    conditions = conditions_for(model, n) if y is None else y
     generator = stream(seed, purpose, device=model.device)
     drawn = []
     for start in range(0, n, batch):
         size = min(batch, n - start)
-        part = labels[start : start + size].to(model.device) if labels is not None else None
-        images = model.sample(size, part, generator=generator, temperature=temperature)
+        part = conditions[start : start + size] if conditions is not None else None
+
+        def report(done: int, total: int, x: Tensor, start: int = start, size: int = size) -> None:
+            if on_progress is not None:
+                on_progress(start * total + done * size, n * total, x)
+
+        images = model.sample(size, part, generator=generator, options=options, on_progress=report)
+        if not model.draws_in_steps:
+            report(1, 1, images)
         drawn.append(to_bytes(images, model.spec.levels).cpu())
-        if progress is not None:
-            progress(size)
     return torch.cat(drawn)
 
 
-def labels_for(model: GenerativeModel, n: int) -> Tensor | None:
-    """The classes in turn for a conditional model, None for any other."""
-    return torch.arange(n) % model.num_classes if model.conditional else None
+def conditions_for(
+    model: GenerativeModel, n: int, given: Tensor | None = None, start: int = 0
+) -> Tensor | None:
+    """What a conditional model is given to draw n samples; None for any other.
+
+    Args:
+        model: The model.
+        n: How many.
+        given: Conditions of the data, which are taken in turn where they are no labels.
+        start: Samples that were drawn before: the turn goes on from there.
+
+    Raises:
+        Unsupported: The conditions are no labels, and none were given.
+    """
+    if model.condition is None:
+        return None
+    turn = torch.arange(start, start + n)
+    if model.num_classes:
+        return turn % model.num_classes
+    if given is None:
+        name, kind = type(model).__name__, model.condition.kind()
+        raise Unsupported(f"{name} draws given {kind}s of the data, and here are none")
+    return given[turn % len(given)]
+
+
+def follow(advance: Advance, n: int) -> OnProgress:
+    """Advances a bar of n images by the share of them that is reported as done."""
+    shown = 0
+
+    def on_progress(done: int, total: int, x: Tensor) -> None:
+        nonlocal shown
+        before, shown = shown, done * n // total
+        advance(shown - before)
+
+    return on_progress
 
 
 @torch.no_grad()

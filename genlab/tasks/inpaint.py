@@ -8,6 +8,8 @@ from genlab.modalities.images.levels import to_bytes
 from genlab.rng import stream
 from genlab.system.progress import Progress
 from genlab.tasks.base import Trained
+from genlab.tasks.drawing import follow
+from genlab.types import SamplingOptions
 
 __all__ = ["COLUMNS", "completion", "kept_pixels"]
 
@@ -47,7 +49,12 @@ def kept_pixels(keep: float, height: int, width: int) -> int:
 
 
 def completion(
-    loaded: Trained, n: int, seed: int, keep: float, temperature: float, progress: Progress
+    loaded: Trained,
+    n: int,
+    seed: int,
+    keep: float,
+    options: SamplingOptions | None,
+    progress: Progress,
 ) -> Tensor:
     """Rows of what was kept of a test image, its completions, and the image itself.
 
@@ -70,14 +77,13 @@ def completion(
     order = torch.randperm(len(test.x), generator=stream(seed, "complete"))[:rows]
     images = test.x[order].to(model.device)
     y = test.y[order].to(model.device) if model.conditional and test.y is not None else None
-    advance = progress("completing", rows * DRAWS * spec.height)
     drawn = model.complete(
         images.repeat_interleave(DRAWS, 0),
         known,
         y.repeat_interleave(DRAWS) if y is not None else None,
         generator=stream(seed, "completion", device=model.device),
-        temperature=temperature,
-        on_row=lambda row, x: advance(len(x)),
+        options=options,
+        on_progress=follow(progress("completing", rows * DRAWS), rows * DRAWS),
     )
     shown = to_bytes(images, spec.levels).flatten(2)
     masked = shown.clone()

@@ -8,8 +8,8 @@ from genlab.modalities.images.grid import Pixels, grid
 from genlab.modalities.images.levels import to_bytes
 from genlab.rng import stream
 from genlab.tasks.base import Trained
-from genlab.tasks.drawing import labels_for
-from genlab.types import Batch
+from genlab.tasks.drawing import conditions_for
+from genlab.types import Batch, SamplingOptions
 
 __all__ = ["ends", "interpolation", "interpolations", "slerp", "walk"]
 
@@ -47,7 +47,9 @@ def slerp(start: Tensor, end: Tensor, weight: float) -> Tensor:
 
 
 @torch.no_grad()
-def interpolation(loaded: Trained, n: int, seed: int, temperature: float) -> Tensor:
+def interpolation(
+    loaded: Trained, n: int, seed: int, options: SamplingOptions | None = None
+) -> Tensor:
     """Rows that go from one code to another in equal steps.
 
     The ends are codes of test images where the family encodes, else codes of its prior.
@@ -59,7 +61,7 @@ def interpolation(loaded: Trained, n: int, seed: int, temperature: float) -> Ten
         Unsupported: The family has no codes, or nothing between two of them.
     """
     model, rows = loaded.model, max(1, n // STEPS)
-    codes, y = ends(loaded, 2 * rows, seed, temperature)
+    codes, y = ends(loaded, 2 * rows, seed, options)
     start, end = codes[:rows], codes[rows:]
     between = torch.stack([slerp(start, end, i / (STEPS - 1)) for i in range(STEPS)], 1)
     y_between = y[:rows].repeat_interleave(STEPS) if y is not None else None
@@ -69,7 +71,7 @@ def interpolation(loaded: Trained, n: int, seed: int, temperature: float) -> Ten
 def interpolations(loaded: Trained, seed: int) -> dict[str, Pixels]:
     """The picture of eight interpolations by its kind; nothing where the family has none."""
     try:
-        images = interpolation(loaded, 8 * STEPS, seed, 1.0)
+        images = interpolation(loaded, 8 * STEPS, seed)
     except Unsupported:
         return {}
     return {"interpolations": grid(images, columns=STEPS)}
@@ -77,7 +79,12 @@ def interpolations(loaded: Trained, seed: int) -> dict[str, Pixels]:
 
 @torch.no_grad()
 def walk(
-    loaded: Trained, n: int, frames: int, seed: int, temperature: float, y: Tensor | None
+    loaded: Trained,
+    n: int,
+    frames: int,
+    seed: int,
+    options: SamplingOptions | None = None,
+    y: Tensor | None = None,
 ) -> Tensor:
     """Round trips through codes of the prior: the last frame is one step from the first.
 
@@ -86,8 +93,8 @@ def walk(
         n: How many trips.
         frames: Images of a trip.
         seed: Key of the codes.
-        temperature: Scale of the codes; below 1 they are more alike, and better (truncation).
-        y: The label of each trip; the classes in turn if None.
+        options: Of the prior: a temperature below 1 makes images more alike, and better.
+        y: The condition of each trip, such as a label; the classes in turn if None.
 
     Returns:
         uint8 ``(frames, n, C, H, W)``, 0 to 255.
@@ -101,9 +108,9 @@ def walk(
             f"task=walk: {type(model).__name__} has no space of codes; VAEs, GANs and flows have"
         )
     generator = stream(seed, "walk", device=model.device)
-    stops = model.latent(STOPS * n, generator=generator, temperature=temperature)
+    stops = model.latent(STOPS * n, generator=generator, options=options)
     stops = stops.unflatten(0, (STOPS, n))
-    labels = labels_for(model, n) if y is None else y
+    labels = conditions_for(model, n) if y is None else y
     labels = labels.to(model.device) if labels is not None else None
     film = []
     for i in range(frames):
@@ -115,7 +122,7 @@ def walk(
 
 
 def ends(
-    loaded: Trained, n: int, seed: int, temperature: float = 1.0
+    loaded: Trained, n: int, seed: int, options: SamplingOptions | None = None
 ) -> tuple[Tensor, Tensor | None]:
     """Codes to go between, and their labels where the model is conditional.
 
@@ -130,9 +137,9 @@ def ends(
         )
     if not model.can("encode"):
         generator = stream(seed, "interpolate", device=model.device)
-        y = labels_for(model, n // 2)
+        y = conditions_for(model, n // 2)
         labels = y.repeat(2).to(model.device) if y is not None else None
-        return model.latent(n, generator=generator, temperature=temperature), labels
+        return model.latent(n, generator=generator, options=options), labels
     loaded.data.prepare_data()
     test = loaded.data.test
     order = torch.randperm(len(test.x), generator=stream(seed, "interpolate"))[:n]

@@ -19,7 +19,7 @@ from genlab.metrics.suite import Suite
 from genlab.modalities.images.levels import to_bytes
 from genlab.models.base import GenerativeModel
 from genlab.system.progress import Progress, quiet
-from genlab.tasks.drawing import labels_for
+from genlab.tasks.drawing import conditions_for
 from genlab.types import Batch
 
 __all__ = ["Evaluator", "reference_of"]
@@ -69,7 +69,7 @@ class Evaluator:
         device = model.device
         with model.evaluating():
             return self.suite.run(
-                sampler_of(model),
+                sampler_of(model, self.data.test.y if model.conditional else None),
                 self.reference,
                 extractors=self.extractors(device),
                 likelihood=self.likelihood(model),
@@ -106,15 +106,13 @@ class Evaluator:
         return Evaluator(suite, self.data)
 
 
-def sampler_of(model: GenerativeModel) -> Any:
-    """Draws images 0 to 255 from a model; the classes in turn from a conditional one."""
+def sampler_of(model: GenerativeModel, given: Tensor | None = None) -> Any:
+    """Draws images 0 to 255 from a model; of a conditional one, the classes in turn or `given`."""
     drawn = 0
 
     def sampler(n: int, generator: torch.Generator) -> Tensor:
         nonlocal drawn
-        y = labels_for(model, n)
-        if y is not None:
-            y = (y + drawn) % model.num_classes  # the turn goes on over the batches
+        y = conditions_for(model, n, given, drawn)
         drawn += n
         return to_bytes(model.sample(n, y, generator=generator), model.spec.levels)
 

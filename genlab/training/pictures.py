@@ -7,7 +7,7 @@ from genlab.modalities.images.grid import Pixels, grid
 from genlab.models.base import GenerativeModel
 from genlab.ranges import PositiveInt
 from genlab.rng import isolated
-from genlab.tasks.drawing import draw_images, pairs
+from genlab.tasks.drawing import conditions_for, draw_images, pairs
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.loggers.setup import log_image
 from genlab.training.periodic import PeriodicCallback
@@ -38,7 +38,8 @@ class Pictures(PeriodicCallback):
     def draw(self, model: GenerativeModel, data: ImageDataModule, seed: int) -> dict[str, Pixels]:
         """The pictures of a model, by their kind."""
         with isolated(seed, "pictures"):
-            pictures = {"samples": grid(draw_images(model, self.n, seed=seed))}
+            y = conditions_for(model, self.n, data.val.y if model.conditional else None)
+            pictures = {"samples": grid(draw_images(model, self.n, seed=seed, y=y))}
             if model.can("reconstruct"):
                 pictures["reconstructions"] = pairs(model, Batch(*data.val.take(slice(32))))
         return pictures
