@@ -56,11 +56,12 @@ def import_model(folder: Path) -> "GenerativeModel":
     from omegaconf import OmegaConf
 
     from genlab.config.check import check
+    from genlab.config.saved import without_retired
     from genlab.experiment.build import build_data, build_model
     from genlab.training.saving.portable import WEIGHTS, read_portable
 
     state, described = read_portable(folder)
-    cfg = OmegaConf.create(described["config"])
+    cfg = OmegaConf.create(without_retired(described["config"]))
     check(cfg, "train")
     model = build_model(cfg, build_data(cfg).spec)
     try:

@@ -1,4 +1,4 @@
-"""The logger that is always on, and first: the run directory's own files."""
+"""Logger of the run directory: metrics.jsonl, alerts.jsonl and PNGs, always on and first."""
 
 import re
 import time
@@ -14,10 +14,6 @@ from genlab.runs import history
 from genlab.runs.directory import Run
 
 __all__ = ["FilesLogger", "image_path"]
-
-
-ALERTS = "alerts.jsonl"
-"""Warnings that a person should read, one JSON object a line."""
 
 
 class FilesLogger(Logger):
@@ -112,13 +108,13 @@ class FilesLogger(Logger):
     def log_alert(self, title: str, text: str, step: int) -> None:
         """Appends a warning to alerts.jsonl."""
         row = {"images_seen": int(step), "time": round(time.time(), 3), title: text}
-        with self.run.path.joinpath(ALERTS).open("a", encoding="utf-8") as file:
+        with self.run.alerts_file.open("a", encoding="utf-8") as file:
             file.write(history.encode(row))
 
     @rank_zero_only
     def rewind(self, images_seen: int) -> None:
         """Drops what lies beyond the images seen, which a resumed run logs anew."""
-        for path in (self.path, self.run.path / ALERTS):
+        for path in (self.path, self.run.alerts_file):
             history.rewind(path, images_seen)
         self._session, self._start = time.monotonic(), None
 

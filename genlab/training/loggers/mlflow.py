@@ -7,10 +7,10 @@ from typing import Any
 from pytorch_lightning.loggers import MLFlowLogger as LightningMLFlowLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from genlab.comparison.flat import table_values
 from genlab.errors import ConfigError
 from genlab.modalities.images.grid import Pixels
 from genlab.training.loggers.context import Context
-from genlab.training.loggers.store import flat
 
 __all__ = ["MLFlowLogger"]
 
@@ -64,7 +64,7 @@ class MLFlowLogger(LightningMLFlowLogger):
         client = super().experiment
         if self._run_id is not None and self.context.run.read("run.json").get("mlflow_id") is None:
             self.context.run.update("run.json", mlflow_id=self._run_id)
-            for name, value in flat(self.context.config).items():
+            for name, value in table_values(self.context.config).items():
                 client.log_param(self._run_id, name, str(value)[:LONGEST])
         return client
 

@@ -7,10 +7,10 @@ from typing import Any
 from pytorch_lightning.loggers import TensorBoardLogger as LightningTensorBoardLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from genlab.comparison.flat import table_values
 from genlab.errors import ConfigError
 from genlab.modalities.images.grid import Pixels
 from genlab.training.loggers.context import Context
-from genlab.training.loggers.store import flat
 
 __all__ = ["TensorBoardLogger"]
 
@@ -82,7 +82,7 @@ class TensorBoardLogger(LightningTensorBoardLogger):
 
             values = {
                 k: v if isinstance(v, bool | int | float | str) else str(v)
-                for k, v in flat(self.context.config).items()
+                for k, v in table_values(self.context.config).items()
             }
             for summary in hparams(values, dict.fromkeys(self.seen, 0.0)):
                 writer = self.experiment._get_file_writer()
