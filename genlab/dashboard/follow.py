@@ -49,7 +49,10 @@ class Follower:
         Raises:
             StorageError: The store cannot be written to.
         """
-        runs = {run.name_below(self.root): run for run in reversed(list_runs(self.root))}
+        try:
+            runs = {run.name_below(self.root): run for run in reversed(list_runs(self.root))}
+        except FileNotFoundError:  # a folder was deleted while it was looked through
+            return
         for name in self.readers.keys() - runs.keys():
             self._forget(name)
         for name, run in runs.items():

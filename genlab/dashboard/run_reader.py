@@ -73,16 +73,21 @@ class RunReader:
         return Update(rows, alerts, pictures, self._config())
 
     def _pictures(self) -> Iterator[Picture]:
+        directory = self.run.path.resolve()
         for file in sorted(self.run.path.glob("*/*.png")):
             number = PICTURE.fullmatch(file.name)
-            if number is None or self.pictures.get(file) == (changed := file.stat().st_mtime_ns):
+            if number is None or self.pictures.get(file) == (changed := file.lstat().st_mtime_ns):
                 continue
             self.pictures[file] = changed
-            if self.run.path.resolve() not in file.resolve().parents:
-                notice(f"genlab: warning: {file}: leads out of the run directory; not shown")
+            try:
+                if directory not in file.resolve().parents:
+                    raise OSError("a link that leads out of the run directory")
+                content = file.read_bytes()
+            except OSError as error:
+                notice(f"genlab: warning: {file} is not shown: {error}")
                 continue
             kind = file.parent.name if number[2] is None else f"{file.parent.name}/{number[2]}"
-            yield Picture(int(number[1]), changed / 1e9, kind, file.read_bytes())
+            yield Picture(int(number[1]), changed / 1e9, kind, content)
 
     def _config(self) -> dict[str, Any] | None:
         """The configuration without secrets; None where it is as it was.

@@ -72,7 +72,7 @@ class Update:
         rows: Its history.
         alerts: Its warnings.
         pictures: Its pictures; one of a known kind and step is replaced.
-        config: Its configuration by dotted keys; None leaves what is stored.
+        config: Its configuration by dotted keys; None where it is as in the update before.
     """
 
     rows: Sequence[Row]
@@ -113,7 +113,7 @@ class Store:
         self.trackio = bind(directory)
         self.database = self.trackio.SQLiteStorage
         self.database.init_db(PROJECT)  # the page asks for the project before there is a run
-        self.created: dict[str, str] = {}
+        self.configs: dict[str, dict[str, Any]] = {}
 
     def write(self, run: str, new: Update) -> None:
         """Adds to a run, which is made where there is none of this name.
@@ -130,16 +130,18 @@ class Store:
             ) from None
 
     def _write(self, run: str, new: Update) -> None:
-        rows = [*new.rows, *(row for p in new.pictures if (row := self._keep(run, p)) is not None)]
-        created = min((stamp(row.time) for row in rows), default=stamp(time.time()))
-        about = {"_Username": None, "_Created": self.created.setdefault(run, created)}
+        rows = [*new.rows, *(row for p in new.pictures if (row := self._save(run, p)) is not None)]
+        if new.config is not None:
+            first = stamp(min((row.time for row in rows), default=time.time()))
+            created = self.configs.get(run, {}).get("_Created", first)
+            self.configs[run] = described(new.config) | {"_Created": created}
         self.database.bulk_log(
             PROJECT,
             run,
             [dict(row.values) for row in rows],
             steps=[row.images_seen for row in rows],
             timestamps=[stamp(row.time) for row in rows],
-            config=None if new.config is None else described(new.config) | about,
+            config=self.configs[run],
             run_id=run,
         )
         alerts = [(row, title, text) for row in new.alerts for title, text in row.values.items()]
@@ -154,7 +156,7 @@ class Store:
             run_id=run,
         )
 
-    def _keep(self, run: str, picture: Picture) -> Row | None:
+    def _save(self, run: str, picture: Picture) -> Row | None:
         """Writes a picture's file; returns the row that shows it, None where one does already."""
         folder: Path = self.trackio.get_project_media_path(PROJECT, run, picture.images_seen)
         file = folder / f"{picture.kind}.png"
@@ -170,15 +172,18 @@ class Store:
 
     def forget(self, run: str) -> None:
         """Deletes a run and its pictures."""
-        self.created.pop(run, None)
+        self.configs.pop(run, None)
         self.database.delete_run(PROJECT, run)
         shutil.rmtree(self.trackio.get_project_media_path(PROJECT, run))
 
 
 def described(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration as trackio compares it; names with a leading underscore are its own."""
-    own = {key.lstrip("_"): value for key, value in table_values(config).items()}
-    return own | {"_Group": config.get("group")}
+    """A configuration as trackio compares it; names with a leading underscore are trackio's."""
+    plain = {
+        key.lstrip("_"): str(value) if isinstance(value, int) and value.bit_length() > 63 else value
+        for key, value in table_values(config).items()
+    }
+    return plain | {"_Group": config.get("group"), "_Username": None}
 
 
 def stamp(seconds: float) -> str:

@@ -13,7 +13,6 @@ runs/<name>/
 """
 
 import json
-import os
 import re
 import sys
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import ConfigError, nearest
-from genlab.system.paths import write_json
+from genlab.system.paths import shown, write_json
 from genlab.system.secrets import redact
 
 __all__ = ["JOB_DIRECTORY", "Run", "create_run", "find_run", "list_runs"]
@@ -99,8 +98,7 @@ class Run:
 
     def shown(self) -> str:
         """The path as a person would type it: relative where that is shorter."""
-        relative = os.path.relpath(self.path)
-        return relative if len(relative) < len(str(self.path)) else str(self.path)
+        return shown(self.path)
 
 
 def create_run(root: Path, name: str | None, model: str, data: str, seed: int) -> Run:

@@ -14,7 +14,7 @@ import torch
 from commands.test_dashboard import get, make_run, shown
 from PIL import Image
 
-from genlab.dashboard import run_reader
+from genlab.dashboard import follow, run_reader
 from genlab.dashboard.follow import Follower
 from genlab.dashboard.store import open_store
 from genlab.errors import StorageError
@@ -178,6 +178,19 @@ def test_a_deleted_run_is_forgotten_with_its_pictures(store, follower, tmp_path)
     assert store.database.get_runs("genlab") == []
 
 
+def test_a_folder_that_vanishes_while_it_is_looked_through(store, follower, tmp_path, monkeypatch):
+    make_run(tmp_path, "a")
+
+    def vanished(root):
+        raise FileNotFoundError(root / "sweep")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(follow, "list_runs", vanished)
+        follower.poll()
+    follower.poll()
+    assert store.database.get_runs("genlab") == ["a"]
+
+
 def test_a_run_directory_is_a_root_of_one_run(store, tmp_path):
     run, _ = make_run(tmp_path, "a")
     follower = Follower(run.path, store)
@@ -193,6 +206,7 @@ def test_a_config_that_changes_is_shown_with_the_next_row(store, follower, tmp_p
     run, _ = make_run(tmp_path, "a", trainer={"epochs": 1})
     follower.poll()
     run.config_file.write_text("trainer:\n  epochs: 2\n")
+    follower.poll()
     with run.metrics_file.open("a") as file:
         file.write(history.encode({"images_seen": 400, "train/loss": 2.0}))
     follower.poll()
@@ -206,6 +220,8 @@ def test_a_damaged_run_is_said_once_and_the_others_are_shown(store, follower, tm
     run.config_file.write_text("a: [1\n")
     run.metrics_file.write_bytes(b'[1]\n\xff\n{"images_seen": 7, "x": 1.5}\n{"images_seen": 8, "x"')
     make_run(tmp_path, "huge", seed=10**30)
+    odd, _ = make_run(tmp_path, "odd")
+    odd.metrics_file.write_text(history.encode({"images_seen": 1, "\ud800": 1.0}))
     make_run(tmp_path, "text")[0].config_file.write_bytes(b"a: \xff\n")
     make_run(tmp_path, "none")[0].config_file.unlink()
     make_run(tmp_path, "z")
@@ -216,13 +232,14 @@ def test_a_damaged_run_is_said_once_and_the_others_are_shown(store, follower, tm
     assert len(said) == 3
     assert "a/config.yaml" in said[0]
     assert "shown without configuration" in said[0]
-    assert "huge: not all of it can be shown" in said[1]
+    assert "odd: not all of it can be shown" in said[1]
     assert "text/config.yaml" in said[2]
     with run.metrics_file.open("ab") as file:
         file.write(b": 2.5}\n")
     follower.poll()
     assert numbers(store, "a", "x") == [(7, 1.5), (8, 2.5)]
-    for name in ("text", "none", "z"):
+    assert store.database.get_run_config("genlab", "huge")["seed"] == str(10**30)
+    for name in ("text", "none", "huge", "z"):
         assert len(logs(store, name)) == 4
 
 

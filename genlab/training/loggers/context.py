@@ -18,9 +18,9 @@ class Context:
         run: The run directory.
         root: The directory that holds all runs.
         config: The resolved configuration as plain data, already without secrets.
-        group: What the run belongs to: its sweep.
+        group: The sweep that the run belongs to.
         job_type: ``train`` or what else the command is.
-        tags: Words to find the run by.
+        tags: Words to find it by.
     """
 
     run: Run

@@ -53,8 +53,8 @@ class FilesLogger(Logger):
         """The history."""
         return self.run.metrics_file
 
-    def _begin(self) -> float:
-        """When this session would have begun, had there been no break since the run began."""
+    def _started(self) -> float:
+        """When this session would have started, had the run never been interrupted."""
         if self._start is None:
             history.repair(self.path)
             rows = history.read_metrics(self.path).rows if self.path.exists() else []
@@ -80,10 +80,10 @@ class FilesLogger(Logger):
         """
         if step is None:
             raise ValueError("metrics are logged at a number of images seen, and there is none")
-        begun = self._begin()
+        started = self._started()
         row = {
             "images_seen": int(step),
-            "seconds": round(time.monotonic() - begun, 3),
+            "seconds": round(time.monotonic() - started, 3),
             "time": round(time.time(), 3),
         }
         line = history.encode(row | {k: _number(v) for k, v in metrics.items()})
@@ -120,7 +120,7 @@ class FilesLogger(Logger):
 
 
 def image_path(run: Run, key: str, images_seen: int, index: int | None = None) -> Path:
-    """Where an image of a kind lies.
+    """The path of an image.
 
     Example:
         >>> str(image_path(Run(Path("runs/a")), "samples", 60000))

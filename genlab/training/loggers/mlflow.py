@@ -1,4 +1,4 @@
-"""MLflow: a local database under the run root, or a tracking server."""
+"""MLflow logger: a local database under the run root, or a tracking server."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -14,7 +14,7 @@ from genlab.training.loggers.context import Context
 
 __all__ = ["MLFlowLogger"]
 
-LONGEST = 500
+MAX_LENGTH = 500
 """Characters of a parameter's value that MLflow stores."""
 
 
@@ -65,7 +65,7 @@ class MLFlowLogger(LightningMLFlowLogger):
         if self._run_id is not None and self.context.run.read("run.json").get("mlflow_id") is None:
             self.context.run.update("run.json", mlflow_id=self._run_id)
             for name, value in table_values(self.context.config).items():
-                client.log_param(self._run_id, name, str(value)[:LONGEST])
+                client.log_param(self._run_id, name, str(value)[:MAX_LENGTH])
         return client
 
     @rank_zero_only
