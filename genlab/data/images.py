@@ -8,8 +8,9 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from genlab.data.storage.cache import Arrays, Writer, array_digest, cache_dir, cached
+from genlab.data.storage.cache import Arrays, Writer, array_digest, cached
 from genlab.errors import DataError
+from genlab.system.paths import cache_dir
 from genlab.types import ImageSpec
 
 __all__ = ["CachedImages", "ImageData", "Split", "SplitName", "check_split"]

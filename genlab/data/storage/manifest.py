@@ -1,4 +1,4 @@
-"""What each data set consists of: files with their hashes, shapes and label ranges.
+"""Records of what a data set consists of: its files with their hashes, its shapes and labels.
 
 Nothing here imports torch, so that listing and verifying answer at once.
 """
@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import lzma
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -31,7 +30,9 @@ class DataFile:
         hashed: Whether the digest is of the file as it lies on disk or of its decompressed
             content (then ``name``, ``name.gz`` and ``name.xz`` will all do).
         size: Bytes of what is hashed, None where not known.
-        urls: Where it can be downloaded, tried in this order.
+        urls: Where it can be downloaded, tried in this order; ``name.gz`` where the content is
+            hashed.
+        packed: SHA-256 of that ``name.gz``.
     """
 
     name: str
@@ -40,6 +41,7 @@ class DataFile:
     hashed: Literal["file", "content"] = "file"
     size: int | None = None
     urls: tuple[str, ...] = ()
+    packed: str = ""
 
     def candidates(self) -> tuple[str, ...]:
         """The file names that would do."""
@@ -47,10 +49,41 @@ class DataFile:
             return (self.name,)
         return (self.name, f"{self.name}.gz", f"{self.name}.xz")
 
+    @property
+    def download_name(self) -> str:
+        """Its name as the URLs offer it."""
+        return self.name if self.hashed == "file" else f"{self.name}.gz"
+
+    @property
+    def download_hash(self) -> str:
+        """Its hash as the URLs offer it: ``algorithm:hex``."""
+        if self.hashed == "file":
+            return f"{self.algorithm}:{self.hash}"
+        return f"sha256:{self.packed}"
+
     def find(self, folder: Path) -> Path | None:
         """The file in a folder under any of its names, or None."""
         paths = (folder / name for name in self.candidates())
         return next((path for path in paths if path.is_file()), None)
+
+    def locate(self, folder: Path, repair: str) -> Path:
+        """The file in a folder under any of its names.
+
+        Args:
+            folder: Where it must be.
+            repair: What the user can type to repair it.
+
+        Raises:
+            DataError: It is not there; says what is.
+        """
+        if (path := self.find(folder)) is not None:
+            return path
+        path, found = folder / self.name, "nothing"
+        for other in (folder / name for name in self.candidates()):
+            if other.is_dir() or other.is_symlink():
+                path, found = other, "a folder" if other.is_dir() else "a link to nothing"
+                break
+        raise DataError(f"{path}: expected a file, found {found}; repair: {repair}")
 
     def check(self, path: Path, repair: str) -> None:
         """Reads the file and compares it with the manifest.
@@ -74,7 +107,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a data set consists of, known before it is on this machine.
+    """Files and geometry of a data set, known before it is on this machine.
 
     Args:
         name: Name of the data set, that of its YAML.
@@ -143,11 +176,10 @@ def digest(
     state = hashlib.new(algorithm, usedforsecurity=False)
     size = 0
     try:
-        for block in blocks(path, content):
-            state.update(block)
-            size += len(block)
-            if most is not None and size > most:
-                break
+        with open_any(path) if content else path.open("rb") as file:
+            while (most is None or size <= most) and (block := file.read(BLOCK)):
+                state.update(block)
+                size += len(block)
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         told = f"; repair: {repair}" if repair else ""
         raise DataError(
@@ -156,14 +188,8 @@ def digest(
     return state.hexdigest(), size
 
 
-def blocks(path: Path, content: bool) -> Iterator[bytes]:
-    with open_any(path) if content else path.open("rb") as file:
-        while block := file.read(BLOCK):
-            yield block
-
-
 def repair_command(name: str, root: str | Path | None = None) -> str:
-    """What to type to get a good copy of a data set.
+    """Command that gets a good copy of a data set.
 
     Example:
         >>> repair_command("kmnist")

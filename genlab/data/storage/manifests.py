@@ -1,7 +1,7 @@
 """The manifests of the data sets that genlab knows; nothing here imports torch.
 
-The SHA-256 hashes of MNIST and Fashion-MNIST are of the idx files' contents. The MD5 hashes are
-those that torchvision's own data set classes pin; a test compares them with the installed version.
+The MD5 hashes are those that torchvision's own data set classes pin; a test compares them with the
+installed version.
 """
 
 from genlab.data.storage.manifest import DataFile, Manifest
@@ -11,11 +11,15 @@ __all__ = ["MANIFESTS", "MNIST_FILES"]
 DIGIT = (1, 28, 28)
 
 
-def _idx(hashes: dict[str, tuple[str, int]], *mirrors: str) -> tuple[DataFile, ...]:
-    """Idx files known by the SHA-256 of their content; mirrors hold them compressed by gzip."""
+def _idx(
+    known: dict[str, tuple[str, int] | tuple[str, int, str]], *mirrors: str
+) -> tuple[DataFile, ...]:
+    """Idx files known by SHA-256 and size of their content, and SHA-256 of the mirrors' gzip."""
     return tuple(
-        DataFile(name, hash, "sha256", "content", size, tuple(f"{m}{name}.gz" for m in mirrors))
-        for name, (hash, size) in hashes.items()
+        DataFile(
+            name, hash, "sha256", "content", size, tuple(f"{m}{name}.gz" for m in mirrors), *gz
+        )
+        for name, (hash, size, *gz) in known.items()
     )
 
 
@@ -94,18 +98,22 @@ MANIFESTS: dict[str, Manifest] = {
                     "train-images-idx3-ubyte": (
                         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
                         47_040_016,
+                        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
                     ),
                     "train-labels-idx1-ubyte": (
                         "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
                         60_008,
+                        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
                     ),
                     "t10k-images-idx3-ubyte": (
                         "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
                         7_840_016,
+                        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
                     ),
                     "t10k-labels-idx1-ubyte": (
                         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
                         10_008,
+                        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
                     ),
                 },
                 "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",

@@ -1,14 +1,17 @@
-"""Finds, verifies and downloads the files of a data set; nothing here imports torch."""
+"""Files of a data set: where they are looked for, verified and downloaded to.
+
+Nothing here imports torch.
+"""
 
 import logging
 from pathlib import Path
 
-from genlab.data.storage.cache import cache_dir
-from genlab.data.storage.download import download
-from genlab.data.storage.manifest import DataFile, Manifest, repair_command
+from genlab.data.storage.manifest import BLOCK, DataFile, Manifest, repair_command
 from genlab.errors import DataError
+from genlab.system.download import download_file
+from genlab.system.paths import cache_dir
 
-__all__ = ["download_folder", "find", "folders", "obtain"]
+__all__ = ["download_folder", "find", "folders", "holds", "obtain", "problems"]
 
 log = logging.getLogger("genlab")
 
@@ -31,17 +34,34 @@ def download_folder(manifest: Manifest, root: str | Path | None = None) -> Path:
     return cache_dir() / "downloads" / manifest.name
 
 
+def holds(manifest: Manifest, folder: Path) -> bool:
+    """Whether a folder holds any of the files."""
+    return any(file.find(folder) for file in manifest.files)
+
+
 def find(manifest: Manifest, root: str | Path | None = None) -> dict[str, Path] | None:
-    """The files in the first folder that holds them all, unverified; None where none does.
+    """Path by file name in the first folder that holds any, unverified; None where none does.
 
     Raises:
-        DataError: A folder holds some of the files, but not all.
+        DataError: That folder does not hold them all.
     """
+    command = repair_command(manifest.name, root)
     for folder in folders(manifest, root):
-        found = complete(manifest, folder, root)
-        if found:
-            return found
+        if holds(manifest, folder):
+            return {file.name: file.locate(folder, command) for file in manifest.files}
     return None
+
+
+def problems(manifest: Manifest, folder: Path, root: str | Path | None = None) -> list[str]:
+    """What of the files is missing or damaged in a folder, a line each."""
+    command = repair_command(manifest.name, root)
+    lines = []
+    for file in manifest.files:
+        try:
+            file.check(file.locate(folder, command), command)
+        except DataError as error:
+            lines.append(str(error))
+    return lines
 
 
 def obtain(
@@ -61,50 +81,47 @@ def obtain(
         DataError: A file is damaged, or missing beside the others, or cannot be downloaded.
     """
     command = repair_command(manifest.name, root)
-    errors: list[DataError] = []
+    harms: list[str] = []
     for folder in folders(manifest, root):
-        try:
-            found = complete(manifest, folder, root)
-            if not found:
-                continue
-            for file in manifest.files:
-                file.check(found[file.name], command)
-        except DataError as error:
-            errors.append(error)
+        if not holds(manifest, folder):
             continue
-        for seen in errors:
-            log.warning("%s; using %s instead", seen, folder)
-        return found
-    if errors and not repair:
-        raise errors[0]
-    for seen in errors:
-        log.warning("%s; it is downloaded again", seen)
+        if found := problems(manifest, folder, root):
+            harms += found[:1]
+            continue
+        for harm in harms:
+            log.warning("%s; using %s instead", harm, folder)
+        return {file.name: file.locate(folder, command) for file in manifest.files}
+    if harms and not repair:
+        raise DataError(harms[0])
+    for harm in harms:
+        log.warning("%s; it is downloaded again", harm)
     target = download_folder(manifest, root)
-    return {file.name: download(file, target, command) for file in manifest.files}
+    return {file.name: fetch(file, target, command) for file in manifest.files}
 
 
-def complete(manifest: Manifest, folder: Path, root: str | Path | None) -> dict[str, Path] | None:
-    """The files if the folder holds them all, None if it holds none."""
-    paths = {file.name: file.find(folder) for file in manifest.files}
-    found = {name: path for name, path in paths.items() if path is not None}
-    if not found:
-        return None
-    missing = [name for name, path in paths.items() if path is None]
-    if missing:
-        file = next(file for file in manifest.files if file.name == missing[0])
-        path, what = instead(file, folder)
+def fetch(file: DataFile, folder: Path, command: str) -> Path:
+    """A verified file in a folder: the one that is there, or else a download.
+
+    Raises:
+        DataError: It cannot be downloaded.
+    """
+    if (present := file.find(folder)) is not None:
+        try:
+            file.check(present, command)
+        except DataError:
+            present.unlink()
+        else:
+            return present
+    if not file.urls:
         raise DataError(
-            f"{path}: expected a file of {manifest.name}, found {what}; "
-            f"repair: {repair_command(manifest.name, root)}"
+            f"{folder / file.name}: expected a file, found nothing, and nobody offers a download"
         )
-    return found
-
-
-def instead(file: DataFile, folder: Path) -> tuple[Path, str]:
-    """What stands where a file should be."""
-    for path in (folder / name for name in file.candidates()):
-        if path.is_dir():
-            return path, "a folder"
-        if path.is_symlink():
-            return path, "a link to nothing"
-    return folder / file.name, "nothing"
+    target = folder / file.download_name
+    most = None if file.size is None else file.size + BLOCK  # gzip adds 6 bytes in 100,000
+    try:
+        return download_file(file.urls, target, file.download_hash, most)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error}); set data.root") from error
+    except DataError as error:
+        hint = f"try again: {command}, or put the file into {folder}"
+        raise DataError(f"{error}; {hint}") from None
