@@ -58,7 +58,8 @@ def download_file(
                 failures.append(f"{url}: {error}")
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    raise DataError(f"{target.name} could not be downloaded: {'; '.join(failures)}")
+    tried = "; ".join(failures) or "nobody offers it"
+    raise DataError(f"{target.name} could not be downloaded: {tried}")
 
 
 class Bounded(io.FileIO):

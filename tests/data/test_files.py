@@ -161,7 +161,7 @@ def test_a_wrong_download_is_refused_and_leaves_nothing(mirror, small_fashion, m
     text = str(error.value)
     assert re.search(
         r"t10k-images-idx3-ubyte.gz could not be downloaded.*expected sha256:\w{64} but got \w{64}"
-        r".*try again: genlab data prepare fashion_mnist, or put the file into ",
+        r".*repair: genlab data prepare fashion_mnist, or put the files into ",
         text,
     )
     assert "\n" not in text
@@ -174,7 +174,7 @@ def test_a_mirror_that_sends_too_much_is_given_up(mirror, small_fashion, monkeyp
     served(monkeypatch, *mirror, small_fashion)
     (mirror[0] / "train-images-idx3-ubyte.gz").write_bytes(bytes(3 << 20))
     most = len(small_fashion["train-images-idx3-ubyte"]) + (1 << 20)
-    with pytest.raises(DataError, match=f"expected at most {most:,} bytes, found more; try again"):
+    with pytest.raises(DataError, match=f"expected at most {most:,} bytes, found more; repair"):
         FashionMnist().prepare()
 
 

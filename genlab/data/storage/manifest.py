@@ -6,11 +6,11 @@ Nothing here imports torch, so that listing and verifying answer at once.
 import gzip
 import hashlib
 import lzma
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
+from genlab.data.storage.damage import expecting
 from genlab.errors import DataError
 
 __all__ = ["DataFile", "Manifest", "digest", "open_any", "repair_command"]
@@ -49,60 +49,37 @@ class DataFile:
             return (self.name,)
         return (self.name, f"{self.name}.gz", f"{self.name}.xz")
 
-    @property
-    def download_name(self) -> str:
-        """Its name as the URLs offer it."""
-        return self.name if self.hashed == "file" else f"{self.name}.gz"
-
-    @property
-    def download_hash(self) -> str:
-        """Its hash as the URLs offer it: ``algorithm:hex``."""
-        if self.hashed == "file":
-            return f"{self.algorithm}:{self.hash}"
-        return f"sha256:{self.packed}"
-
     def find(self, folder: Path) -> Path | None:
         """The file in a folder under any of its names, or None."""
         paths = (folder / name for name in self.candidates())
         return next((path for path in paths if path.is_file()), None)
 
-    def locate(self, folder: Path, repair: str) -> Path:
+    def locate(self, folder: Path) -> Path:
         """The file in a folder under any of its names.
-
-        Args:
-            folder: Where it must be.
-            repair: What the user can type to repair it.
 
         Raises:
             DataError: It is not there; says what is.
         """
         if (path := self.find(folder)) is not None:
             return path
-        path, found = folder / self.name, "nothing"
-        for other in (folder / name for name in self.candidates()):
-            if other.is_dir() or other.is_symlink():
-                path, found = other, "a folder" if other.is_dir() else "a link to nothing"
-                break
-        raise DataError(f"{path}: expected a file, found {found}; repair: {repair}")
+        for path in (folder / name for name in self.candidates()):
+            if path.is_dir() or path.is_symlink():
+                found = "a folder" if path.is_dir() else "a link to nothing"
+                raise DataError(f"{path}: expected a file, found {found}")
+        raise DataError(f"{folder / self.name}: expected a file, found nothing")
 
-    def check(self, path: Path, repair: str) -> None:
+    def check(self, path: Path) -> None:
         """Reads the file and compares it with the manifest.
-
-        Args:
-            path: The file.
-            repair: What the user can type to repair it.
 
         Raises:
             DataError: It is not the file that the manifest describes.
         """
-        found, size = digest(path, self.algorithm, self.hashed == "content", repair, self.size)
+        found, size = digest(path, self.algorithm, self.hashed == "content", self.size)
         if self.size is not None and size != self.size:
             more = "more" if size > self.size else size
-            raise DataError(f"{path}: expected {self.size} bytes, found {more}; repair: {repair}")
+            raise DataError(f"{path}: expected {self.size} bytes, found {more}")
         if found != self.hash:
-            raise DataError(
-                f"{path}: expected {self.algorithm} {self.hash}, found {found}; repair: {repair}"
-            )
+            raise DataError(f"{path}: expected {self.algorithm} {self.hash}, found {found}")
 
 
 @dataclass(frozen=True)
@@ -154,11 +131,7 @@ def open_any(path: Path) -> IO[bytes]:
 
 
 def digest(
-    path: Path,
-    algorithm: str = "sha256",
-    content: bool = False,
-    repair: str = "",
-    most: int | None = None,
+    path: Path, algorithm: str = "sha256", content: bool = False, most: int | None = None
 ) -> tuple[str, int]:
     """Hash in hex and number of bytes, of a file or of its decompressed content.
 
@@ -166,7 +139,6 @@ def digest(
         path: The file.
         algorithm: Which hash.
         content: Whether its decompressed content is meant.
-        repair: What the user can type to repair it.
         most: Bytes beyond which it is not read: a small file can be made to unpack to terabytes.
 
     Raises:
@@ -175,16 +147,13 @@ def digest(
     # MD5 is used against accidents only, which a FIPS build of Python has to be told.
     state = hashlib.new(algorithm, usedforsecurity=False)
     size = 0
-    try:
-        with open_any(path) if content else path.open("rb") as file:
-            while (most is None or size <= most) and (block := file.read(BLOCK)):
-                state.update(block)
-                size += len(block)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        told = f"; repair: {repair}" if repair else ""
-        raise DataError(
-            f"{path}: expected a readable file, found {type(error).__name__} ({error}){told}"
-        ) from error
+    with (
+        expecting("a readable file", path),
+        open_any(path) if content else path.open("rb") as file,
+    ):
+        while (most is None or size <= most) and (block := file.read(BLOCK)):
+            state.update(block)
+            size += len(block)
     return state.hexdigest(), size
 
 

@@ -6,32 +6,22 @@ Nothing here imports torch.
 import logging
 from pathlib import Path
 
+from genlab.data.storage.damage import repairable
 from genlab.data.storage.manifest import BLOCK, DataFile, Manifest, repair_command
 from genlab.errors import DataError
 from genlab.system.download import download_file
 from genlab.system.paths import cache_dir
 
-__all__ = ["download_folder", "find", "folders", "holds", "obtain", "problems"]
+__all__ = ["find", "folders", "holds", "obtain", "problems"]
 
 log = logging.getLogger("genlab")
 
 
 def folders(manifest: Manifest, root: str | Path | None = None) -> list[Path]:
     """Where the files are looked for, in this order: data.root, the system, the cache."""
-    places: list[Path] = []
-    if root is not None:
-        base = Path(root).expanduser()
-        places += [base, *(base / name for name in manifest.folders)]
-    places += [Path(name) for name in manifest.system]
-    places.append(download_folder(manifest))
-    return places
-
-
-def download_folder(manifest: Manifest, root: str | Path | None = None) -> Path:
-    """Where a download goes: under data.root where it is given, else under the cache."""
-    if root is not None:
-        return Path(root).expanduser() / manifest.folders[0]
-    return cache_dir() / "downloads" / manifest.name
+    base = None if root is None else Path(root).expanduser()
+    under = [] if base is None else [base, *(base / name for name in manifest.folders)]
+    return [*under, *map(Path, manifest.system), cache_dir() / "downloads" / manifest.name]
 
 
 def holds(manifest: Manifest, folder: Path) -> bool:
@@ -39,26 +29,34 @@ def holds(manifest: Manifest, folder: Path) -> bool:
     return any(file.find(folder) for file in manifest.files)
 
 
+def locate(manifest: Manifest, folder: Path) -> dict[str, Path]:
+    """Path by file name in a folder, unverified.
+
+    Raises:
+        DataError: The folder does not hold them all.
+    """
+    return {file.name: file.locate(folder) for file in manifest.files}
+
+
 def find(manifest: Manifest, root: str | Path | None = None) -> dict[str, Path] | None:
-    """Path by file name in the first folder that holds any, unverified; None where none does.
+    """The files in the first folder that holds any, unverified; None where none does.
 
     Raises:
         DataError: That folder does not hold them all.
     """
-    command = repair_command(manifest.name, root)
     for folder in folders(manifest, root):
         if holds(manifest, folder):
-            return {file.name: file.locate(folder, command) for file in manifest.files}
+            with repairable(repair_command(manifest.name, root)):
+                return locate(manifest, folder)
     return None
 
 
-def problems(manifest: Manifest, folder: Path, root: str | Path | None = None) -> list[str]:
+def problems(manifest: Manifest, folder: Path) -> list[str]:
     """What of the files is missing or damaged in a folder, a line each."""
-    command = repair_command(manifest.name, root)
     lines = []
     for file in manifest.files:
         try:
-            file.check(file.locate(folder, command), command)
+            file.check(file.locate(folder))
         except DataError as error:
             lines.append(str(error))
     return lines
@@ -80,26 +78,31 @@ def obtain(
     Raises:
         DataError: A file is damaged, or missing beside the others, or cannot be downloaded.
     """
-    command = repair_command(manifest.name, root)
+    # The first folder in which all is whole.
+    places = folders(manifest, root)
     harms: list[str] = []
-    for folder in folders(manifest, root):
+    for folder in places:
         if not holds(manifest, folder):
             continue
-        if found := problems(manifest, folder, root):
-            harms += found[:1]
-            continue
-        for harm in harms:
-            log.warning("%s; using %s instead", harm, folder)
-        return {file.name: file.locate(folder, command) for file in manifest.files}
+        found = problems(manifest, folder)
+        if not found:
+            for harm in harms:
+                log.warning("%s; using %s instead", harm, folder)
+            return locate(manifest, folder)
+        harms += found[:1]
+
+    # Else a download: under data.root where it is given, else into the cache.
+    command = repair_command(manifest.name, root)
     if harms and not repair:
-        raise DataError(harms[0])
+        raise DataError(f"{harms[0]}; repair: {command}")
     for harm in harms:
         log.warning("%s; it is downloaded again", harm)
-    target = download_folder(manifest, root)
-    return {file.name: fetch(file, target, command) for file in manifest.files}
+    target = places[-1] if root is None else places[1]
+    with repairable(f"{command}, or put the files into {target}"):
+        return {file.name: fetch(file, target) for file in manifest.files}
 
 
-def fetch(file: DataFile, folder: Path, command: str) -> Path:
+def fetch(file: DataFile, folder: Path) -> Path:
     """A verified file in a folder: the one that is there, or else a download.
 
     Raises:
@@ -107,21 +110,16 @@ def fetch(file: DataFile, folder: Path, command: str) -> Path:
     """
     if (present := file.find(folder)) is not None:
         try:
-            file.check(present, command)
+            file.check(present)
         except DataError:
             present.unlink()
         else:
             return present
-    if not file.urls:
-        raise DataError(
-            f"{folder / file.name}: expected a file, found nothing, and nobody offers a download"
-        )
-    target = folder / file.download_name
+    packed = file.hashed == "content"
+    name = f"{file.name}.gz" if packed else file.name
+    known = f"sha256:{file.packed}" if packed else f"{file.algorithm}:{file.hash}"
     most = None if file.size is None else file.size + BLOCK  # gzip adds 6 bytes in 100,000
     try:
-        return download_file(file.urls, target, file.download_hash, most)
+        return download_file(file.urls, folder / name, known, most)
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error}); set data.root") from error
-    except DataError as error:
-        hint = f"try again: {command}, or put the file into {folder}"
-        raise DataError(f"{error}; {hint}") from None

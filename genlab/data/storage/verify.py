@@ -22,7 +22,8 @@ def problems_of_bundle() -> list[str]:
 def problems_of_files(manifest: Manifest, root: str | None) -> tuple[str, list[str]]:
     """Where the files of a data set are, and what is wrong with them, in all folders."""
     looked = [folder for folder in folders(manifest, root) if holds(manifest, folder)]
-    harms = [line for folder in looked for line in problems(manifest, folder, root)]
+    command = repair_command(manifest.name, root)
+    harms = [f"{h}; repair: {command}" for folder in looked for h in problems(manifest, folder)]
     return ", ".join(map(str, looked)), harms
 
 
