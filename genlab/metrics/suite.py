@@ -11,7 +11,6 @@ from genlab.errors import ConfigError, DataError, nearest
 from genlab.metrics.extractors.base import Extractor, Features, extract
 from genlab.metrics.extractors.selection import choose
 from genlab.metrics.groups import GROUPS, Group
-from genlab.metrics.isolation import isolated_rng
 from genlab.metrics.keys import standard_count
 from genlab.metrics.likelihood import Likelihood
 from genlab.metrics.measure import join, measure, measure_likelihood, nearest_panel
@@ -19,7 +18,7 @@ from genlab.metrics.real import RealImages, Reference
 from genlab.metrics.report import Report
 from genlab.modalities.images.levels import check_images
 from genlab.ranges import NonNegativeInt, PositiveInt
-from genlab.rng import key, stream
+from genlab.rng import isolated, stream
 from genlab.system.progress import Progress, quiet
 
 __all__ = ["Sampler", "Suite"]
@@ -169,7 +168,7 @@ class Suite:
             batch=self.batch,
             device=str(device),
         )
-        with isolated_rng(key(self.seed, "evaluation")):
+        with isolated(self.seed, "evaluation"):
             if sampler is not None and self.groups:
                 if extractors is None:
                     extractors = self.extractors(
