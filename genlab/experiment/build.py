@@ -90,7 +90,8 @@ def build_evaluator(cfg: DictConfig, data: ImageDataModule, split: str = "test")
         ConfigError: An unknown metric or extractor.
         WeightsMissing: Weights that were asked for by name are not here.
     """
-    evaluator = Evaluator(instantiate(cfg.metrics), data, split)
+    # plain lists: a ListConfig would take a metric apart that is a dataclass
+    evaluator = Evaluator(instantiate(cfg.metrics, _convert_="all"), data, split)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         evaluator.extractors()

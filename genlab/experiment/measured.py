@@ -6,7 +6,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab.errors import ConfigError, nearest
 from genlab.experiment.build import build_data, build_evaluator, build_model
-from genlab.metrics.keys import metric_key, standard_count
 from genlab.metrics.likelihood import likelihood_keys
 from genlab.sweeps.objective import COSTS, keys_of
 
@@ -60,13 +59,7 @@ def measured_keys(cfg: DictConfig) -> list[str]:
         k, images = cfg.closing.likelihood_samples, cfg.closing.likelihood_images
         total = images or 1  # the number stands in the key only where it is not all of the split
         keys += likelihood_keys(model.likelihood, k, total, 1 if images is None else 0)
-    drawn = suite.count(extractors)
-    for extractor in extractors:
-        for group in suite.groups.values():
-            if group.needs(extractor):
-                n = min(drawn, standard_count(group.names[0], extractor.name))
-                keys += [metric_key(name, extractor, n) for name in group.names]
-    return list(dict.fromkeys(keys))
+    return list(dict.fromkeys([*keys, *suite.keys(extractors)]))
 
 
 def monitored(cfg: DictConfig) -> str:

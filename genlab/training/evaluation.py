@@ -1,6 +1,5 @@
 """A trained model, its data and the metrics brought together: along the way, and at the end."""
 
-import copy
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,6 +11,7 @@ from genlab.data.gaussians import Gaussians
 from genlab.data.images import ImageData
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
+from genlab.metrics.builtin import LIKELIHOOD
 from genlab.metrics.extractors.base import Extractor
 from genlab.metrics.extractors.plane import PlaneExtractor
 from genlab.metrics.likelihood import Likelihood
@@ -104,10 +104,12 @@ class Evaluator:
     def closing(self, n_samples: int | None, k: int, images: int | None) -> "Evaluator":
         """The evaluation at the end of training: the same metrics, of more samples, and the
         likelihood of the whole test split."""
-        suite = copy.copy(self.suite)
-        suite.n_samples = n_samples
-        suite.likelihood_samples, suite.likelihood_images = k, images
-        suite.metrics = [*(m for m in suite.metrics if m != "likelihood"), "likelihood"]
+        suite = self.suite.with_(
+            metrics=[*self.suite.metrics, LIKELIHOOD],
+            n_samples=n_samples,
+            likelihood_samples=k,
+            likelihood_images=images,
+        )
         return Evaluator(suite, self.data)
 
 
@@ -171,7 +173,7 @@ class QuickMetrics(Every):
     def act(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         if self.evaluator is None:
             raise ConfigError("callbacks: QuickMetrics needs an evaluator")
-        if not self.evaluator.suite.groups or not trainer.is_global_zero:
+        if not self.evaluator.suite.sample_metrics or not trainer.is_global_zero:
             return
         report = self.evaluator.run(module.eval_model)
         floors = {value.key: value.floor for value in report.values if value.floor is not None}
