@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 NATS = Number("nll", "lower", "negative log-likelihood", "nats", rank=4, shown=False)
-BITS = Number("bpd", "lower", "negative log-likelihood", "bits/dim", rank=3)
+BITS = Number("bpd", "lower", "negative log-likelihood", "bits/dim", rank=3, shown=False)
 
 LOG2 = math.log(2)
 BUDGET = 20_000
