@@ -14,7 +14,7 @@ import torch
 from families import images, labels
 
 from genlab.errors import ConfigError, Unsupported
-from genlab.types import Batch
+from genlab.types import Batch, Tempered
 
 LATE = 10**9  # images seen when every warm-up and growth is over
 WHEN = (0, 10**3, 10**5, 10**7, LATE)
@@ -83,12 +83,13 @@ def check_samples(model):
         first = model.sample(3, labels(model, 3), generator=generator())
     torch.manual_seed(1)
     torch.testing.assert_close(model.sample(3, labels(model, 3), generator=generator()), first)
-    cool = model.sample(3, labels(model, 3), generator=generator(), temperature=0.5)
+    cool = model.sample(3, labels(model, 3), generator=generator(), options=Tempered(0.5))
     assert cool.shape == first.shape
     assert int(cool.max()) < spec.levels
-    for arguments in ({"n": 0}, {"n": 1, "temperature": 0.0}):
-        with pytest.raises(ConfigError):
-            model.sample(y=labels(model, 1), **arguments)
+    with pytest.raises(ConfigError):
+        model.sample(0, labels(model, 1))
+    with pytest.raises(ConfigError):
+        model.sample(1, labels(model, 1), options=Tempered(0.0))
 
 
 def check_labels(model):

@@ -37,10 +37,10 @@ class Autoregressive(GenerativeModel):
         total = -self.log_prob(batch).mean()
         return Loss(total, {"nll": total.detach()})
 
-    def draw(self, n, y, generator, temperature):
+    def draw(self, n, y, generator, options):
         x = torch.zeros(n, self.spec.dims)
         for i in range(self.spec.dims):
-            p = (self.logits(x)[:, i] / temperature).sigmoid()
+            p = (self.logits(x)[:, i] / options.temperature).sigmoid()
             x[:, i] = torch.rand(n, generator=generator) < p
         return x.view(n, *self.spec.shape).to(torch.uint8)
 
@@ -58,7 +58,7 @@ class Rivals(GenerativeModel):
         total = self.player(player)(torch.ones(1, 1)).square().sum()
         return Loss(total, {player: total.detach()})
 
-    def draw(self, n, y, generator, temperature):
+    def draw(self, n, y, generator, options):
         return torch.randint(0, 2, (n, *self.spec.shape), generator=generator).to(torch.uint8)
 
 
@@ -172,7 +172,7 @@ def test_a_part_that_keeps_its_graph_is_caught():
 
 
 def test_samples_that_ignore_the_generator_are_caught():
-    def draw(self, n, y, generator, temperature):
+    def draw(self, n, y, generator, options):
         return torch.randint(0, 2, (n, *self.spec.shape)).to(torch.uint8)
 
     with pytest.raises(AssertionError, match="global generator"):

@@ -58,7 +58,7 @@ def test_a_training_step_reads_no_value(name, spec, options):
 @pytest.mark.parametrize(("name", "spec", "options"), CASES)
 def test_samples_and_likelihoods_stay_on_the_device(name, spec, options, monkeypatch):
     # What the caller gave is looked at once a call; that is not what is asked for here.
-    monkeypatch.setattr(GenerativeModel, "_check_labels", lambda self, y, n: y)
+    monkeypatch.setattr(GenerativeModel, "_check_condition", lambda self, y, n: y)
     monkeypatch.setattr(Flow, "_check_levels", lambda self, x: None)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # no meta
     batch = images(spec)
@@ -90,7 +90,7 @@ class Homesick(GenerativeModel):
         total = (self.weight * self.constant).sum()
         return Loss(total, {"loss": total.detach()})
 
-    def draw(self, n, y, generator, temperature):
+    def draw(self, n, y, generator, options):
         raise NotImplementedError
 
 

@@ -24,6 +24,8 @@ from genlab.config.annotations import (
     record_problems,
     unknown,
 )
+from genlab.config.fit import misfits
+from genlab.config.folders import config_dir
 from genlab.config.source import Definition, Signature, fields, load, locate, signature
 from genlab.errors import ConfigError
 
@@ -38,6 +40,7 @@ DATA_MODULE = "genlab.data.module.ImageDataModule"
 SUPPLIED = {
     "data": ("source",),
     "logger.*": ("context",),
+    "modality": ("spec",),
     "model": ("spec",),
     "optimizer": ("params",),
     "optimizer.*": ("params",),
@@ -72,7 +75,7 @@ def trust_modules(names: Sequence[str]) -> None:
     trusted = tuple(names)
 
 
-def check(cfg: "DictConfig", command: str = "train", trust: Sequence[str] | None = None) -> None:
+def check(cfg: "DictConfig", command: str = "train", trust: Sequence[str] | None = None) -> Any:
     """Refuses a config with anything wrong in it, before anything of it is built.
 
     Args:
@@ -87,11 +90,44 @@ def check(cfg: "DictConfig", command: str = "train", trust: Sequence[str] | None
     content, errors = resolved(cfg)
     for path, section in components(content, ""):
         errors += check_component(path, section, trusted if trust is None else trust)
+    if not errors:
+        errors += misfits(content, config_folders(cfg))
     schema = locate(f"genlab.config.schema.{command.capitalize()}")
     assert schema is not None, f"no schema for {command}"
     errors += record_problems("", content, fields(schema).values())
     if errors:
         raise ConfigError("\n".join(dict.fromkeys(errors)))
+    return record(command, content)
+
+
+def record(command: str, content: dict[str, Any]) -> Any:
+    from dataclasses import fields as fields_of
+    from dataclasses import is_dataclass
+    from typing import get_type_hints
+
+    from genlab.config import schema
+
+    def read(kind: Any, values: Any) -> Any:
+        hints = get_type_hints(kind)
+        made = {}
+        for field in fields_of(kind):
+            if field.name in values:
+                hint = hints[field.name]
+                value = values[field.name]
+                made[field.name] = read(hint, value) if is_dataclass(hint) else value
+        return kind(**made)
+
+    made = read(getattr(schema, command.capitalize()), content)
+    made.content = content
+    return made
+
+
+def config_folders(cfg: "DictConfig") -> list[Path]:
+    """The folders that a config was composed from; genlab's own for one that was read again."""
+    from omegaconf import OmegaConf
+
+    sources = OmegaConf.select(cfg, "hydra.runtime.config_sources") or ()
+    return [Path(s.path) for s in sources if s.schema == "file"] or [config_dir()]
 
 
 def resolved(cfg: "DictConfig") -> tuple[dict[str, Any], list[str]]:

@@ -1,12 +1,16 @@
 """The command line's overrides, looked at before Hydra sees them: no import, no composition."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genlab.errors import ConfigError
 
-__all__ = ["check_overrides", "groups", "key_of", "options", "value_of"]
+__all__ = ["check_overrides", "groups", "key_of", "opened", "options", "value_of"]
+
+OPEN = ("sampling",)
+"""Sections whose keys no YAML lists: what a run holds says which there are."""
 
 
 def key_of(override: str) -> str:
@@ -29,6 +33,16 @@ def value_of(overrides: Sequence[str], key: str) -> list[str]:
     texts = [text.partition("=")[2] for text in overrides if key_of(text) == key]
     words = [word for text in texts for word in text.strip("[]()'\"").split(",")]
     return [word.strip(" '\"") for word in words if word.strip(" '\"")]
+
+
+def opened(overrides: Sequence[str]) -> list[str]:
+    """The overrides as Hydra takes them: keys of an open section are added to it.
+
+    Example:
+        >>> opened(["n=4", "sampling.steps=50"])
+        ['n=4', '++sampling.steps=50']
+    """
+    return [f"++{t}" if re.split("[.=]", t)[0] in OPEN else t for t in overrides]
 
 
 def options(folders: Sequence[Path], group: str) -> list[str]:

@@ -13,11 +13,11 @@ from genlab.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, 
 __all__ = ["Component", "Ema", "Evaluate", "Reconstruct", "Sample", "Train", "Trainer"]
 
 
-class Component:
+class Component(dict[str, Any]):
     """A section with a ``_target_``, chosen by name: ``model=vae``."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Ema:
     """The moving average of the weights."""
 
@@ -27,7 +27,7 @@ class Ema:
     every: PositiveInt = 4
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Trainer:
     """Budget, device and rhythm of a training run."""
 
@@ -50,7 +50,7 @@ class Trainer:
     progress: bool = True
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Guard:
     """What counts as collapse, and what is done about it; see `genlab.training.guard.Guard`."""
 
@@ -63,7 +63,7 @@ class Guard:
     lr_factor: Fraction = 0.5
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Closing:
     """The evaluation of the best checkpoint when training ends."""
 
@@ -72,7 +72,7 @@ class Closing:
     likelihood_images: PositiveInt | None = None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Train:
     """``genlab train``."""
 
@@ -85,9 +85,10 @@ class Train:
     guard: Guard = field(default_factory=Guard)
     closing: Closing = field(default_factory=Closing)
     callbacks: dict[str, Component | None] | None = None
-    logger: dict[str, Component | None] | list[Component] | None = None
+    logger: dict[str, Component | None] | None = None
     metrics: Any = None
     curriculum: Any = None
+    modality: Component | None = None
     seed: NonNegativeInt = 0
     root: str = "runs"
     name: str | None = None
@@ -99,9 +100,10 @@ class Train:
     tags: list[str] = field(default_factory=list)
     notes: str | None = None
     trust: list[str] = field(default_factory=list)
+    content: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class OfRun:
     """What every command that takes a trained run has."""
 
@@ -113,7 +115,7 @@ class OfRun:
     trust: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Evaluate(OfRun):
     """``genlab evaluate``."""
 
@@ -125,15 +127,16 @@ class Evaluate(OfRun):
     seeds: PositiveInt = 1
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Sample(OfRun):
     """``genlab sample``."""
 
     run: str = "???"
     n: PositiveInt = 64
     label: NonNegativeInt | list[NonNegativeInt] | None = None
-    temperature: PositiveFloat = 1.0
-    task: Literal["sample", "interpolate", "walk", "complete"] = "sample"
+    temperature: PositiveFloat | None = None
+    sampling: dict[str, Any] = field(default_factory=dict)
+    task: Component
     keep: PositiveFloat = 0.5
     gif: bool = False
     frames: PositiveInt = 48
@@ -142,7 +145,7 @@ class Sample(OfRun):
     show: bool = False
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Reconstruct(OfRun):
     """``genlab reconstruct``."""
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genlab.data.storage.cache import Arrays, Writer, array_digest, cache_dir, cached
 from genlab.errors import DataError
-from genlab.types import ImageSpec
+from genlab.types import ImageSpec, Spec
 
 __all__ = ["CachedImages", "ImageData", "Split", "SplitName", "check_split"]
 
@@ -42,6 +42,9 @@ class ImageData(ABC):
 
     name: ClassVar[str]
     """The name in tables and reports, that of the YAML."""
+
+    provides: ClassVar[type[Spec]] = ImageSpec
+    """The kind of `spec`, for the check of a config, which reads it and imports nothing."""
 
     @property
     @abstractmethod

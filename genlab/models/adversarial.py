@@ -16,7 +16,7 @@ from genlab.nn.gan.objectives import ObjectiveName, make_objective
 from genlab.nn.gan.penalties import gradient_penalty, gradients, zero_centred_penalty
 from genlab.nn.gan.projection import ProjectionHead
 from genlab.nn.scaling import from_signed, to_signed
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, SamplingOptions, Tempered
 
 __all__ = ["Adversarial", "AugmentName", "Rules"]
 
@@ -60,6 +60,7 @@ class Adversarial(GenerativeModel):
     """
 
     players: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
+    spec: ImageSpec
 
     def __init__(
         self,
@@ -213,7 +214,7 @@ class Adversarial(GenerativeModel):
         if not self.conditional:
             return None
         if batch.y is None:
-            return self._check_labels(None, len(batch.x))
+            return self._check_condition(None, len(batch.x))
         # Their range is the data's matter: to look at it at each step, a GPU would be waited for.
         return batch.y.to(self.device, torch.int64)
 
@@ -222,22 +223,27 @@ class Adversarial(GenerativeModel):
 
     @torch.no_grad()
     def latent(
-        self, n: int, *, generator: torch.Generator | None = None, temperature: float = 1.0
+        self,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        options: SamplingOptions | None = None,
     ) -> Tensor:
         """Codes ``(n, latent)`` from a normal distribution; the temperature is its deviation."""
+        temperature = self._check_options(options).temperature
         return temperature * torch.randn(n, self.code, device=self.device, generator=generator)
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
         """Images of random codes; the temperature is their scale (truncation by scaling)."""
-        z = self.latent(n, generator=generator, temperature=temperature)
+        z = self.latent(n, generator=generator, options=options)
         return self.shown(self.generate(z, y, generator))
 
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images of codes ``(B, latent)``."""
-        labels = self._check_labels(y, len(z))
+        labels = self._check_condition(y, len(z))
         with self.evaluating():
             generator = torch.Generator(self.device).manual_seed(0)
             return self.shown(self.generate(z, labels, generator))

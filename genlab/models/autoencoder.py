@@ -12,7 +12,7 @@ from genlab.nn.autoencoders.codec import Activation, Codec, NetworkName
 from genlab.nn.latents.running import RunningNormal
 from genlab.nn.scaling import from_unit, to_unit
 from genlab.ranges import Fraction, NonNegativeFloat, PositiveInt
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, Tempered
 
 __all__ = ["Autoencoder"]
 
@@ -43,7 +43,8 @@ class Autoencoder(GenerativeModel):
         level: See `noise`.
     """
 
-    likelihood = "none"
+    conditions = ()
+    spec: ImageSpec
 
     def __init__(
         self,
@@ -94,15 +95,16 @@ class Autoencoder(GenerativeModel):
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images of codes ``(B, latent)``."""
-        self._check_labels(y, len(z))
+        self._check_condition(y, len(z))
         with self.evaluating():
             return from_unit(self.decoder(z).sigmoid(), self.spec.levels)
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
         """Decoded draws from the normal distribution of codes; the temperature scales these."""
-        return self.decode(self.prior.sample(n, generator=generator, temperature=temperature))
+        z = self.prior.sample(n, generator=generator, temperature=options.temperature)
+        return self.decode(z)
 
     def finish(self, batches: Iterable[Batch]) -> None:
         """Fits the normal distribution to the codes of training images."""

@@ -10,7 +10,7 @@ from genlab.nn.gan.doubling import doublings
 from genlab.nn.gan.objectives import ObjectiveName
 from genlab.nn.gan.style import StyleDiscriminator, StyleGenerator
 from genlab.ranges import NonNegativeFloat, PositiveInt, Probability
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, Tempered
 
 __all__ = ["StyleGAN"]
 
@@ -145,11 +145,11 @@ class StyleGAN(Adversarial):
         return (lengths - self.path_mean).square().mean(), length
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
         """Images of random codes; the temperature scales the styles' distance from their mean."""
         w = self.styles.mapping(self.latent(n, generator=generator), y)
-        w = self.styles.mean_w + temperature * (w - self.styles.mean_w)
+        w = self.styles.mean_w + options.temperature * (w - self.styles.mean_w)
         x = self.styles.synthesize(w[:, None].expand(-1, self.styles.layers, -1), generator)
         return self.shown(x)
 

@@ -13,7 +13,7 @@ from genlab.nn.heads.heads import HeadName, make_head
 from genlab.nn.latents.codebook import Codebook
 from genlab.nn.scaling import from_unit, to_signed
 from genlab.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, Tempered
 
 __all__ = ["VQVAE"]
 
@@ -54,7 +54,9 @@ class VQVAE(GenerativeModel):
         ConfigError: The head does not suit the images, or more codes than a PixelCNN has levels.
     """
 
+    conditions = ()
     likelihood = "bound"
+    spec: ImageSpec
     usage: Tensor
     new_usage: Tensor
 
@@ -157,19 +159,19 @@ class VQVAE(GenerativeModel):
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Mean images of maps of code indices."""
-        self._check_labels(y, len(z))
+        self._check_condition(y, len(z))
         with self.evaluating():
             params = self.decoder(self.codebook.lookup(z))
             return from_unit(self.head.mean(params), self.spec.levels)
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
         """A map of the prior, decoded; the temperature is the prior's."""
         if self.prior is not None:
-            maps = self.prior.draw(n, None, generator, temperature)
+            maps = self.prior.draw(n, None, generator, options)
             return self.decode(maps[:, 0].long())
-        p = (self._marginals().log() / temperature).softmax(-1)
+        p = (self._marginals().log() / options.temperature).softmax(-1)
         index = torch.multinomial(p.flatten(0, 1), n, replacement=True, generator=generator)
         return self.decode(index.T.unflatten(1, p.shape[:2]))
 

@@ -21,7 +21,8 @@ from browser import browse, needs_chromium
 
 from genlab.commands import dashboard
 from genlab.errors import ConfigError
-from genlab.modalities.images.grid import grid, save_png
+from genlab.modalities.images.grid import grid
+from genlab.modalities.rendering import save_png
 from genlab.runs import history
 from genlab.runs.directory import mark_run
 from genlab.training.loggers import store

@@ -9,7 +9,7 @@ from genlab.errors import ConfigError
 from genlab.models.autoregressive import Autoregressive
 from genlab.models.pixelcnn import PixelCNN
 from genlab.nn.causal.masked import MaskedConv2d
-from genlab.types import Batch, ImageSpec
+from genlab.types import Batch, ImageSpec, Tempered
 
 FAMILIES = [
     name
@@ -183,13 +183,13 @@ def test_completion_keeps_what_is_known(double, name):
             known,
             y,
             generator=contract.generator(),
-            on_row=lambda row, x, rows=rows: rows.append((row, x.shape)),
+            on_progress=lambda *report, rows=rows: rows.append(report),
         )
         assert torch.equal(done.flatten(2)[:, :, :known], x.flatten(2)[:, :, :known])
         assert int(done.max()) < spec.levels
-        expected = list(range(known // 8 + 1, 5))
-        assert [row for row, _ in rows] == expected
-        assert all(shape == x.shape for _, shape in rows)
+        expected = [(2 * row, 8) for row in range(known // 8 + 1, 5)]  # of two images, 4 rows each
+        assert [(steps, total) for steps, total, _ in rows] == expected
+        assert all(seen.shape == x.shape for *_, seen in rows)
     mask = torch.arange(32).view(4, 8) < 19
     again = model.complete(x, mask, y, generator=contract.generator())
     assert torch.equal(again, model.complete(x, 19, y, generator=contract.generator()))
@@ -230,7 +230,7 @@ def test_a_completion_of_what_cannot_be_is_refused():
         with pytest.raises(ConfigError, match=message):
             model.complete(given, known)
     with pytest.raises(ConfigError, match="temperature"):
-        model.complete(x, 8, temperature=0)
+        model.complete(x, 8, options=Tempered(0))
 
 
 def test_bad_input_and_bad_settings_are_refused_in_one_line():
@@ -254,17 +254,18 @@ def test_bad_input_and_bad_settings_are_refused_in_one_line():
 
 def test_sampling_reports_its_rows():
     model, seen = build("pixelcnn_tiny", GRAY), []
-    model.on_row = lambda row, x: seen.append((row, x.clone()))
-    x = model.sample(2)
-    assert [row for row, _ in seen] == [1, 2, 3, 4]
+    x = model.sample(2, on_progress=lambda done, total, x: seen.append((done / total, x.clone())))
+    assert [done for done, _ in seen] == [0.25, 0.5, 0.75, 1]
     assert torch.equal(seen[-1][1], x)
     assert torch.equal(seen[0][1][:, :, 0], x[:, :, 0])
     assert not seen[0][1][:, :, 1:].any()
+    model.sample(2)
+    assert len(seen) == 4  # who asked of one call is not told of the next
 
 
 def test_a_low_temperature_draws_what_is_likely():
     model = model_of("pixelcnn_tiny", BINARY)
-    cold = model.sample(20, generator=contract.generator(), temperature=0.01)
+    cold = model.sample(20, generator=contract.generator(), options=Tempered(0.01))
     warm = model.sample(20, generator=contract.generator())
     assert model.log_prob(Batch(cold)).mean() > model.log_prob(Batch(warm)).mean()
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from genlab.nn.conditions import LabelEmbedding
 from genlab.nn.gan.projection import ProjectionHead
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
@@ -33,7 +34,7 @@ class MLPGenerator(nn.Module):
     def __init__(self, latent: int, shape: Shape, *, hidden: int, depth: int, num_classes: int = 0):
         super().__init__()
         self.shape = shape
-        self.classes = nn.Embedding(num_classes, latent) if num_classes else None
+        self.classes = LabelEmbedding(num_classes, latent) if num_classes else None
         n_in = latent * (2 if num_classes else 1)
         self.net = nn.Sequential(
             *_hidden(n_in, hidden, depth), nn.Linear(hidden, math.prod(shape)), nn.Tanh()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
+from genlab.nn.conditions import LabelEmbedding
 from genlab.nn.gan.equalized import EqualConv, EqualLinear, MinibatchDeviation, PixelNorm
 from genlab.nn.gan.projection import ProjectionHead
 
@@ -47,7 +48,7 @@ class GrowingGenerator(nn.Module):
         widths = [width * min(2**i, 4) for i in range(len(sizes))][::-1]
         self.start = (widths[0], *sizes[0])
         self.norm = PixelNorm()
-        self.classes = nn.Embedding(num_classes, latent) if num_classes else None
+        self.classes = LabelEmbedding(num_classes, latent) if num_classes else None
         n_in = latent * (2 if num_classes else 1)
         self.stem = EqualLinear(n_in, widths[0] * sizes[0][0] * sizes[0][1])
         self.first = nn.ModuleList(

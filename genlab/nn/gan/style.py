@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, leaky_relu
 
+from genlab.nn.conditions import LabelEmbedding
 from genlab.nn.gan.equalized import EqualConv, EqualLinear, MinibatchDeviation, PixelNorm
 from genlab.nn.gan.projection import ProjectionHead
 
@@ -28,7 +29,7 @@ class Mapping(nn.Module):
     def __init__(self, latent: int, depth: int, num_classes: int = 0):
         super().__init__()
         self.norm = PixelNorm()
-        self.classes = nn.Embedding(num_classes, latent) if num_classes else None
+        self.classes = LabelEmbedding(num_classes, latent) if num_classes else None
         widths = [latent * (2 if num_classes else 1)] + [latent] * depth
         # A hundredth of the learning rate, as published: the mapping is easily unsettled.
         self.layers = nn.ModuleList(

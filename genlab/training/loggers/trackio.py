@@ -12,7 +12,7 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from genlab.modalities.images.grid import Pixels
+from genlab.modalities.rendering import Pixels
 from genlab.training.loggers import store
 from genlab.training.loggers.context import Context
 
