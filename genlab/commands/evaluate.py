@@ -81,9 +81,8 @@ def of_images(config: Evaluate) -> Report:
     n = evaluator.suite.n_samples or len(images)
     if n > len(images):
         raise ConfigError(f"metrics.n_samples={n}: {config.images} holds only {len(images)} images")
-    evaluator.suite.n_samples = n
     with bars() as progress:
-        report = evaluator.suite.run(
+        report = evaluator.suite.with_(n_samples=n).run(
             in_turn(images),
             evaluator.reference,
             extractors=evaluator.extractors(),

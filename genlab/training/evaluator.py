@@ -1,6 +1,5 @@
 """The evaluator: a trained model, its data and the metrics brought together."""
 
-import copy
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from genlab.data.feed.eval_loader import redrawn
 from genlab.data.gaussians import Gaussians
 from genlab.data.images import ImageData
 from genlab.data.module import ImageDataModule
+from genlab.metrics.builtin import LIKELIHOOD
 from genlab.metrics.extractors.base import Extractor
 from genlab.metrics.extractors.plane import PlaneExtractor
 from genlab.metrics.likelihood import Likelihood
@@ -99,10 +99,12 @@ class Evaluator:
     def closing(self, n_samples: int | None, k: int, images: int | None) -> "Evaluator":
         """The evaluation at the end of training: the same metrics, of more samples, and the
         likelihood of the whole test split."""
-        suite = copy.copy(self.suite)
-        suite.n_samples = n_samples
-        suite.likelihood_samples, suite.likelihood_images = k, images
-        suite.metrics = [*(m for m in suite.metrics if m != "likelihood"), "likelihood"]
+        suite = self.suite.with_(
+            metrics=[*self.suite.metrics, LIKELIHOOD],
+            n_samples=n_samples,
+            likelihood_samples=k,
+            likelihood_images=images,
+        )
         return Evaluator(suite, self.data)
 
 
