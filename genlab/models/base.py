@@ -101,8 +101,8 @@ class GenerativeModel(nn.Module, ABC):
         """The module whose parameters the named player's optimizer owns."""
         return self if name == "model" else getattr(self, name)
 
-    def moves(self, player: str) -> bool:
-        """Whether the player moves in step number `step`; each does in every step by default."""
+    def updates(self, player: str) -> bool:
+        """Whether the player is updated in step number `step`; each is in all by default."""
         return True
 
     def frozen(self, player: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Generator and discriminator that grow from small images to large ones."""
+"""Progressively growing generator and discriminator."""
 
 import itertools
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def _act(x: Tensor) -> Tensor:
 
 
 class GrowingGenerator(nn.Module):
-    """Codes to images of the size of a stage (Karras et al. 2018, arXiv:1710.10196, table 2).
+    """Progressively growing generator (Karras et al. 2018, arXiv:1710.10196, table 2).
 
     Args:
         latent: Length of a code.
@@ -86,7 +86,7 @@ class GrowingGenerator(nn.Module):
 
 
 class GrowingDiscriminator(nn.Module):
-    """Images of the size of a stage to logits: the generator mirrored.
+    """Progressively growing discriminator: the generator mirrored.
 
     Args:
         channels: Of the images.
