@@ -231,7 +231,7 @@ class Flow(GenerativeModel):
 
     def _decoded(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """The images of codes, which are overwritten."""
-        points = self.flow.undo(z, self.embedding(labels))
+        points = self.flow.inverse_(z, self.embedding(labels))
         return quantize(points, self.spec.levels)
 
     @torch.no_grad()
