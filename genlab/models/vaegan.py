@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from genlab.models.adversarial import Adversarial, AdversarialConfig
-from genlab.nn.autoencoders.codec import Codec
+from genlab.nn.autoencoders.encoder_decoder import EncoderDecoder
 from genlab.nn.gan.networks import GANNetworkName, GANNetworks
 from genlab.nn.gan.objectives import ObjectiveName
 from genlab.nn.latents.distributions import draw_normal, kl_from_standard
@@ -78,8 +78,8 @@ class VAEGAN(Adversarial):
             config=AdversarialConfig(objective=objective, r1=r1, r1_interval=r1_interval),
         )
         self.reconstruction, self.beta = reconstruction, beta
-        codec = Codec("conv", width, hidden)
-        self.encoder = codec.encoder(spec.shape, 2 * latent, context=self.num_classes)
+        autoencoder = EncoderDecoder("conv", width, hidden)
+        self.encoder = autoencoder.encoder(spec.shape, 2 * latent, context=self.num_classes)
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
         """The loss of the discriminator, the encoder or the generator."""

@@ -29,7 +29,7 @@ class Elementwise(ABC):
 
     @abstractmethod
     def inverse(self, y: Tensor, params: Tensor) -> Tensor:
-        """What `forward` maps to y."""
+        """The x that `forward` maps to y."""
 
     def inverse_(self, y: Tensor, params: Tensor) -> None:
         """Puts what `forward` maps to y into y itself; without gradients."""

@@ -110,7 +110,7 @@ class GrowingDiscriminator(nn.Module):
         self.head = ProjectionHead(widths[0], num_classes, packing)
 
     def features(self, x: Tensor, stage: int = -1, fade: float = 1) -> Tensor:
-        """What the last layer sees of images of the stage's size."""
+        """Features, the input of the last layer, of images of the stage's size."""
         stage = stage % len(self.images)
         h = _act(self.images[stage](x))
         for i in range(stage, 0, -1):
