@@ -106,7 +106,7 @@ class ConvDiscriminator(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor) -> Tensor:
-        """Features of images ``(B, C, H, W)`` on [-1, 1], the input of the last layer: ``(B, F)``."""
+        """Input of the last layer, of images ``(B, C, H, W)`` on [-1, 1]: ``(B, F)``."""
         h = x.contiguous(memory_format=torch.channels_last)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             h = leaky_relu(norm(layer(h)), 0.2)

@@ -66,7 +66,7 @@ class MLPDiscriminator(nn.Module):
         self.head = ProjectionHead(hidden, num_classes, packing)
 
     def features(self, x: Tensor) -> Tensor:
-        """Features of images ``(B, C, H, W)`` on [-1, 1], the input of the last layer: ``(B, hidden)``."""
+        """Input of the last layer, of images ``(B, C, H, W)`` on [-1, 1]: ``(B, hidden)``."""
         return self.net(x.flatten(1))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:

@@ -134,7 +134,7 @@ class ResDiscriminator(nn.Module):
         self.head = ProjectionHead(width, num_classes, packing)
 
     def features(self, x: Tensor) -> Tensor:
-        """Features of images ``(B, C, H, W)`` on [-1, 1], the input of the last layer: ``(B, width)``."""
+        """Input of the last layer, of images ``(B, C, H, W)`` on [-1, 1]: ``(B, width)``."""
         return relu(self.blocks(x)).sum((2, 3))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:

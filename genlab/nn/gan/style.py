@@ -205,7 +205,7 @@ class StyleDiscriminator(nn.Module):
         self.head = ProjectionHead(widths[-1], num_classes, packing)
 
     def features(self, x: Tensor) -> Tensor:
-        """Features of images ``(B, C, H, W)`` on [-1, 1], the input of the last layer: ``(B, F)``."""
+        """Input of the last layer, of images ``(B, C, H, W)`` on [-1, 1]: ``(B, F)``."""
         h = self.blocks(leaky_relu(self.stem(x), 0.2))
         h = leaky_relu(self.last(self.deviation(h)), 0.2)
         return leaky_relu(self.dense(h.flatten(1)), 0.2)
