@@ -22,7 +22,7 @@ from genlab.metrics.groups import GROUPS
 from genlab.metrics.measure import measure
 from genlab.metrics.real import RealImages
 from genlab.metrics.shipped import FOLDER, ship
-from genlab.training.evaluation import reference_of
+from genlab.training.evaluator import reference_of
 
 COUNTS = (2_000, 10_000)
 """Samples of the metrics along the way, and of those at the end."""

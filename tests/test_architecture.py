@@ -15,7 +15,7 @@ LAYERS = (
     ("runs", "config", "modalities", "nn"),
     ("models", "data", "metrics", "sweeps"),
     ("tasks", "comparison"),
-    ("training",),
+    ("training", "dashboard"),
     ("experiment",),
     ("launch",),
     ("commands",),
@@ -36,8 +36,19 @@ NEVER = {
 }
 """Frameworks that a room does not know."""
 
-HEAVY = ("torch", "torchvision", "pytorch_lightning", "wandb", "scipy", "hydra")
-LIGHT = ("errors", "ranges", "system", "runs", "config", "comparison", "sweeps", "launch", "cli")
+HEAVY = ("torch", "torchvision", "pytorch_lightning", "wandb", "trackio", "scipy", "hydra")
+LIGHT = (
+    "errors",
+    "ranges",
+    "system",
+    "runs",
+    "config",
+    "comparison",
+    "sweeps",
+    "dashboard",
+    "launch",
+    "cli",
+)
 """Rooms that import nothing heavy where they are imported themselves; in a function they may."""
 
 
@@ -149,6 +160,16 @@ def test_mathematics_knows_no_framework():
         if within(module, NEVER.get(room(name), ()))
     ]
     assert wrong == []
+
+
+def test_the_dashboard_alone_knows_trackio():
+    users = {
+        room(name)
+        for name, tree in TREES.items()
+        for module in imports(tree, name)
+        if within(module, ["trackio"])
+    }
+    assert users == {"dashboard"}
 
 
 def is_light(name):

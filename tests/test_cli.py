@@ -22,7 +22,7 @@ def jobs(monkeypatch):
     """`genlab train` with the training taken out: the configs that it was given."""
     seen = []
 
-    def run(cfg):
+    def run(cfg, invocation):
         seen.append((cfg, list(sys.argv)))
         if cfg.seed == 66:
             raise ValueError("the seed is 66")
@@ -259,7 +259,7 @@ def test_an_unexpected_error_is_a_line_and_debug_shows_where(genlab, jobs):
 
 
 def test_an_interruption_exits_with_130(genlab, monkeypatch):
-    def run(cfg):
+    def run(cfg, invocation):
         raise KeyboardInterrupt
 
     stub = types.ModuleType("genlab.commands.train")
@@ -450,7 +450,7 @@ def test_doctor_reports_a_problem(genlab, monkeypatch):
         ("genlab train optimizer=sgd optimizer.nest", {"optimizer.nesterov="}),
         ("genlab train trainer.acc", {"trainer.accelerator=", "trainer.accumulate="}),
         ("genlab train --mul", {"--multirun"}),
-        ("genlab list mo", {"model"}),
+        ("genlab list mo", {"model", "modality"}),
         ("genlab show optimizer/s", {"optimizer/sgd"}),
         ("genlab completion z", {"zsh"}),
     ],

@@ -21,7 +21,7 @@ COMMANDS = {
     "compare": "rank runs that can be compared: genlab compare runs",
     "wandb": "upload offline runs, or a leaderboard: genlab wandb sync runs",
     "export": "a trained model as safetensors and JSON: genlab export run=last",
-    "dashboard": "the local dashboard of all runs, without an account",
+    "dashboard": "all runs in a browser, live, on this machine: genlab dashboard runs",
     "list": "what there is to choose: genlab list models",
     "show": "print a config, or copy it to change it: genlab show model/vae",
     "data": "fetch, verify and describe data sets",

@@ -1,4 +1,4 @@
-"""Whether what makes the best checkpoint will be measured: known before a run begins."""
+"""The check of the monitored metric: it must be measured, which is known before a run begins."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,8 @@ from genlab.metrics.keys import metric_key, standard_count
 from genlab.metrics.likelihood import likelihood_keys
 from genlab.rng import isolated
 from genlab.training.checkpoints import Checkpoints
-from genlab.training.evaluation import Evaluator, QuickMetrics
+from genlab.training.evaluation import QuickMetrics
+from genlab.training.evaluator import Evaluator
 from genlab.training.generative_module import GenerativeModule
 from genlab.types import Batch
 
@@ -28,7 +29,7 @@ OURS = ("genlab.", "pytorch_lightning.")
 def check_monitor(
     checkpoints: Checkpoints,
     module: GenerativeModule,
-    data: ImageDataModule,
+    evaluator: Evaluator,
     callbacks: Iterable[pl.Callback],
 ) -> None:
     """Refuses a monitor that no validation will know.
@@ -38,7 +39,7 @@ def check_monitor(
     Args:
         checkpoints: What monitors.
         module: What validates.
-        data: Its data, set up.
+        evaluator: What measures along the way; its data is set up.
         callbacks: All callbacks of the run.
 
     Raises:
@@ -50,13 +51,13 @@ def check_monitor(
     known = validation_keys(module)
     floors: list[str] = []
     for callback in callbacks:
-        if isinstance(callback, QuickMetrics) and callback.evaluator is not None:
-            quick = quick_keys(callback.evaluator, module)
+        if isinstance(callback, QuickMetrics):
+            quick = quick_keys(evaluator, module)
             known += [f"quick/{key}" for key in quick]
             floors += [f"quick/floor_{key}" for key in quick]
     if asked in (*known, *floors):
         return
-    known += [f"val/{name}" for name in diagnosed(module, data)]
+    known += [f"val/{name}" for name in diagnosed(module, evaluator.data)]
     if asked not in known:
         raise ConfigError(
             f"callbacks.checkpoints.monitor={asked}: will not be measured"

@@ -17,6 +17,7 @@ from genlab.config.allowlist import PACKAGES, THIRD_PARTY
 from genlab.config.check import check, trust_modules
 from genlab.config.folders import config_dir
 from genlab.config.hydra_section import LOGGING, PLUGINS, of_known_packages
+from genlab.config.invocation import Invocation
 from genlab.config.messages import explain, printable
 from genlab.config.overrides import check_overrides, opened, value_of
 from genlab.errors import ConfigError, GenlabError
@@ -185,7 +186,7 @@ class Job:
             check(cfg, self.command)
             command = importlib.import_module(f"genlab.commands.{self.command}")
             with unwinding():
-                result: float | None = command.run(cfg)
+                result: float | None = command.run(cfg, invocation())
             return result
         except Exception as error:
             hydra_config = HydraConfig.get()
@@ -195,3 +196,15 @@ class Job:
                 raise
             self.error = error  # Hydra would print the overrides, secrets and all
             return None
+
+
+def invocation() -> Invocation:
+    """What Hydra knows of the job that it runs."""
+    from hydra.core.hydra_config import HydraConfig
+
+    config = HydraConfig.get()
+    choices = {
+        str(group): None if name is None else str(name)
+        for group, name in config.runtime.choices.items()
+    }
+    return Invocation(list(config.overrides.task), choices)

@@ -1,11 +1,17 @@
-"""Files written atomically."""
+"""Paths as people type them, and files written atomically."""
 
 import json
 import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_atomically", "write_json"]
+__all__ = ["shown", "write_atomically", "write_json"]
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it: relative where that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

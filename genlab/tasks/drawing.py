@@ -1,22 +1,81 @@
-"""Samples and reconstructions of a model, drawn in batches from a stream of their own."""
+"""Drawing: samples and reconstructions of a model, in batches, from a stream of their own."""
 
 import torch
 from torch import Tensor
 
-from genlab.errors import Unsupported
-from genlab.modalities.images.grid import Pixels, compare
-from genlab.modalities.images.levels import to_bytes
+from genlab.errors import ConfigError, Unsupported
+from genlab.modalities.base import Modality
+from genlab.modalities.rendering import Rendering
 from genlab.models.base import GenerativeModel
 from genlab.rng import stream
-from genlab.system.progress import Advance
+from genlab.system.progress import Advance, Progress
+from genlab.tasks.base import Outcome, Request, Task, Trained
 from genlab.types import Batch, OnProgress, SamplingOptions
 
-__all__ = ["conditions_for", "draw_images", "follow", "pairs"]
+__all__ = ["Draw", "conditions_for", "draw_samples", "follow", "pairs"]
+
+LARGEST_FILM = 256
+"""Examples that a film shows at the most."""
+
+
+class Draw(Task):
+    """Draws samples.
+
+    Args:
+        gif: Keep every partial result of a family that draws in steps, as a film.
+    """
+
+    def __init__(self, gif: bool = False):
+        self.gif = gif
+
+    def run(self, trained: Trained, request: Request, progress: Progress) -> Outcome:
+        """Samples ``(n, ...)``; of a film the partial results of each step.
+
+        Raises:
+            Unsupported: A film of a family that does not draw in steps.
+            ConfigError: A film of too many examples.
+        """
+        model, modality = trained.model, trained.modality
+        if not self.gif:
+            advance = follow(progress("drawing", request.n), request.n)
+            return Outcome(draw(model, modality, request, advance))
+        if not model.draws_in_steps:
+            raise Unsupported(
+                f"gif=true: {type(model).__name__} draws at once; a film of a walk through its "
+                "codes: task=walk"
+            )
+        most = min(request.batch, LARGEST_FILM)
+        if request.n > most:
+            raise ConfigError(f"gif=true n={request.n}: a film shows at most {most} examples")
+        frames: list[Tensor] = []
+
+        def keep(done: int, total: int, x: Tensor) -> None:
+            frames.append(modality.display(x).cpu().clone())
+
+        draw(model, modality, request, keep)
+        return Outcome(torch.stack(frames), film=True)
+
+
+def draw(
+    model: GenerativeModel, modality: Modality, request: Request, on_progress: OnProgress
+) -> Tensor:
+    """What a request asks for."""
+    return draw_samples(
+        model,
+        modality,
+        request.n,
+        seed=request.seed,
+        y=request.y,
+        options=request.options,
+        batch=request.batch,
+        on_progress=on_progress,
+    )
 
 
 @torch.no_grad()
-def draw_images(
+def draw_samples(
     model: GenerativeModel,
+    modality: Modality,
     n: int,
     *,
     seed: int,
@@ -26,22 +85,23 @@ def draw_images(
     batch: int = 500,
     on_progress: OnProgress | None = None,
 ) -> Tensor:
-    """Draws images in batches, from a random stream of their own.
+    """Draws samples in batches, from a random stream of their own.
 
     A model that is conditioned on labels, and given none, draws the classes in turn.
 
     Args:
         model: What to draw from.
-        n: How many images.
+        modality: The kind of its data.
+        n: How many samples.
         seed: Key of the stream.
         y: Conditions, such as labels ``(n,)``.
         options: See `GenerativeModel.sample`.
         purpose: Name of the stream.
-        batch: Images at a time.
+        batch: Samples at a time.
         on_progress: Told of the steps of a family that draws in steps, of each batch of any other.
 
     Returns:
-        uint8 of shape ``(n, C, H, W)``, from 0 to 255 whatever the model's levels, on the CPU.
+        ``(n, ...)`` on the scale of `Modality.display`, on the CPU.
     """
     conditions = conditions_for(model, n) if y is None else y
     generator = stream(seed, purpose, device=model.device)
@@ -54,10 +114,10 @@ def draw_images(
             if on_progress is not None:
                 on_progress(start * total + done * size, n * total, x)
 
-        images = model.sample(size, part, generator=generator, options=options, on_progress=report)
+        x = model.sample(size, part, generator=generator, options=options, on_progress=report)
         if not model.draws_in_steps:
-            report(1, 1, images)
-        drawn.append(to_bytes(images, model.spec.levels).cpu())
+            report(1, 1, x)
+        drawn.append(modality.display(x).cpu())
     return torch.cat(drawn)
 
 
@@ -87,7 +147,7 @@ def conditions_for(
 
 
 def follow(advance: Advance, n: int) -> OnProgress:
-    """Advances a bar of n images by the share of them that is reported as done."""
+    """Advances a bar of n examples by the share of them that is reported as done."""
     shown = 0
 
     def on_progress(done: int, total: int, x: Tensor) -> None:
@@ -99,12 +159,12 @@ def follow(advance: Advance, n: int) -> OnProgress:
 
 
 @torch.no_grad()
-def pairs(model: GenerativeModel, batch: Batch) -> Pixels:
-    """A picture of images, each above its reconstruction."""
+def pairs(model: GenerativeModel, modality: Modality, batch: Batch) -> Rendering:
+    """Examples, each beside its reconstruction."""
     batch = Batch(
         batch.x.to(model.device),
         batch.y.to(model.device) if model.conditional and batch.y is not None else None,
     )
     with model.evaluating():
         again = model.reconstruct(batch)
-    return compare(batch.x.cpu(), again.cpu(), levels=model.spec.levels)
+    return modality.compare(modality.display(batch.x.cpu()), modality.display(again.cpu()))

@@ -12,7 +12,7 @@ from genlab.metrics.diversity import class_shares
 from genlab.metrics.extractors.selection import choose
 from genlab.metrics.moments import Moments
 from genlab.metrics.real import RealImages
-from genlab.training.evaluation import reference_of
+from genlab.training.evaluator import reference_of
 
 
 @pytest.fixture(scope="module")

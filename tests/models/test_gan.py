@@ -13,7 +13,7 @@ from genlab.models.gan import GAN
 from genlab.nn.gan.objectives import make_objective
 from genlab.nn.gan.penalties import gradient_penalty, gradients, zero_centred_penalty
 from genlab.nn.scaling import to_signed
-from genlab.training.step.player_toggle import Turns
+from genlab.training.step.player_toggle import PlayerToggle
 from genlab.types import Batch, ImageSpec, Tempered
 
 SPEC = ImageSpec(1, 8, 8, num_classes=3)
@@ -148,10 +148,10 @@ def test_the_critic_estimates_the_wasserstein_distance():
 
 def gradients_of(model, data, step=0):
     """Both players' gradients in one step of the trainer's, without an update between."""
-    turns, model.step = Turns(model), step
+    turns, model.step = PlayerToggle(model), step
     found = {}
     for player in model.players:
-        turns.take(player)
+        turns.switch(player)
         torch.manual_seed(7)
         loss = model.loss(data, player)
         loss.total.backward()
@@ -160,7 +160,7 @@ def gradients_of(model, data, step=0):
                 assert name.startswith(player), f"{player}'s turn gave {name} a gradient"
                 found[name] = p.grad.clone()
         model.zero_grad(set_to_none=True)
-    turns.end()
+    turns.reset()
     model.after_step("generator")
     return found
 

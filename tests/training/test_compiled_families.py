@@ -9,7 +9,7 @@ from families import NAMES, build, examples, spec_of
 
 from genlab.rng import seed_global
 from genlab.training.step.compilation import Compilation
-from genlab.training.step.player_toggle import Turns
+from genlab.training.step.player_toggle import PlayerToggle
 from genlab.types import ImageSpec
 
 MNIST = ImageSpec(1, 28, 28, levels=256, num_classes=10)
@@ -37,13 +37,13 @@ class Recorder:
 
 def trace(model, compilation, batch, steps):
     """All losses, parts and gradients of some steps, and the buffers after them."""
-    turns, found = Turns(model), {}
+    turns, found = PlayerToggle(model), {}
     compilation.start()
     for step in range(steps):
         seed_global(0, "noise", step)
         model.step, model.images_seen = step, step * len(batch.x)
         for player in filter(model.moves, model.players):
-            turns.take(player)
+            turns.switch(player)
 
             def work(player=player):
                 loss = compilation.loss(batch, player)

@@ -4,7 +4,6 @@ Each logger rescales floats in its own way, or not at all (``wandb.Image`` of a 
 black PNG, without a warning), so floats never get there: the grid is made once, here.
 """
 
-import io
 import math
 import os
 import sys
@@ -15,15 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from genlab.system.paths import write_atomically
+from genlab.modalities.rendering import Pixels
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Pixels", "compare", "grid", "half_blocks", "save_png", "show"]
-
-Pixels = NDArray[np.uint8]
-"""An image for people: uint8 of shape (H, W, 3)."""
+__all__ = ["compare", "grid", "half_blocks", "show"]
 
 _GAP = 48
 """Grey level between the images of a grid: visible beside black digits and beside photographs."""
@@ -110,13 +106,6 @@ def _to_bytes(images: "Tensor | Pixels", levels: int) -> NDArray[np.uint8]:
         table = np.round(np.arange(levels) * (255 / (levels - 1))).astype(np.uint8)
         x = table[x]
     return np.broadcast_to(x.transpose(0, 2, 3, 1), (len(x), *x.shape[2:], 3))
-
-
-def save_png(path: Path, pixels: Pixels) -> None:
-    """Writes a PNG, whole or not at all; makes its directory where there is none."""
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, format="PNG")
-    write_atomically(path, content.getvalue())
 
 
 def half_blocks(source: Path | str | Pixels, width: int) -> str:

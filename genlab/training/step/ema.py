@@ -24,7 +24,7 @@ class EMA:
     Args:
         model: The model to follow.
         halflife: Images seen after which a weight counts half.
-        rampup: The half-life is at most this share of the images seen so far.
+        rampup: The half-life is at most this share of the images seen so far; None: no such bound.
         every: Steps between two updates: one reads and writes as much memory as half of Adam's
             step, and the half-life is far longer than a few steps. The first so many steps are all
             followed.
@@ -34,7 +34,7 @@ class EMA:
         self,
         model: GenerativeModel,
         halflife: PositiveFloat,
-        rampup: Probability = 0.05,
+        rampup: Probability | None = 0.05,
         every: PositiveInt = 1,
     ):
         self.halflife = halflife
@@ -60,7 +60,9 @@ class EMA:
 
     def decay(self, batch: int, images_seen: int) -> float:
         """The weight of the old average in a step of so many images."""
-        halflife = min(self.halflife, images_seen * self.rampup)
+        halflife = self.halflife
+        if self.rampup is not None:
+            halflife = min(halflife, images_seen * self.rampup)
         return 0.5 ** (batch / max(halflife, 1e-8))
 
     def follow(self, batch: int, images_seen: int, steps: int) -> None:
