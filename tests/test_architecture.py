@@ -52,6 +52,10 @@ LIGHT = (
 """Rooms that import nothing heavy where they are imported themselves; in a function they may."""
 
 
+HYDRA = ("hydra", "hydra.errors", "hydra.types", "hydra.utils")
+"""Hydra's public modules: `instantiate`, the Compose API, errors; any other stays in launch."""
+
+
 def name_of(file):
     parts = file.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -170,6 +174,59 @@ def test_the_dashboard_alone_knows_trackio():
         if within(module, ["trackio"])
     }
     assert users == {"dashboard"}
+
+
+def test_hydras_inside_is_touched_in_one_room():
+    wrong = [
+        f"{name} imports {module}"
+        for name, tree in TREES.items()
+        for module in imports(tree, name)
+        if room(name) != "launch" and within(module, ["hydra"]) and module not in HYDRA
+    ]
+    assert sorted(wrong) == []
+
+
+def test_hydras_private_parts_are_used_in_one_file():
+    private = [
+        name
+        for name, tree in TREES.items()
+        for module in imports(tree, name)
+        if within(module, ["hydra._internal"])
+    ]
+    assert set(private) == {"genlab.launch.hydra_patches"}
+
+
+def patches(tree, library):
+    """The names imported of a library that a tree changes attributes of."""
+    names = {
+        alias.asname or alias.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if within(getattr(node, "module", None) or alias.name, [library])
+    }
+    changed = [
+        node.args[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and node.args
+        and ast.unparse(node.func) in ("replaced", "setattr", "delattr")
+    ]
+    changed += [
+        target.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Attribute)
+    ]
+    return sorted({ast.unparse(node).partition(".")[0] for node in changed} & names)
+
+
+def test_hydra_is_patched_in_one_file():
+    found = {name: patches(tree, "hydra") for name, tree in TREES.items()}
+    assert {name: names for name, names in found.items() if names} == {
+        "genlab.launch.hydra_patches": ["Hydra", "ImportlibResourcesConfigSource", "Plugins"]
+    }
 
 
 def is_light(name):

@@ -14,7 +14,7 @@ from genlab.config.check import check
 from genlab.config.folders import config_dir
 from genlab.errors import ConfigError
 from genlab.experiment.build import build_data, build_model, build_module
-from genlab.launch.composition import prefer_own
+from genlab.launch.hydra_patches import prefer_own_configs
 from genlab.types import Batch
 
 CONFIGS = config_dir()
@@ -30,7 +30,7 @@ MISSING = {"folder": ["data.path=x"], "hf": ["data.path=x"]}
 @pytest.fixture(autouse=True)
 def _hydra():
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        prefer_own()
+        prefer_own_configs()
         yield
     GlobalHydra.instance().clear()
 

@@ -99,7 +99,7 @@ class Mirror(Logger):
 
     def log_text(self, key: str, text: str, step: int) -> None:
         """Hands on text, if the other logger takes any."""
-        self._pass("log_text", key, text, step)
+        self._forward("log_text", key, text, step)
 
     def log_checkpoint(self, path: Any, aliases: tuple[str, ...] = ("latest",)) -> None:
         """Forwards a checkpoint file, if the other logger keeps any."""
