@@ -184,7 +184,7 @@ class GenerativeModule(pl.LightningModule):
         several = isinstance(optimizers, list)
         each = optimizers if several else [optimizers]
         for player, optimizer in zip(self.model.players, each, strict=True):
-            if not self.model.moves(player):
+            if not self.model.updates(player):
                 continue
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
