@@ -69,5 +69,5 @@ def import_model(folder: Path) -> "GenerativeModel":
         raise DataError(
             f"{folder / WEIGHTS} holds the weights of another model than model.json's config"
         ) from None
-    model.images_seen = described["images_seen"]
+    model.begin_step(described["images_seen"], 0)
     return model.eval().requires_grad_(False)

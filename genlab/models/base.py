@@ -65,10 +65,10 @@ class GenerativeModel(nn.Module, ABC):
     """The parts with an optimizer each, in the order they are trained; see `player`."""
 
     images_seen: int = 0
-    """How many training images the model has seen; the trainer sets it before each step."""
+    """How many training images the model has seen before this step, see `begin_step`."""
 
     step: int = 0
-    """How many optimizer steps were made before this one; the trainer sets it before each."""
+    """How many optimizer steps were made before this one."""
 
     spec: Any
     """Of one of the kinds in `accepts`; a family annotates which."""
@@ -94,6 +94,10 @@ class GenerativeModel(nn.Module, ABC):
     def device(self) -> torch.device:
         """Where the parameters are."""
         return next(self.parameters()).device
+
+    def begin_step(self, images_seen: int, step: int) -> None:
+        """Takes note of how far training is; called before each step, and when a model is read."""
+        self.images_seen, self.step = images_seen, step
 
     def player(self, name: str) -> nn.Module:
         """The module whose parameters the named player's optimizer owns."""
