@@ -18,6 +18,7 @@ LAYERS = (
     ("training", "dashboard"),
     ("experiment",),
     ("launch",),
+    ("api",),
     ("commands",),
     ("cli",),
     ("__main__",),
