@@ -1,4 +1,4 @@
-"""The help texts: what the commands are, and for a Hydra command its keys and config groups."""
+"""Help texts: the list of commands, and for a Hydra command its keys and config groups."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ HYDRA_COMMANDS = {
 }
 COMMANDS = {
     **HYDRA_COMMANDS,
-    "sweep": "go on with a sweep, or see how it goes: genlab sweep status DIR",
+    "sweep": "resume a sweep, or see how it goes: genlab sweep status DIR",
     "compare": "rank runs that can be compared: genlab compare runs",
     "wandb": "upload offline runs, or a leaderboard: genlab wandb sync runs",
     "export": "a trained model as safetensors and JSON: genlab export run=last",

@@ -33,7 +33,7 @@ ABSENT = object()
 
 
 def setting_hash(text: str) -> str:
-    """What runs of one setting share: the hash of the config less the seed and the names.
+    """The hash of a config less the seed and the names, which runs of one setting share.
 
     The lines are compared, not parsed: configs are written in one form, and parsing is slow.
 

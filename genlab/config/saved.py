@@ -1,5 +1,6 @@
 """A run's own config.yaml: written without secrets, read again."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +15,14 @@ RETIRED = ("genlab.training.loggers.trackio.TrackioLogger",)
 """Targets that configs of older runs name, and that are not needed to go on with such a run."""
 
 
-def save_config(cfg: "DictConfig", path: Path) -> None:
-    """Writes a config as plain YAML, everything resolved and secrets blotted out."""
+def save_config(content: Mapping[str, Any], path: Path) -> None:
+    """Writes a config's resolved content as YAML, with secrets blotted out."""
     import yaml
-    from omegaconf import OmegaConf
 
     from genlab.system.paths import write_atomically
     from genlab.system.secrets import redact
 
-    content = redact(OmegaConf.to_container(cfg, resolve=True))
-    write_atomically(path, yaml.safe_dump(content, sort_keys=False).encode())
+    write_atomically(path, yaml.safe_dump(redact(dict(content)), sort_keys=False).encode())
 
 
 def load_config(path: Path) -> "DictConfig":

@@ -29,7 +29,8 @@ from genlab.dashboard.follow import Follower
 from genlab.dashboard.server import serve
 from genlab.dashboard.store import open_store
 from genlab.errors import ConfigError, StorageError
-from genlab.modalities.images.grid import grid, save_png
+from genlab.modalities.images.grid import grid
+from genlab.modalities.rendering import save_png
 from genlab.runs import history
 from genlab.runs.directory import mark_run
 

@@ -9,9 +9,10 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from genlab.modalities.images.grid import Pixels, save_png
+from genlab.modalities.rendering import Pixels, save_png
 from genlab.runs import history
 from genlab.runs.directory import Run
+from genlab.system.paths import write_atomically
 
 __all__ = ["FilesLogger", "image_path"]
 
@@ -103,6 +104,12 @@ class FilesLogger(Logger):
             raise ValueError("images are logged at a number of images seen, and there is none")
         for i, image in enumerate(images):
             save_png(image_path(self.run, key, int(step), i if len(images) > 1 else None), image)
+
+    @rank_zero_only
+    def log_text(self, key: str, text: str, step: int) -> None:
+        """Saves text of one kind, beside the pictures."""
+        path = image_path(self.run, key, int(step)).with_suffix(".txt")
+        write_atomically(path, text.encode() + b"\n")
 
     @rank_zero_only
     def log_alert(self, title: str, text: str, step: int) -> None:

@@ -97,6 +97,10 @@ class Mirror(Logger):
         """Forwards images, if the other logger takes any."""
         self._forward("log_image", key=key, images=images, step=step, **kwargs)
 
+    def log_text(self, key: str, text: str, step: int) -> None:
+        """Hands on text, if the other logger takes any."""
+        self._forward("log_text", key, text, step)
+
     def log_checkpoint(self, path: Any, aliases: tuple[str, ...] = ("latest",)) -> None:
         """Forwards a checkpoint file, if the other logger keeps any."""
         self._forward("log_checkpoint", path, aliases)

@@ -9,7 +9,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from genlab.comparison.flat import table_values
 from genlab.errors import ConfigError
-from genlab.modalities.images.grid import Pixels
+from genlab.modalities.rendering import Pixels
 from genlab.training.loggers.context import Context
 
 __all__ = ["MLFlowLogger"]
@@ -83,6 +83,11 @@ class MLFlowLogger(LightningMLFlowLogger):
         for i, image in enumerate(images):
             name = key if len(images) == 1 else f"{key}_{i}"
             client.log_image(self._run_id, image, key=name, step=step or 0)
+
+    @rank_zero_only
+    def log_text(self, key: str, text: str, step: int) -> None:
+        """Logs text of one kind at this number of images seen."""
+        self.experiment.log_text(self._run_id, text, f"{key}/{step:09d}.txt")
 
     @rank_zero_only
     def finalize(self, status: str = "success") -> None:

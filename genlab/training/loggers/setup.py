@@ -10,7 +10,7 @@ import numpy as np
 from hydra.utils import instantiate
 from pytorch_lightning.loggers.logger import Logger
 
-from genlab.modalities.images.grid import Pixels
+from genlab.modalities.rendering import Pixels, Rendering
 from genlab.runs.directory import Run
 from genlab.system.secrets import redact
 from genlab.training.loggers.context import Context
@@ -25,6 +25,7 @@ __all__ = [
     "log_checkpoint",
     "log_image",
     "log_metrics",
+    "log_rendering",
     "rewind_loggers",
 ]
 
@@ -138,6 +139,24 @@ def log_image(
         raise ValueError(f"a picture must have shape (H, W, 3), got {pixels.shape}")
     extra: dict[str, Any] = {} if caption is None else {"caption": [caption]}
     _call(loggers, "log_image", key=key, images=[pixels], step=step, **extra)
+
+
+def log_rendering(loggers: Iterable[Logger], key: str, rendering: Rendering, step: int) -> None:
+    """Logs what a person looks at: a picture, text, or both; each logger takes what it can.
+
+    Args:
+        loggers: The loggers.
+        key: What kind of thing it is: ``samples``, ``reconstructions``.
+        rendering: What a `Modality` made.
+        step: Images seen.
+    """
+    if rendering.pixels is not None:
+        log_image(loggers, key, rendering.pixels, step)
+    if rendering.text is not None:
+        for logger in loggers:
+            write = getattr(logger, "log_text", None)
+            if write is not None:
+                write(key, rendering.text, step)
 
 
 def log_alert(loggers: Iterable[Logger], title: str, text: str, step: int) -> None:

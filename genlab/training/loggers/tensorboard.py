@@ -9,7 +9,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from genlab.comparison.flat import table_values
 from genlab.errors import ConfigError
-from genlab.modalities.images.grid import Pixels
+from genlab.modalities.rendering import Pixels
 from genlab.training.loggers.context import Context
 
 __all__ = ["TensorBoardLogger"]
@@ -59,6 +59,11 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         for i, image in enumerate(images):
             name = key if len(images) == 1 else f"{key}/{i}"
             self.experiment.add_image(name, image, global_step=step, dataformats="HWC")
+
+    @rank_zero_only
+    def log_text(self, key: str, text: str, step: int) -> None:
+        """Logs text of one kind at this number of images seen."""
+        self.experiment.add_text(key, text, global_step=step)
 
     @rank_zero_only
     def log_alert(self, title: str, text: str, step: int) -> None:

@@ -6,6 +6,7 @@ wait, gives each run directory a run id of its own, and ends the run when the ru
 """
 
 import contextlib
+import html
 import os
 import secrets
 import shutil
@@ -19,7 +20,7 @@ from typing import Any, Literal
 from pytorch_lightning.loggers import WandbLogger as LightningWandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from genlab.modalities.images.grid import Pixels
+from genlab.modalities.rendering import Pixels
 from genlab.ranges import PositiveFloat
 from genlab.system.patching import environment, replaced
 from genlab.system.paths import shown
@@ -187,6 +188,14 @@ class WandbLogger(LightningWandbLogger):
         ]
         row: dict[str, Any] = {key: pictures[0] if len(pictures) == 1 else pictures}
         self.experiment.log(row if step is None else row | {"images_seen": int(step)})
+
+    @rank_zero_only
+    def log_text(self, key: str, text: str, step: int) -> None:  # type: ignore[override]
+        """Logs text of one kind at this number of images seen."""
+        import wandb
+
+        shown = wandb.Html(f"<pre>{html.escape(text)}</pre>")
+        self.experiment.log({key: shown, "images_seen": int(step)})
 
     @rank_zero_only
     def log_checkpoint(self, path: Path, aliases: tuple[str, ...] = ("latest",)) -> None:
