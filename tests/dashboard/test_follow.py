@@ -18,7 +18,8 @@ from genlab.dashboard import follow, run_reader
 from genlab.dashboard.follow import Follower
 from genlab.dashboard.store import open_store
 from genlab.errors import StorageError
-from genlab.modalities.images.grid import grid, save_png
+from genlab.modalities.images.grid import grid
+from genlab.modalities.rendering import save_png
 from genlab.runs import history
 from genlab.runs.directory import mark_run
 from genlab.training.loggers.files import FilesLogger
