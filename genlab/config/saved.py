@@ -59,9 +59,8 @@ def without_retired(content: Any) -> Any:
         return [without_retired(value) for value in content]
     if not isinstance(content, dict):
         return content
-    return {key: without_retired(value) for key, value in content.items() if not retired(value)}
-
-
-def retired(section: Any) -> bool:
-    """Whether a section of a config names a retired target."""
-    return isinstance(section, dict) and section.get("_target_") in RETIRED
+    return {
+        key: without_retired(value)
+        for key, value in content.items()
+        if not (isinstance(value, dict) and value.get("_target_") in RETIRED)
+    }

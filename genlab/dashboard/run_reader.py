@@ -66,7 +66,7 @@ class RunReader:
         """
         rows = list(rows_of(self.history.read(), is_number))
         warned = self.run.alerts_file.exists()
-        alerts = list(rows_of(self.alerts.read(), is_text)) if warned else []
+        alerts = list(rows_of(self.alerts.read(), lambda v: isinstance(v, str))) if warned else []
         pictures = list(self._pictures())
         if not (rows or alerts or pictures):
             return None
@@ -157,8 +157,3 @@ def rows_of(lines: list[bytes], allowed: Callable[[Any], bool]) -> Iterator[Row]
 def is_number(value: Any) -> bool:
     """Whether SQLite can hold it as a number."""
     return isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63)
-
-
-def is_text(value: Any) -> bool:
-    """Whether it is a text."""
-    return isinstance(value, str)

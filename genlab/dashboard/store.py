@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,50 +34,29 @@ REMOTE = ("SPACE_ID", "SERVER_URL", "BUCKET_ID", "DATASET_ID", "WEBHOOK_URL", "W
 
 
 class Row(NamedTuple):
-    """What a run logged at one moment.
-
-    Args:
-        images_seen: The step.
-        time: Unix seconds.
-        values: Metrics by name, or the texts of alerts by title.
-    """
+    """What a run logged at one moment: metrics by name, or the texts of alerts by title."""
 
     images_seen: int
-    time: float
+    time: float  # Unix seconds
     values: Mapping[str, Any]
 
 
 class Picture(NamedTuple):
-    """A picture of a run.
-
-    Args:
-        images_seen: The step.
-        time: Unix seconds.
-        kind: What it shows; ``kind/number`` for one of several.
-        content: The PNG.
-    """
+    """A PNG of a run, of a kind such as ``samples`` or, the second of several, ``samples/1``."""
 
     images_seen: int
-    time: float
+    time: float  # Unix seconds
     kind: str
     content: bytes
 
 
-@dataclass(frozen=True)
-class Update:
-    """What is new of a run.
-
-    Args:
-        rows: Its history.
-        alerts: Its warnings.
-        pictures: Its pictures; one of a known kind and step is replaced.
-        config: Its configuration by dotted keys; None where it is as in the update before.
-    """
+class Update(NamedTuple):
+    """What is new of a run."""
 
     rows: Sequence[Row]
     alerts: Sequence[Row]
-    pictures: Sequence[Picture]
-    config: Mapping[str, Any] | None
+    pictures: Sequence[Picture]  # one of a known kind and step is replaced
+    config: Mapping[str, Any] | None  # by dotted keys; None where it did not change
 
 
 @contextmanager
@@ -123,28 +101,31 @@ class Store:
             TypeError: JSON cannot hold a value.
         """
         try:
-            self._write(run, new)
+            shown = [row for picture in new.pictures if (row := self._save(run, picture))]
+            self._log(run, [*new.rows, *shown], new.config)
+            self._alert(run, new.alerts)
         except (OSError, sqlite3.OperationalError) as error:
             raise StorageError(
                 f"{self.directory}: cannot be written to ({error}); TMPDIR=DIR sets another place"
             ) from None
 
-    def _write(self, run: str, new: Update) -> None:
-        rows = [*new.rows, *(row for p in new.pictures if (row := self._save(run, p)) is not None)]
-        if new.config is not None:
+    def _log(self, run: str, rows: Sequence[Row], config: Mapping[str, Any] | None) -> None:
+        if config is not None:
             first = stamp(min((row.time for row in rows), default=time.time()))
             created = self.configs.get(run, {}).get("_Created", first)
-            self.configs[run] = described(new.config) | {"_Created": created}
+            self.configs[run] = described(config) | {"_Created": created}
         self.database.bulk_log(
             PROJECT,
             run,
             [dict(row.values) for row in rows],
             steps=[row.images_seen for row in rows],
             timestamps=[stamp(row.time) for row in rows],
-            config=self.configs[run],
+            config=self.configs.get(run),
             run_id=run,
         )
-        alerts = [(row, title, text) for row in new.alerts for title, text in row.values.items()]
+
+    def _alert(self, run: str, rows: Sequence[Row]) -> None:
+        alerts = [(row, title, text) for row in rows for title, text in row.values.items()]
         self.database.bulk_alert(
             PROJECT,
             run,

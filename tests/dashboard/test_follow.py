@@ -18,7 +18,8 @@ from genlab.dashboard import follow, run_reader
 from genlab.dashboard.follow import Follower
 from genlab.dashboard.store import open_store
 from genlab.errors import StorageError
-from genlab.modalities.images.grid import grid, save_png
+from genlab.modalities.images.grid import grid
+from genlab.modalities.rendering import save_png
 from genlab.runs import history
 from genlab.runs.directory import mark_run
 from genlab.training.loggers.files import FilesLogger
@@ -222,6 +223,8 @@ def test_a_damaged_run_is_said_once_and_the_others_are_shown(store, follower, tm
     make_run(tmp_path, "huge", seed=10**30)
     odd, _ = make_run(tmp_path, "odd")
     odd.metrics_file.write_text(history.encode({"images_seen": 1, "\ud800": 1.0}))
+    dates, _ = make_run(tmp_path, "dates")
+    dates.config_file.write_text("a:\n- 2020-01-01: x\n")
     make_run(tmp_path, "text")[0].config_file.write_bytes(b"a: \xff\n")
     make_run(tmp_path, "none")[0].config_file.unlink()
     make_run(tmp_path, "z")
@@ -229,15 +232,20 @@ def test_a_damaged_run_is_said_once_and_the_others_are_shown(store, follower, tm
         follower.poll()
     assert numbers(store, "a", "x") == [(7, 1.5)]
     said = sorted(capsys.readouterr().err.splitlines())
-    assert len(said) == 3
+    assert len(said) == 4
     assert "a/config.yaml" in said[0]
     assert "shown without configuration" in said[0]
-    assert "odd: not all of it can be shown" in said[1]
-    assert "text/config.yaml" in said[2]
+    assert "dates: not all of it can be shown" in said[1]
+    assert "odd: not all of it can be shown" in said[2]
+    assert "text/config.yaml" in said[3]
     with run.metrics_file.open("ab") as file:
         file.write(b": 2.5}\n")
     follower.poll()
     assert numbers(store, "a", "x") == [(7, 1.5), (8, 2.5)]
+    with dates.metrics_file.open("ab") as file:
+        file.write(b'{"images_seen": 9, "x": 3.5}\n')
+    follower.poll()
+    assert numbers(store, "dates", "x") == [(9, 3.5)]
     assert store.database.get_run_config("genlab", "huge")["seed"] == str(10**30)
     for name in ("text", "none", "huge", "z"):
         assert len(logs(store, name)) == 4

@@ -24,10 +24,6 @@ class CSVLogger(LightningCSVLogger):
         super().__init__(save_dir=context.run.path, name="csv")
 
     @rank_zero_only
-    def log_hyperparams(self, params: Any = None) -> None:
-        """Nothing: the configuration lies in the run directory's config.yaml."""
-
-    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Adds a row."""
         super().log_metrics({k: float(v) for k, v in metrics.items()}, step)

@@ -54,10 +54,6 @@ class MLFlowLogger(LightningMLFlowLogger):
         )
         self.context = context
 
-    @rank_zero_only
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the context holds the configuration, logged when the run begins."""
-
     @property
     def experiment(self) -> Any:
         """The client; the first call begins the run and logs the configuration."""

@@ -42,10 +42,6 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         self.metric_names: dict[str, None] = {}
 
     @rank_zero_only
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the configuration is written when it is known which metrics there are."""
-
-    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Logs scalars at this number of images seen."""
         self.metric_names.update(dict.fromkeys(metrics))
