@@ -117,6 +117,7 @@ def check_progress(model):
         assert list(done) == sorted(set(done)), f"the steps that are done go {done}"
         assert set(totals) == {done[-1]}, f"{done[-1]} of {totals} steps were done in the end"
         assert all(image.shape[1:] == x.shape[1:] for image in partial)
+        assert model._on_progress is None, "it keeps who asked"
         model.sample(1, conditions(model, 1))
         assert len(seen) == len(done), "it reports to who asked of an earlier call"
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from genlab.errors import Unsupported
+from genlab.modalities.by_spec import modality_of
 from genlab.models.base import GenerativeModel
-from genlab.tasks.drawing import conditions_for, draw_images, follow
-from genlab.training.evaluation import sampler_of
+from genlab.tasks.drawing import conditions_for, draw_samples, follow
+from genlab.training.evaluator import sampler_of
 from genlab.types import ImageSpec, LabelSpec
 
 
@@ -41,9 +42,13 @@ PIXEL = ImageSpec(1, 1, 1)
 GIVEN = torch.arange(3, dtype=torch.uint8).view(3, 1, 1, 1)
 
 
+def drawn_from(model, n, **options):
+    return draw_samples(model, modality_of(model.spec), n, seed=0, **options)
+
+
 def test_labels_are_drawn_in_turn_over_batches():
     model = Copies(ImageSpec(1, 2, 2, num_classes=3))
-    assert draw_images(model, 7, seed=0, batch=2)[:, 0, 0, 0].tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert drawn_from(model, 7, batch=2)[:, 0, 0, 0].tolist() == [0, 1, 2, 0, 1, 2, 0]
     sampler = sampler_of(model)
     drawn = [sampler(n, None)[:, 0, 0, 0].tolist() for n in (2, 3)]
     assert drawn == [[0, 1], [2, 0, 1]]
@@ -53,12 +58,12 @@ def test_conditions_of_the_data_are_drawn_in_turn():
     model = Copies(ImageSpec(1, 2, 2, condition=PIXEL))
     given = conditions_for(model, 5, GIVEN)
     assert given.flatten().tolist() == [0, 1, 2, 0, 1]
-    assert draw_images(model, 5, seed=0, y=given, batch=2)[:, 0, 1, 1].tolist() == [0, 1, 2, 0, 1]
+    assert drawn_from(model, 5, y=given, batch=2)[:, 0, 1, 1].tolist() == [0, 1, 2, 0, 1]
     sampler = sampler_of(model, GIVEN)
     drawn = [sampler(n, None)[:, 0, 0, 0].tolist() for n in (2, 3)]
     assert drawn == [[0, 1], [2, 0, 1]]
     with pytest.raises(Unsupported, match="Copies draws given images of the data"):
-        draw_images(model, 2, seed=0)
+        drawn_from(model, 2)
     assert conditions_for(Copies(PIXEL), 5, GIVEN) is None
 
 
@@ -71,7 +76,7 @@ def test_progress_is_over_all_batches(family):
         seen.append(done / total)
         advance(done, total, x)
 
-    draw_images(family(ImageSpec(1, 2, 2)), 5, seed=0, batch=2, on_progress=on_progress)
+    drawn_from(family(ImageSpec(1, 2, 2)), 5, batch=2, on_progress=on_progress)
     steps = [0.2, 0.4, 0.6, 0.8, 0.9, 1.0] if family is Copies else [0.4, 0.8, 1.0]
     assert seen == pytest.approx(steps)
     assert sum(bar) == 5

@@ -211,10 +211,7 @@ class GenerativeModel(nn.Module, ABC):
     ) -> Tensor:
         """Keeps the first pixels of images, in raster order, and draws the others given them.
 
-        Args:
-            x: Images, uint8 ``(B, C, H, W)``.
-            known: How many pixels are kept.
-            y, generator, options, on_progress: As for `sample`.
+        Images are uint8 ``(B, C, H, W)``, ``known`` a number; the rest is as for `sample`.
         """
         raise Unsupported(f"{type(self).__name__} does not draw pixel by pixel")
 
@@ -238,10 +235,8 @@ class GenerativeModel(nn.Module, ABC):
 
     def can(self, method: str) -> bool:
         """True where the family implements the optional method."""
-        overridden = getattr(type(self), method) is not getattr(GenerativeModel, method)
-        if method == "reconstruct":
-            return overridden or (self.can("encode") and self.can("decode"))
-        return overridden
+        derived = method == "reconstruct" and self.can("encode") and self.can("decode")
+        return derived or getattr(type(self), method) is not getattr(GenerativeModel, method)
 
     def capabilities(self) -> frozenset[str]:
         """The optional methods that the family implements."""

@@ -98,9 +98,8 @@ class VAE(GenerativeModel):
         networks = EncoderDecoder(network, width, hidden, depth, activation, dropout)
         self.head = make_head(head, spec, components=head_components)
         self.encoder = networks.encoder(spec.shape, 2 * latent, context=context)
-        self.decoder = networks.decoder(
-            latent + context, (self.head.channels, spec.height, spec.width)
-        )
+        shape = (self.head.channels, spec.height, spec.width)
+        self.decoder = networks.decoder(latent + context, shape)
         self.prior = make_prior(prior, prior_components, latent, spec.shape, context)
         self.trains_on_normal = prior in ("normal", "fitted")
 
@@ -115,12 +114,7 @@ class VAE(GenerativeModel):
         z, noise = draw_normal(mean, log_std, self.samples)
         distortion = self._distortion(z, context, batch.x, None)
         weight = self.beta * min(1.0, self.images_seen / self.warmup) if self.warmup else self.beta
-        if self.objective == "iwae":
-            rate = sampled_rate(z, noise, log_std, self._mixture(training=True))
-            log_weights = -(distortion + weight * rate)
-            total = math.log(self.samples) - log_weights.logsumexp(0).mean()
-            means = rate.mean(), distortion.mean()
-        elif self.trains_on_normal:
+        if self.objective == "elbo" and self.trains_on_normal:
             rates = kl_from_standard(mean, log_std)
             means = rates.sum(-1).mean(), distortion.mean()
             # Free per dimension and batch, not per image: equation 15.
@@ -130,6 +124,9 @@ class VAE(GenerativeModel):
             rate = sampled_rate(z, noise, log_std, self._mixture(training=True))
             means = rate.mean(), distortion.mean()
             total = means[1] + weight * means[0]
+            if self.objective == "iwae":
+                log_weights = -(distortion + weight * rate)
+                total = math.log(self.samples) - log_weights.logsumexp(0).mean()
         parts = {"loss": total, "rate": means[0], "distortion": means[1]}
         return Loss(total, {name: part.detach() for name, part in parts.items()})
 
@@ -137,19 +134,11 @@ class VAE(GenerativeModel):
     def log_prob(
         self, batch: Batch, *, samples: int = 1, generator: torch.Generator | None = None
     ) -> Tensor:
-        """A lower bound of the log-probability of the discrete images.
+        """A lower bound of the log-probability of the discrete images, nats ``(B,)``.
 
         With one sample it is the ELBO at one code (the rate in closed form where it has one); with
         k it is the importance-weighted bound, ``log 1/k sum_i p(x, z_i) / q(z_i | x)`` (Burda et
         al. 2016, equation 8). Images and samples are taken in portions of bounded memory.
-
-        Args:
-            batch: The images.
-            samples: Number k of codes per image.
-            generator: Source of the codes.
-
-        Returns:
-            Nats per image, ``(B,)``.
         """
         labels = self._check_condition(batch.y if self.conditional else None, len(batch.x))
         # Numbers in a portion's decoded maps: what stays in a CPU's cache, or fills a GPU.
@@ -239,33 +228,28 @@ class VAE(GenerativeModel):
         """
         generator = torch.Generator(self.device).manual_seed(0)
         with self.evaluating():
-            context = self.embedding(batch.y)
-            mean, log_std = self._posterior(to_unit(batch.x, self.spec.levels), context)
-            mixture = self._mixture()
+            x, mixture = to_unit(batch.x, self.spec.levels), self._mixture()
+            mean, log_std = self._posterior(x, self.embedding(batch.y))
             if mixture is None:
                 rate = kl_from_standard(mean, log_std).sum(-1).mean()
             else:
                 z, noise = draw_normal(mean, log_std, 16, generator)
                 rate = sampled_rate(z, noise, log_std, mixture).mean()
         active = (mean.var(0) > 0.01).sum()
-        return {
-            "active_units": float(active),
-            "rate": float(rate),
-            "collapsed": float(rate < 0.1),
-        }
+        return {"active_units": float(active), "rate": float(rate), "collapsed": float(rate < 0.1)}
 
     @torch.no_grad()
     def finish(self, batches: Iterable[Batch]) -> None:
         """Fits a mixture to codes drawn for training images; other priors stay as they are."""
-        if isinstance(self.prior, FittedPrior | LearnedPrior):
-            generator = torch.Generator(self.device).manual_seed(0)
-            codes = []
-            with self.evaluating():
-                for batch in batches:
-                    context = self.embedding(batch.y)
-                    x = to_unit(batch.x, self.spec.levels)
-                    codes.append(draw_normal(*self._posterior(x, context), 1, generator)[0][0])
-            self.prior.fit(torch.cat(codes))
+        if not isinstance(self.prior, FittedPrior | LearnedPrior):
+            return
+        generator, codes = torch.Generator(self.device).manual_seed(0), []
+        with self.evaluating():
+            for batch in batches:
+                x = to_unit(batch.x, self.spec.levels)
+                posterior = self._posterior(x, self.embedding(batch.y))
+                codes.append(draw_normal(*posterior, 1, generator)[0][0])
+        self.prior.fit(torch.cat(codes))
 
     def _posterior(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of q(z | x), of images on the scale [0, 1]."""
