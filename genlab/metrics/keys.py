@@ -1,4 +1,4 @@
-"""What a number is called. Names never lie: the key carries extractor and sample count."""
+"""Keys of numbers. Names never lie: a key carries extractor and sample count."""
 
 from genlab.metrics.base import Number
 from genlab.metrics.extractors.base import Extractor

@@ -1,4 +1,4 @@
-"""The real images' side of every distance: worked out once, then taken from the user's cache."""
+"""Real samples, the other side of every metric: seen once, then taken from the user's cache."""
 
 import hashlib
 import json
@@ -103,16 +103,27 @@ class RealSamples:
 
     Args:
         reference: All of them.
-        device: Where heavy work on them belongs.
+        extractor: What looks at them, for `RealFeatures`.
+        device: Where it is, and where heavy work belongs.
+        advance: Called with the number of images done, where features must be worked out.
         seed: Seed of their subsets.
     """
 
-    extractor: Extractor | None = None
-
-    def __init__(self, reference: Reference, *, device: torch.device | str = "cpu", seed: int = 0):
+    def __init__(
+        self,
+        reference: Reference,
+        extractor: Extractor | None = None,
+        *,
+        device: torch.device | str = "cpu",
+        advance: Callable[[int], object] | None = None,
+        seed: int = 0,
+    ):
         self.reference = reference
+        self.extractor = extractor
         self.device = device
+        self.advance = advance
         self.seed = seed
+        self._features: dict[str, Features] = {}
 
     def samples(self, split: Literal["train", "test"]) -> Tensor:
         """A whole split, ``(N, ...)``."""
@@ -137,31 +148,10 @@ class RealSamples:
 
 
 class RealFeatures(RealSamples):
-    """Features and moments of the real images under one extractor.
-
-    Args:
-        reference: The images.
-        extractor: What looks at them.
-        device: Where it is.
-        advance: Called with the number of images done, where features must be worked out.
-        seed: Seed of their subsets.
-    """
+    """Features and moments of the real images under one extractor, as a `FeatureMetric` is given
+    them."""
 
     extractor: Extractor
-
-    def __init__(
-        self,
-        reference: Reference,
-        extractor: Extractor,
-        *,
-        device: torch.device | str = "cpu",
-        advance: Callable[[int], object] | None = None,
-        seed: int = 0,
-    ):
-        super().__init__(reference, device=device, seed=seed)
-        self.extractor = extractor
-        self.advance = advance
-        self._features: dict[str, Features] = {}
 
     def key(self, split: Literal["train", "test"]) -> str:
         """Names the cached features: data, split, n, extractor's hash, preprocessing.

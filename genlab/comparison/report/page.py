@@ -163,7 +163,7 @@ def time_body(board: Leaderboard, timed: Timed, key: str) -> str:
 
 def direction(board: Leaderboard, metric: str) -> str:
     """Which way is better of a metric of the history."""
-    return board.facts(metric.partition("/")[2]).better or "lower"
+    return board.number(metric.partition("/")[2]).better or "lower"
 
 
 def curves_body(timed: Timed) -> str:

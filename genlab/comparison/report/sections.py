@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from genlab.comparison.columns import Column, columns, constant, legend, number_text
+from genlab.comparison.columns import Column, filled, legend, number_text
 from genlab.comparison.curves import Timed, moments, over_time
 from genlab.comparison.flat import shown_value
 from genlab.comparison.leaderboard import Leaderboard, RunRecord, shown_key
@@ -68,11 +68,9 @@ def leaderboard_section(
     board: Leaderboard, ranked: Sequence[Block], key: str, front: set[int]
 ) -> str:
     """A table a block; those that do not compare say why."""
-    candidates = columns(board, key)
-    same = constant(board, candidates)
-    kept = [c for c in candidates if c.title not in same and any(c.text(row) for row in board.rows)]
+    kept, same = filled(board, key)
     arrow = {"lower": " ↓", "higher": " ↑", None: ""}[better(board, key)]
-    facts = [f"ranked by {shown_key(key)}{arrow}", *(f"{k} {v}" for k, v in same.items() if v)]
+    facts = [f"ranked by {shown_key(key)}{arrow}", *(f"{k} {v}" for k, v in same.items())]
     facts += legend(board, "floor: ")
     if front:
         facts.append("★ on the Pareto front")
