@@ -450,7 +450,7 @@ def test_doctor_reports_a_problem(genlab, monkeypatch):
         ("genlab train optimizer=sgd optimizer.nest", {"optimizer.nesterov="}),
         ("genlab train trainer.acc", {"trainer.accelerator=", "trainer.accumulate="}),
         ("genlab train --mul", {"--multirun"}),
-        ("genlab list mo", {"model"}),
+        ("genlab list mo", {"model", "modality"}),
         ("genlab show optimizer/s", {"optimizer/sgd"}),
         ("genlab completion z", {"zsh"}),
     ],

@@ -38,7 +38,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> float | None:
         raise ConfigError("give either run=DIR, or images=FOLDER together with data=NAME")
     if config.images is not None:
         return first_number(of_images(config))
-    names = [config.run] if isinstance(config.run, str) else list(config.run)
+    names = [config.run] if isinstance(config.run, str) else list(config.run or [])
     # All of them are looked up before the first is measured.
     runs = [find_run(str(name), Path(config.root)) for name in names]
     last = None

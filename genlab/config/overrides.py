@@ -1,4 +1,4 @@
-"""The command line's overrides, looked at before Hydra sees them: no import, no composition."""
+"""Overrides of the command line, checked before Hydra sees them: no import, no composition."""
 
 import os
 import re
@@ -72,12 +72,12 @@ def check_overrides(overrides: Sequence[str], folders: Sequence[Path]) -> None:
     Raises:
         ConfigError: All that is wrong, a line each.
     """
-    errors = [*shapes(overrides, folders), *repeats(overrides)]
+    errors = [*malformed(overrides, folders), *repeated(overrides)]
     if errors:
         raise ConfigError("\n".join(errors))
 
 
-def shapes(overrides: Sequence[str], folders: Sequence[Path]) -> Iterator[str]:
+def malformed(overrides: Sequence[str], folders: Sequence[Path]) -> Iterator[str]:
     """Words that are no ``key=value``, and groups that were given something else than a name."""
     known = groups(folders)
     for text in overrides:
@@ -96,7 +96,7 @@ def shapes(overrides: Sequence[str], folders: Sequence[Path]) -> Iterator[str]:
 
 
 def is_no_name(value: str) -> bool:
-    """Whether a value can be no config's name: empty, null, a truth value or a number."""
+    """True for what can be no config's name: empty, null, a truth value or a number."""
     if value.lower() in ("", "null", "true", "false"):
         return True
     try:
@@ -107,7 +107,7 @@ def is_no_name(value: str) -> bool:
 
 
 def is_path(value: str) -> bool:
-    """Whether a value leads out of the folders of configs, or is no text for a file's name.
+    """True for a value that leads out of the folders of configs, or can be no file's name.
 
     Example:
         >>> is_path("../../etc/passwd"), is_path("/etc/passwd"), is_path("joblib")
@@ -117,7 +117,7 @@ def is_path(value: str) -> bool:
     return name.startswith(("/", "~")) or ".." in name.split("/") or "\0" in name
 
 
-def repeats(overrides: Sequence[str]) -> Iterator[str]:
+def repeated(overrides: Sequence[str]) -> Iterator[str]:
     """Keys that were given twice; Hydra silently takes the last."""
     first: dict[str, str] = {}
     for text in overrides:

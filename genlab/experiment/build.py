@@ -15,7 +15,7 @@ from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
 from genlab.metrics.suite import Suite
 from genlab.modalities.base import Modality
-from genlab.modalities.selection import modality_of
+from genlab.modalities.by_spec import modality_of
 from genlab.models.base import GenerativeModel
 from genlab.rng import seed_global
 from genlab.system.terminal import warn

@@ -25,17 +25,11 @@ from genlab.metrics.likelihood import random_subset
 from genlab.metrics.moments import Moments
 from genlab.metrics.shipped import shipped_floor, shipped_moments
 from genlab.modalities.images.levels import check_images
+from genlab.system.paths import cache_dir
 
-__all__ = ["RealFeatures", "RealSamples", "Reference", "cache_dir"]
+__all__ = ["RealFeatures", "RealSamples", "Reference"]
 
 FORMAT = 1
-
-
-def cache_dir() -> Path:
-    """``GENLAB_CACHE``, or ``genlab`` in the user's cache directory."""
-    named = os.environ.get("GENLAB_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named).expanduser() if named else home / "genlab"
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,13 @@ from genlab.metrics.base import Metric
 from genlab.metrics.builtin import BUILT_IN, LIKELIHOOD, choose_metrics
 from genlab.metrics.extractors.base import Extractor, Features, extract
 from genlab.metrics.extractors.selection import choose
-from genlab.metrics.isolation import isolated_rng
 from genlab.metrics.keys import metric_key
 from genlab.metrics.likelihood import Likelihood
 from genlab.metrics.measure import join, measure, measure_likelihood
 from genlab.metrics.real import RealFeatures, RealSamples, Reference
 from genlab.metrics.report import Report
 from genlab.ranges import NonNegativeInt, PositiveInt
-from genlab.rng import key, stream
+from genlab.rng import isolated, stream
 from genlab.system.progress import Progress, quiet
 
 __all__ = ["Sampler", "Suite"]
@@ -168,7 +167,7 @@ class Suite:
             batch=self.batch,
             device=str(device),
         )
-        with isolated_rng(key(self.seed, "evaluation")):
+        with isolated(self.seed, "evaluation"):
             if sampler is not None and self.sample_metrics:
                 # Choose what looks at the samples.
                 if extractors is None:

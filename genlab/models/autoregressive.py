@@ -1,4 +1,4 @@
-"""What all autoregressive families share: p(x) as a product over pixels in raster order."""
+"""Autoregressive models of pixels in raster order, which share likelihood and sampling."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ CONTEXT = 32  # length of a class embedding
 
 
 class Autoregressive(GenerativeModel):
-    """A network whose output at a pixel depends on the pixels before it, in raster order, only.
+    """Autoregressive model: p(x) as a product over pixels, each given those before it.
 
     A family makes `network`, called with an image ``(B, C, H, W)`` on the scale [-1, 1] and the
     label's embedding ``(B, K, 1, 1)`` or None, and `head`, which reads its output. Likelihood,
@@ -279,7 +279,7 @@ class Autoregressive(GenerativeModel):
         return self._from_canvas(x)
 
     def _engine(self, x: Tensor, context: Tensor | None, rows: int) -> PixelByPixel:
-        """What computes the network's output at one pixel after the other."""
+        """The engine that computes the network's output at one pixel after the other."""
         return Cached(self.network, x, context, rows)
 
     def _portions(self, n: int) -> list[slice]:

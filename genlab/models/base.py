@@ -1,4 +1,4 @@
-"""The interface of a family. The contract test (tests/test_contract.py) is its definition."""
+"""Interface of a family, which the contract test (tests/test_contract.py) defines."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -43,8 +43,7 @@ class GenerativeModel(nn.Module, ABC):
         conditional: Model p(x | y) of the data's condition y, whatever it is, rather than p(x).
 
     Raises:
-        ConfigError: Data of a kind that the family does not take, or a conditional model of data
-            without a condition, or with one that the family does not take.
+        ConfigError: Data or a condition of a kind that the family does not take, or no condition.
     """
 
     accepts: ClassVar[tuple[type[Spec], ...]] = (ImageSpec,)
@@ -66,14 +65,13 @@ class GenerativeModel(nn.Module, ABC):
     """The parts with an optimizer each, in the order they are trained; see `player`."""
 
     images_seen: int = 0
-    """How many training images the model has seen; the trainer sets it before each step."""
+    """How many training images the model has seen before this step, see `begin_step`."""
 
     step: int = 0
-    """How many optimizer steps were made before this one; the trainer sets it before each."""
+    """How many optimizer steps were made before this one."""
 
     spec: Any
     """Of one of the kinds in `accepts`; a family annotates which."""
-
     _on_progress: OnProgress | None = None
 
     def __init__(self, spec: Spec, conditional: bool = False):
@@ -89,7 +87,7 @@ class GenerativeModel(nn.Module, ABC):
 
     @property
     def conditional(self) -> bool:
-        """Whether the model is one of p(x | y)."""
+        """True of a model of p(x | y)."""
         return self.condition is not None
 
     @property
@@ -97,12 +95,16 @@ class GenerativeModel(nn.Module, ABC):
         """Where the parameters are."""
         return next(self.parameters()).device
 
+    def begin_step(self, images_seen: int, step: int) -> None:
+        """Takes note of how far training is; called before each step, and when a model is read."""
+        self.images_seen, self.step = images_seen, step
+
     def player(self, name: str) -> nn.Module:
         """The module whose parameters the named player's optimizer owns."""
         return self if name == "model" else getattr(self, name)
 
-    def moves(self, player: str) -> bool:
-        """Whether the player moves in step number `step`; each does in every step by default."""
+    def updates(self, player: str) -> bool:
+        """True where the player is updated in step number `step`: in all by default."""
         return True
 
     def frozen(self, player: str) -> tuple[str, ...]:
@@ -141,8 +143,7 @@ class GenerativeModel(nn.Module, ABC):
 
         Args:
             n: How many, at least 1.
-            y: What each is to be given: int64 labels ``(n,)``, images ``(n, C, H, W)`` ...; needed
-                by a conditional model and by no other.
+            y: Conditions of a conditional model: labels ``(n,)``, images ``(n, C, H, W)`` ...
             generator: Source of all randomness, on the model's device; the global one if None.
             options: A record of `sampling_options`; the defaults if None.
             on_progress: Told of partial results by a family that `draws_in_steps`.
@@ -172,8 +173,7 @@ class GenerativeModel(nn.Module, ABC):
 
         Args:
             batch: The images.
-            samples: Importance samples of a bound (k of the k-sample bound); an exact likelihood
-                needs and uses none.
+            samples: Importance samples k of a bound; an exact likelihood uses none.
             generator: Source of the bound's randomness; the global one if None.
 
         Returns:
@@ -237,7 +237,7 @@ class GenerativeModel(nn.Module, ABC):
         return
 
     def can(self, method: str) -> bool:
-        """Whether the family implements the optional method."""
+        """True where the family implements the optional method."""
         overridden = getattr(type(self), method) is not getattr(GenerativeModel, method)
         if method == "reconstruct":
             return overridden or (self.can("encode") and self.can("decode"))
@@ -262,7 +262,7 @@ class GenerativeModel(nn.Module, ABC):
 
     @contextmanager
     def reporting(self, on_progress: OnProgress | None) -> Iterator[None]:
-        """What `report_progress` reports inside goes to the given function."""
+        """Context in which `report_progress` reports to the given function."""
         before, self._on_progress = self._on_progress, on_progress
         try:
             yield

@@ -26,7 +26,7 @@ PORTION = 512
 
 
 class Flow(GenerativeModel):
-    r"""An invertible map z = f(y) from dequantized images to standard normal numbers.
+    r"""Normalizing flow, a map z = f(y) from dequantized images to standard normal numbers.
 
     ``log p(y) = log N(f(y); 0, I) + log |det df/dy|`` is exact (`log_density`); the probability of
     the discrete image x is a sum of it over x's bin, of which dequantization gives a lower bound
@@ -231,12 +231,12 @@ class Flow(GenerativeModel):
 
     def _decoded(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """The images of codes, which are overwritten."""
-        points = self.flow.undo(z, self.embedding(labels))
+        points = self.flow.inverse_(z, self.embedding(labels))
         return quantize(points, self.spec.levels)
 
     @torch.no_grad()
     def diagnostics(self, batch: Batch) -> dict[str, float]:
-        """Whether the flow can still be inverted.
+        """Error of the inverse, and spread of the codes.
 
         Returns:
             ``inverse_error``: the largest difference, in levels, between a dequantized number and

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
-from genlab.nn.autoencoders.codec import Activation, Codec, NetworkName
+from genlab.nn.autoencoders.encoder_decoder import Activation, EncoderDecoder, NetworkName
 from genlab.nn.conditions import condition_embedding
 from genlab.nn.heads.heads import HeadName, make_head
 from genlab.nn.latents.distributions import Mixture, draw_normal, kl_from_standard, sampled_rate
@@ -24,15 +24,15 @@ CONTEXT = 16  # length of a class embedding
 
 
 class VAE(GenerativeModel):
-    r"""A latent variable model trained by a bound on its likelihood.
+    r"""Variational autoencoder (Kingma and Welling 2014, arXiv:1312.6114).
 
-    ``p(x) = E_p(z)[p(x | z)]``, with a diagonal normal posterior ``q(z | x)`` (Kingma and Welling
-    2014, arXiv:1312.6114). The loss is ``distortion + beta rate``, nats per image: distortion
-    ``E_q[-log p(x | z)]`` and rate ``KL(q(z | x) || p(z))``.
+    ``p(x) = E_p(z)[p(x | z)]``, with a diagonal normal posterior ``q(z | x)``. The loss is
+    ``distortion + beta rate``, nats per image: distortion ``E_q[-log p(x | z)]`` and rate
+    ``KL(q(z | x) || p(z))``.
 
     Args:
         spec: What the images look like.
-        network: Encoder and decoder, see `genlab.nn.autoencoders.codec.Codec`.
+        network: Encoder and decoder, see `genlab.nn.autoencoders.encoder_decoder.EncoderDecoder`.
         width: Channels at full size (conv, resnet).
         hidden: Units of a hidden layer (mlp, conv).
         depth: Hidden layers (mlp) or residual blocks at each size (resnet).
@@ -91,14 +91,14 @@ class VAE(GenerativeModel):
                 f"model.free_bits={free_bits} needs a rate for each dimension: "
                 "take model.objective=elbo with model.prior=normal or fitted"
             )
-        self.code, self.objective, self.samples = latent, objective, samples
+        self.latent_dim, self.objective, self.samples = latent, objective, samples
         self.beta, self.warmup, self.free_bits, self.output = beta, warmup, free_bits, output
         self.embedding = condition_embedding(self.condition, CONTEXT)
         context = self.embedding.embedding_dim
-        codec = Codec(network, width, hidden, depth, activation, dropout)
+        networks = EncoderDecoder(network, width, hidden, depth, activation, dropout)
         self.head = make_head(head, spec, components=head_components)
-        self.encoder = codec.encoder(spec.shape, 2 * latent, context=context)
-        self.decoder = codec.decoder(
+        self.encoder = networks.encoder(spec.shape, 2 * latent, context=context)
+        self.decoder = networks.decoder(
             latent + context, (self.head.channels, spec.height, spec.width)
         )
         self.prior = make_prior(prior, prior_components, latent, spec.shape, context)
@@ -213,9 +213,10 @@ class VAE(GenerativeModel):
     ) -> Tensor:
         """Codes ``(n, latent)`` from the prior; the temperature scales the prior's spread."""
         mixture, temperature = self._mixture(), self._check_options(options).temperature
-        if mixture is None:
-            return temperature * torch.randn(n, self.code, device=self.device, generator=generator)
-        return mixture.sample(n, generator=generator, temperature=temperature)
+        if mixture is not None:
+            return mixture.sample(n, generator=generator, temperature=temperature)
+        z = torch.randn(n, self.latent_dim, device=self.device, generator=generator)
+        return temperature * z
 
     def draw(
         self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
@@ -229,7 +230,7 @@ class VAE(GenerativeModel):
 
     @torch.no_grad()
     def diagnostics(self, batch: Batch) -> dict[str, float]:
-        """Whether the code is used.
+        """Use of the code.
 
         Returns:
             ``active_units``: code dimensions whose posterior mean varies over the images, by

@@ -1,4 +1,4 @@
-"""Autoencoder with a discrete code: VQ-VAE."""
+"""VQ-VAE."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.models.pixelcnn import PixelCNN
-from genlab.nn.autoencoders.maps import MapDecoder, MapEncoder
+from genlab.nn.autoencoders.spatial import SpatialDecoder, SpatialEncoder
 from genlab.nn.heads.heads import HeadName, make_head
 from genlab.nn.latents.codebook import Codebook
 from genlab.nn.scaling import from_unit, to_signed
@@ -25,7 +25,7 @@ MOST = 256
 
 
 class VQVAE(GenerativeModel):
-    r"""Images as maps of indices into a learned codebook (van den Oord et al. 2017).
+    r"""VQ-VAE: images as maps of indices into a learned codebook (van den Oord et al. 2017).
 
     The prior of the map is a PixelCNN, which learns beside the autoencoder: an index carries no
     gradient, so neither disturbs the other, and when training ends the prior knows the last codes
@@ -87,9 +87,9 @@ class VQVAE(GenerativeModel):
         self.commitment = commitment
         self.head = make_head(head, spec, components=head_components)
         sizes = {"width": width, "blocks": blocks, "halvings": halvings}
-        self.encoder = MapEncoder(spec.shape, dim, **sizes)
+        self.encoder = SpatialEncoder(spec.shape, dim, **sizes)
         self.codebook = Codebook(codes, dim, decay=decay, revive=revive)
-        self.decoder = MapDecoder(dim, (self.head.channels, spec.height, spec.width), **sizes)
+        self.decoder = SpatialDecoder(dim, (self.head.channels, spec.height, spec.width), **sizes)
         height, breadth = self.encoder.sizes[-1]
         self.prior = None
         if prior == "pixelcnn":
@@ -132,7 +132,7 @@ class VQVAE(GenerativeModel):
         return Loss(total, {name: part.detach() for name, part in parts.items()})
 
     def after_step(self, player: str) -> None:
-        """Moves the codebook and the marginals."""
+        """Updates the codebook and the marginals."""
         self.codebook.update()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(self.new_usage)

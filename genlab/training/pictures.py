@@ -4,8 +4,8 @@ import pytorch_lightning as pl
 
 from genlab.data.module import ImageDataModule
 from genlab.modalities.base import Modality
+from genlab.modalities.by_spec import modality_of
 from genlab.modalities.rendering import Rendering
-from genlab.modalities.selection import modality_of
 from genlab.models.base import GenerativeModel
 from genlab.ranges import PositiveInt
 from genlab.rng import isolated

@@ -24,9 +24,10 @@ from genlab.metrics.frechet import frechet_distance
 from genlab.metrics.keys import metric_key
 from genlab.metrics.likelihood import Likelihood
 from genlab.metrics.moments import Moments
-from genlab.metrics.real import RealFeatures, Reference, cache_dir
+from genlab.metrics.real import RealFeatures, Reference
 from genlab.metrics.report import Report, Value
 from genlab.metrics.suite import Suite
+from genlab.system.paths import cache_dir
 from genlab.system.progress import bars
 
 

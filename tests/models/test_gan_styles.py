@@ -75,7 +75,7 @@ def test_truncation_ends_at_the_mean_style():
     model.styles.first[0].strength.data.zero_()
     shown = model.sample(4, options=Tempered(1e-6))
     w = model.styles.mean_w.expand(4, model.styles.layers, -1)
-    torch.testing.assert_close(shown, model.shown(model.styles.synthesize(w)))
+    torch.testing.assert_close(shown, model.to_uint8(model.styles.synthesize(w)))
     assert not torch.equal(model.sample(4)[0], shown[0])
 
 
