@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,6 +185,19 @@ def test_it_stands_by_its_target_next_to_the_names_on_the_command_line(genlab, f
     assert code == 0, err
     for key in ("fd_pixels_90", "sharpness_90", "sharpness_gap_90"):
         assert key in out
+
+
+def test_the_recipe_of_the_documentation_works(genlab, folder, images, tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
+    section = text[text.index("## Your own metric") :]
+    code = re.search(r"```python\n# mine/sharp.py\n(.*?)```", section, re.DOTALL)[1]
+    suite = re.search(r"```yaml\n# mine/metrics/sharp.yaml\n(.*?)```", section, re.DOTALL)[1]
+    (folder / "sharp.py").write_text(code)
+    (folder / "metrics" / "sharp.yaml").write_text(suite.replace("mine.", f"{folder.name}."))
+    count = "metrics.n_samples=null"  # which the quick metrics set
+    code, out, err = genlab(*images, "metrics=sharp", count, own(folder))
+    assert code == 0, err
+    assert "sharpness_gap_90" in out
 
 
 @pytest.mark.parametrize(
