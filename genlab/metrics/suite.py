@@ -186,14 +186,7 @@ class Suite:
                     report.samples_per_second = round(self.seeds * n / max(spent, 1e-9), 3)
 
                 # Measure them against the real ones, as each extractor sees both.
-                real: dict[Extractor | None, RealSamples] = {
-                    None: RealSamples(reference, device=device, seed=self.seed)
-                }
-                for extractor in extractors:
-                    step = progress(f"real images, {extractor.name}", len(reference.train))
-                    real[extractor] = RealFeatures(
-                        reference, extractor, device=device, advance=step, seed=self.seed
-                    )
+                real = real_sides(reference, extractors, device, self.seed, progress)
                 for metric, by in self.pairs(extractors):
                     sets = [seen[by] for seen, _ in drawn]
                     report.values += measure(metric, sets, real[by])
@@ -225,7 +218,7 @@ class Suite:
         """Measures someone else's samples: a random subset of as many as the protocol asks for.
 
         Args:
-            images: uint8 ``(n, C, H, W)``, values 0..255; see `images_source.read_images`.
+            images: uint8 ``(n, C, H, W)``, values 0..255; see `read_images`.
             reference: The real images.
             device: Where the extractors are to run.
             progress: Told how far each step is.
@@ -281,3 +274,22 @@ class Suite:
         views: dict[Extractor | None, Any] = {None: torch.cat(images)}
         views |= {by: join(seen) for by, seen in zip(extractors, features, strict=True)}
         return views, spent
+
+
+def real_sides(
+    reference: Reference,
+    extractors: Sequence[Extractor],
+    device: torch.device | str,
+    seed: int,
+    progress: Progress,
+) -> dict[Extractor | None, RealSamples]:
+    """The real samples as each extractor sees them; None has the samples themselves."""
+    sides: dict[Extractor | None, RealSamples] = {
+        None: RealSamples(reference, device=device, seed=seed)
+    }
+    for extractor in extractors:
+        step = progress(f"real images, {extractor.name}", len(reference.train))
+        sides[extractor] = RealFeatures(
+            reference, extractor, device=device, advance=step, seed=seed
+        )
+    return sides
