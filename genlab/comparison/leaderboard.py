@@ -29,7 +29,7 @@ ALIASES = {
 """Titles of columns that may be typed for a key."""
 
 COUNT = re.compile(r"_\d+k?$")
-"""How many samples a key is of, where it says so."""
+"""Suffix of a key that says of how many samples it is."""
 
 
 def shown_key(key: str) -> str:

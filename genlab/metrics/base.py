@@ -63,10 +63,10 @@ class Metric(ABC):
     """
 
     name: str = ""
-    """What ``metrics.metrics`` calls a built-in one."""
+    """Name of a built-in one in ``metrics.metrics``."""
 
     numbers: tuple[Number, ...] = ()
-    """What it gives, in the order of a report."""
+    """Its numbers, in the order of a report."""
 
     count: int = 10_000
     """Samples that its protocol asks for; a key without a count means these."""
@@ -76,7 +76,7 @@ class Metric(ABC):
 
     @property
     def id(self) -> str:
-        """What its numbers depend on beside their keys; those of another id do not compare.
+        """Identity of its numbers beside their keys: those of another id do not compare.
 
         Empty for genlab's own metrics, else the class and its plain public attributes.
         """
@@ -91,7 +91,7 @@ class Metric(ABC):
         return f"{kind.__module__}.{kind.__qualname__}({settings})"
 
     def needs(self, extractor: "Extractor | None") -> bool:
-        """Whether it measures what this extractor sees; None stands for the samples themselves."""
+        """True if it measures what this extractor sees; None stands for the samples themselves."""
         return extractor is None
 
     def count_for(self, extractor: "Extractor | None") -> int:

@@ -134,7 +134,7 @@ class RealSamples:
     def floor(
         self, name: str, compute: Callable[[], dict[str, float]], metric: Metric | None = None
     ) -> dict[str, float]:
-        """What `compute` returns, the same under the same name and metric in this process."""
+        """The numbers that `compute` returns, kept by name and metric for this process."""
         known, key = self.reference.floors, (name, type(metric), metric and metric.id)
         if key not in known:
             known[key] = compute()
@@ -172,7 +172,7 @@ class RealFeatures(RealSamples):
         return cache_dir() / "features" / self.key(split)
 
     def cached(self, split: Literal["train", "test"]) -> bool:
-        """Whether they are."""
+        """True if they are."""
         return (self.folder(split) / "features.npy").exists()
 
     def features(self, split: Literal["train", "test"]) -> Features:
@@ -226,7 +226,7 @@ class RealFeatures(RealSamples):
     def floor(
         self, name: str, compute: Callable[[], dict[str, float]], metric: Metric | None = None
     ) -> dict[str, float]:
-        """What `compute` returns, cached under a name that says all it depends on.
+        """The numbers that `compute` returns, cached under a name that says all they depend on.
 
         A metric of somebody else's is code that may be another tomorrow: it is not kept on disk.
         """

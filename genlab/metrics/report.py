@@ -147,7 +147,7 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
-        """What `to_json` wrote, without the panel."""
+        """The report that `to_json` wrote, without the panel."""
         data = json.loads(text)
         if data.pop("format") > FORMAT:
             raise ValueError("this report was written by a newer genlab")

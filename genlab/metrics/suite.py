@@ -30,7 +30,7 @@ Sampler = Callable[[int, torch.Generator], Tensor]
 
 @dataclass(frozen=True)
 class Suite:
-    """What to measure, and how much of it.
+    """A choice of metrics and extractors, and how much is measured.
 
     Args:
         extractors: ``auto`` (the data set's own classifier where there is one, else Inception
@@ -72,7 +72,7 @@ class Suite:
 
     @property
     def asked(self) -> list[str | Metric]:
-        """What is to be measured, the likelihood included."""
+        """Everything to measure, the likelihood included."""
         return [*BUILT_IN, LIKELIHOOD] if self.metrics is None else list(self.metrics)
 
     @cached_property
@@ -115,13 +115,13 @@ class Suite:
         return [(metric, by) for by in views for metric in self.sample_metrics if metric.needs(by)]
 
     def count(self, extractors: Sequence[Extractor]) -> int:
-        """How many samples to draw for these extractors."""
+        """Number of samples to draw for these extractors."""
         if self.n_samples is not None:
             return self.n_samples
         return max((metric.count_for(by) for metric, by in self.pairs(extractors)), default=0)
 
     def keys(self, extractors: Sequence[Extractor]) -> list[str]:
-        """What the numbers of samples will be called; some are not defined of some samples."""
+        """Keys of the numbers of samples; some may turn out not to be defined."""
         drawn, found = self.count(extractors), []
         for metric, by in self.pairs(extractors):
             standard = metric.count_for(by)
@@ -252,8 +252,7 @@ class Suite:
         device: torch.device | str,
         progress: Progress,
     ) -> tuple[dict[Extractor | None, Any], float]:
-        """What each extractor sees in n samples, None the samples themselves; and the seconds that
-        drawing them took."""
+        """n samples as each extractor sees them, themselves under None; seconds of drawing them."""
         generator = stream(self.seed, "evaluation", repetition, device=device)
         again = f" {repetition + 1}/{self.seeds}" if self.seeds > 1 else ""
         step = progress(f"samples{again}", n)

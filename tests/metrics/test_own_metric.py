@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ from genlab.cli.entry import main
 from genlab.comparison.ranking import blocks, choose_key
 from genlab.comparison.reading import read_leaderboard
 from genlab.metrics import suite
-from genlab.metrics.base import Metric, Number
-from genlab.metrics.real import Reference, cache_dir
+from genlab.metrics.base import FeatureMetric, Metric, Number
+from genlab.metrics.real import Reference
 from genlab.metrics.suite import Suite
 from genlab.rng import stream
+from genlab.system.paths import cache_dir
 
 OWN = '''
 from dataclasses import dataclass
@@ -232,9 +234,9 @@ def test_code_that_is_not_trusted_is_not_run(genlab, folder, images):
 # --- the object itself
 
 
-def noise(n, generator=None):
+def noise(n, generator=None, shape=(1, 8, 8)):
     generator = generator or torch.Generator().manual_seed(n)
-    return torch.randint(0, 256, (n, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    return torch.randint(0, 256, (n, *shape), generator=generator, dtype=torch.uint8)
 
 
 class Mean(Metric):
@@ -273,6 +275,26 @@ def test_a_metric_of_the_samples_themselves_needs_no_extractor(monkeypatch):
     assert found.floor == pytest.approx(value.floor / 2)
     assert other.calls == [120, 120]
     assert not (cache_dir() / "floors").exists()
+
+
+class Length(FeatureMetric):
+    """Mean length of features."""
+
+    numbers = (Number("length"),)
+
+    def measure(self, samples, real):
+        return {"length": samples.features.norm(dim=1).mean()}
+
+
+def test_the_floor_of_somebody_elses_code_is_not_kept_on_disk():
+    asked = {"extractors": ["pixels", "digits"], "n_samples": 120}
+    shape = (1, 28, 28)
+    reference = Reference(noise(300, shape=shape), noise(200, shape=shape), "f" * 64, "noise")
+    report = Suite(metrics=[Length(), "vendi"], **asked).run(partial(noise, shape=shape), reference)
+    floors = [report.value(f"length_{name}_120").floor for name in ("pixels", "digits")]
+    assert floors[0] != floors[1]
+    kept = [json.loads(file.read_text()) for file in (cache_dir() / "floors").iterdir()]
+    assert [set(floor) for floor in kept] == [{"vendi"}, {"vendi"}]
 
 
 def test_numbers_of_other_parameters_do_not_compare(tmp_path):

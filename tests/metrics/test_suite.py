@@ -188,6 +188,9 @@ def test_a_full_report_has_every_number_with_its_floor(everything):
         assert value.std is not None
         assert (value.n, value.floor_n, value.split) == (200, 200, "train")
         assert value.extractor_id == ClassifierExtractor("digits").id
+        assert value.metric_id == ""
+    fd = report.value("fd_digits_200").number  # by the classes of the data itself: before any other
+    assert (fd.name, fd.better, fd.rank, fd.shown) == ("fd", "lower", 1, True)
     nats = report.value("nll_iw10")
     assert nats.low < nats.value < nats.high
     assert (nats.n, nats.split, nats.floor) == (200, "test", None)

@@ -98,7 +98,7 @@ def quality_metric(board: Leaderboard, timed: Timed, key: str) -> str | None:
 
 
 def ranks(board: Leaderboard, metric: str) -> bool:
-    """Whether a metric of the histories is a number that ranks where none is named."""
+    """True for a metric of the histories whose number ranks where none is named."""
     group, _, name = metric.partition("/")
     return group == "quick" and board.number(name).rank is not None
 
@@ -118,7 +118,7 @@ def curve_metrics(board: Leaderboard, timed: Timed, key: str) -> list[str]:
 
 
 def varies(timed: Timed, metric: str) -> bool:
-    """Whether a metric ever had two values."""
+    """True if a metric ever had two values."""
     values = [
         value
         for _, histories in timed

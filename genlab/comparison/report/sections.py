@@ -105,7 +105,7 @@ def leaderboard_section(
 
 
 def title(column: Column) -> str:
-    """What a column is, for who points at its head."""
+    """Tooltip of a column's head."""
     return f' title="{text(column.note)}"' if column.note else ""
 
 
@@ -136,7 +136,7 @@ def cell(column: Column, row: RunRecord, first: bool, floor: str) -> str:
 
 
 def times_section(timed: Timed, metric: str, way: str) -> str:
-    """What each configuration had reached after 1, 3, 10, 30 minutes, a table a data set."""
+    """Best values of each configuration by 1, 3, 10, 30 minutes, a table a data set."""
     groups: dict[object, list[int]] = {}
     for i, (row, histories) in enumerate(timed):
         if any(metric in history.curves for history in histories):
@@ -281,7 +281,7 @@ def differences_section(rows: Sequence[RunRecord]) -> str:
 
 
 def notes_section(board: Leaderboard, rows: Sequence[RunRecord], more: Sequence[str]) -> str:
-    """What could not be read, and which runs did not come to their end."""
+    """Notes: files that could not be read, and runs that did not come to their end."""
     lines = [f"damaged: {path}: {reason}" for path, reason in board.damaged]
     for row in rows:
         for run in row.runs:
