@@ -1,6 +1,7 @@
 """genlab evaluate: all metrics of a trained run, of several, or of somebody else's images."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -82,7 +83,7 @@ def of_images(config: Evaluate) -> Report:
     if n > len(images):
         raise ConfigError(f"metrics.n_samples={n}: {config.images} holds only {len(images)} images")
     with bars() as progress:
-        report = evaluator.suite.with_(n_samples=n).run(
+        report = replace(evaluator.suite, n_samples=n).run(
             in_turn(images),
             evaluator.reference,
             extractors=evaluator.extractors(),

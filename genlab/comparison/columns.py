@@ -1,11 +1,12 @@
 """The columns of a leaderboard and the text of their cells, the same in terminal, file and page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from genlab.comparison.leaderboard import FACTS, Leaderboard, Measured, RunRecord, shown_key
+from genlab.comparison.numbers import order
 
-__all__ = ["Column", "columns", "constant", "legend", "number_text"]
+__all__ = ["Column", "columns", "filled", "legend", "number_text"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def metric_column(board: Leaderboard, key: str, need: int) -> Column:
     def value(row: RunRecord) -> float | None:
         return row.metrics[key].value if key in row.metrics else None
 
-    return Column(shown_key(key), text, value, True, need, key, board.facts(key).text)
+    return Column(shown_key(key), text, value, True, need, key, board.number(key).text)
 
 
 def fact_column(key: str, title: str, need: int, digits: int = 0) -> Column:
@@ -105,11 +106,12 @@ def shown_keys(board: Leaderboard, key: str) -> list[str]:
     """The metrics of the leaderboard: the one that ranks, then one key of each number shown."""
     numbers: dict[str, list[str]] = {}
     for name in board.keys:
-        if (facts := board.facts(name)).shown:
-            numbers.setdefault(facts.number, []).append(name)
+        if (number := board.number(name)).shown:
+            numbers.setdefault(number.name, []).append(name)
     found = [] if key in FACTS else [key]
     suffix = key.partition("_")[2]  # the extractor of the metric that ranks, and its count
-    for _, same in sorted(numbers.items(), key=lambda item: (board.facts(item[1][0]).order, item)):
+    first = {name: order(board.number(same[0]), same[0]) for name, same in numbers.items()}
+    for _, same in sorted(numbers.items(), key=lambda item: (first[item[0]], item)):
         same.sort(key=lambda name: name.partition("_")[2] != suffix)
         found += [name for name in same[:1] if name not in found]
     return found
@@ -140,16 +142,18 @@ def columns(board: Leaderboard, key: str) -> list[Column]:
     return [*found, word_column("device", "device", 7)]
 
 
-def constant(board: Leaderboard, found: Sequence[Column]) -> dict[str, str]:
-    """The words that are the same in all rows: said once, above the table."""
-    same = {}
-    for column in found:
+def filled(board: Leaderboard, key: str) -> tuple[list[Column], dict[str, str]]:
+    """The columns that have something to show, and the words that are the same in all rows: these
+    are said once, above the table."""
+    candidates, same = columns(board, key), {}
+    for column in candidates:
         if column.title not in ("model", "data", "device") or len(board.rows) < 2:
             continue
         texts = {column.text(row) for row in board.rows}
         if len(texts) == 1:
             same[column.title] = texts.pop()
-    return same
+    kept = [c for c in candidates if c.title not in same and any(c.text(row) for row in board.rows)]
+    return kept, {title: text for title, text in same.items() if text}
 
 
 def legend(board: Leaderboard, floor: str) -> list[str]:

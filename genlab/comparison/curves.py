@@ -56,7 +56,7 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """How long it was trained."""
+        """Seconds of training."""
         return self.clock[-1][1] if self.clock else 0.0
 
     def when(self, images: int) -> float | None:

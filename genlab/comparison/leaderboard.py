@@ -1,12 +1,14 @@
 """Runs that are to be compared: their facts, numbers and configurations."""
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from genlab.comparison.flat import flat_config
-from genlab.comparison.numbers import NumberFacts, facts_of_key
+from genlab.comparison.numbers import number_of_key
+from genlab.metrics.base import Number
 
 __all__ = ["ALIASES", "FACTS", "Leaderboard", "Measured", "RunRecord", "shown_key"]
 
@@ -26,6 +28,9 @@ ALIASES = {
 }
 """Titles of columns that may be typed for a key."""
 
+COUNT = re.compile(r"_\d+k?$")
+"""Suffix of a key that says of how many samples it is."""
+
 
 def shown_key(key: str) -> str:
     """The title of a column."""
@@ -38,7 +43,7 @@ class Measured:
 
     Args:
         value: The number.
-        facts: What the report says of it.
+        number: What its metric says of it.
         floor: The same of real images against real ones, where that was measured.
         identity: What must be equal for two numbers to be comparable: data, split, the number of
             images, the extractor's weights, and the metric where it is none of genlab's.
@@ -48,7 +53,7 @@ class Measured:
     """
 
     value: float
-    facts: NumberFacts
+    number: Number
     floor: float | None
     identity: tuple[tuple[str, Any], ...]
     std: float | None = None
@@ -120,11 +125,11 @@ class Leaderboard:
                 counts[key] = counts.get(key, 0) + 1
         return sorted(counts, key=lambda key: (-counts[key], key))
 
-    def facts(self, key: str) -> NumberFacts:
-        """The facts that reports tell of a number, also of one of another count: ``fd_digits_2k``; else what
-        its name tells."""
-        for name in (key, *(known for known in self.keys if key.startswith(f"{known}_"))):
+    def number(self, key: str) -> Number:
+        """The number of a key, of this count or another, as reports say; else as its name does."""
+        without = COUNT.sub("", key)
+        for name in (key, *(known for known in self.keys if COUNT.sub("", known) == without)):
             for row in self.rows:
                 if name in row.metrics:
-                    return row.metrics[name].facts
-        return facts_of_key(key)
+                    return row.metrics[name].number
+        return number_of_key(key)

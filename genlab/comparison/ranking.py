@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genlab.comparison.leaderboard import ALIASES, FACTS, Leaderboard, RunRecord, shown_key
+from genlab.comparison.numbers import order
 from genlab.errors import ConfigError, nearest
 
 __all__ = [
@@ -47,7 +48,7 @@ def number(row: RunRecord, key: str) -> float | None:
 
 def better(board: Leaderboard, key: str) -> str | None:
     """The better direction: ``lower``, ``higher`` or None."""
-    return FACTS[key] if key in FACTS else board.facts(key).better
+    return FACTS[key] if key in FACTS else board.number(key).better
 
 
 def known_key(board: Leaderboard, asked: str, option: str) -> str:
@@ -72,7 +73,7 @@ def choose_key(board: Leaderboard, asked: str | None) -> str:
     """
     if asked is not None:
         return known_key(board, asked, "--sort")
-    return min(board.keys, key=lambda key: board.facts(key).order, default="images_seen")
+    return min(board.keys, key=lambda key: order(board.number(key), key), default="images_seen")
 
 
 def identity_of(row: RunRecord, key: str) -> Identity | None:
@@ -103,7 +104,7 @@ def blocks(board: Leaderboard, *keys: str) -> list[Block]:
     groups = sorted(found.items(), key=lambda item: len(item[1]), reverse=True)
     for i, (identity, rows) in enumerate(groups):
         reason = f"other {differences(groups[0], (identity, rows))}" if i else ""
-        rows = sorted(rows, key=lambda row: order(number(row, key), sign))
+        rows = sorted(rows, key=lambda row: by_value(number(row, key), sign))
         ranked.append(Block(rows, better(board, key) is not None, reason))
     # What cannot be ranked comes last.
     if without:
@@ -113,7 +114,7 @@ def blocks(board: Leaderboard, *keys: str) -> list[Block]:
     return ranked
 
 
-def order(value: float | None, sign: float) -> tuple[bool, float]:
+def by_value(value: float | None, sign: float) -> tuple[bool, float]:
     """A key to sort numbers by, NaN last."""
     missing = value is None or math.isnan(value)
     return missing, 0.0 if missing or value is None else sign * value

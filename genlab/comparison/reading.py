@@ -10,7 +10,7 @@ from typing import Any
 
 from genlab.comparison.flat import setting_hash
 from genlab.comparison.leaderboard import FACTS, Leaderboard, Measured, RunRecord
-from genlab.comparison.numbers import facts_of_value
+from genlab.comparison.numbers import number_of_value
 from genlab.errors import ConfigError
 from genlab.runs.directory import Run
 from genlab.sweeps.jobs import Job, Sweep
@@ -185,7 +185,7 @@ def values(report: dict[str, Any]) -> Iterator[tuple[str, Measured]]:
             str(value["key"]),
             Measured(
                 value=float(value["value"]),
-                facts=facts_of_value(value),
+                number=number_of_value(value),
                 floor=None if value["floor"] is None else float(value["floor"]),
                 identity=tuple(identity.items()),
             ),
@@ -203,6 +203,6 @@ def tightest_bits(metrics: dict[str, Measured]) -> Measured | None:
         if best is None or order > best[0]:
             best = (
                 order,
-                replace(measured, kind=match[1], facts=replace(measured.facts, shown=True)),
+                replace(measured, kind=match[1], number=replace(measured.number, shown=True)),
             )
     return None if best is None else best[1]

@@ -13,7 +13,7 @@ SEED = ("seed=", "+seed=", "++seed=")
 
 
 def over_seeds(board: Leaderboard) -> Leaderboard:
-    """The leaderboard with one row a configuration: runs that differ in the seed alone are averaged."""
+    """The leaderboard with one row a configuration: the mean of runs that differ in the seed."""
     groups: dict[str, list[RunRecord]] = {}
     for row in board.rows:
         groups.setdefault(row.setting or str(row.path), []).append(row)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from genlab.comparison.columns import Column, columns, constant, legend
+from genlab.comparison.columns import Column, filled, legend
 from genlab.comparison.flat import shown_value
 from genlab.comparison.leaderboard import Leaderboard, RunRecord, shown_key
 from genlab.comparison.ranking import Block, better
@@ -32,13 +32,9 @@ def make_console() -> Console:
 def show(board: Leaderboard, ranked: Sequence[Block], key: str) -> None:
     """Prints the leaderboard, and below it what could not be ranked and why."""
     console = make_console()
-    candidates = columns(board, key)
-    same = constant(board, candidates)
-    filled = [
-        c for c in candidates if c.title not in same and any(c.text(row) for row in board.rows)
-    ]
-    kept = fitting(filled, board, console.width)
-    facts = "".join(f" · {name} {text}" for name, text in same.items() if text)
+    found, same = filled(board, key)
+    kept = fitting(found, board, console.width)
+    facts = "".join(f" · {name} {text}" for name, text in same.items())
     table = Table(
         title=escape(f"by {shown_key(key)}{ARROWS[better(board, key)]}{facts}"),
         title_justify="left",
@@ -58,7 +54,7 @@ def show(board: Leaderboard, ranked: Sequence[Block], key: str) -> None:
             )
         table.add_section()
     console.print(table)
-    explain(console, board, ranked, key, [c.title for c in filled if c not in kept])
+    explain(console, board, ranked, key, [c.title for c in found if c not in kept])
 
 
 def fitting(found: Sequence[Column], board: Leaderboard, width: int) -> list[Column]:
@@ -81,7 +77,7 @@ def explain(
     def line(text: str, style: str) -> None:
         console.print(text, style=style, markup=False, soft_wrap=True)
 
-    said = [f"{shown_key(key)}: {what}"] if (what := board.facts(key).text) else []
+    said = [f"{shown_key(key)}: {what}"] if (what := board.number(key).text) else []
     if said := [*said, *legend(board, "in parentheses: the floor, ")]:
         line("; ".join(said), "dim")
     if left_out:

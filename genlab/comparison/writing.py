@@ -55,12 +55,12 @@ def to_plain(board: Leaderboard, ranked: Sequence[Block], key: str, diff: bool) 
         for rank, row in enumerate(block.rows, 1)
     ]
     damaged = [{"run": str(path), "reason": reason} for path, reason in board.damaged]
-    facts = {name: board.facts(name) for name in board.keys}
+    numbers = {name: board.number(name) for name in board.keys}
     return {
         "sort": key,
         "numbers": {
-            name: {"better": f.better, "label": f.label, "unit": f.unit}
-            for name, f in facts.items()
+            name: {"better": number.better, "label": number.label, "unit": number.unit}
+            for name, number in numbers.items()
         },
         "runs": found,
         "damaged": damaged,

@@ -93,7 +93,7 @@ def quick_keys(evaluator: Evaluator, module: GenerativeModule) -> list[str]:
     if not suite.sample_metrics:
         return []
     keys = suite.keys(evaluator.extractors())
-    if LIKELIHOOD in suite.metrics and module.model.likelihood != "none":
+    if LIKELIHOOD in suite.asked and module.model.likelihood != "none":
         total = len(getattr(evaluator.data, evaluator.split).x)
         n = min(suite.likelihood_images or total, total)
         keys += likelihood_keys(module.model.likelihood, suite.likelihood_samples, n, total)

@@ -1,4 +1,4 @@
-"""What a number is called. Names never lie: the key carries extractor and sample count."""
+"""Keys of numbers. Names never lie: a key carries extractor and sample count."""
 
 from genlab.metrics.base import Number
 from genlab.metrics.extractors.base import Extractor
@@ -8,7 +8,7 @@ __all__ = ["count_suffix", "metric_key"]
 
 
 def count_suffix(n: int, standard: int) -> str:
-    """How many images, where it is not the usual number.
+    """Suffix of a key: the number of images, where it is not the usual one.
 
     Example:
         >>> count_suffix(50_000, 50_000), count_suffix(10_000, 50_000), count_suffix(2500, 10_000)

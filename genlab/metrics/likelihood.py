@@ -46,7 +46,7 @@ BUDGET = 20_000
 
 @dataclass(frozen=True)
 class Likelihood:
-    """What a model can say about the probability of images.
+    """A model's log-probability, and the images to evaluate it on.
 
     Args:
         log_prob: ``(x, y, k, generator) -> nats (B,)``: log-probability of discrete images, or the

@@ -1,7 +1,8 @@
 """The numbers of a report: each with its floor or its interval."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import mean, stdev
 from typing import Any
 
@@ -42,7 +43,7 @@ def measure(metric: Metric, sets: Sequence[Any], real: RealSamples) -> list[Valu
         ConfigError: The metric gave something else than the numbers that it declares.
     """
     extractor = real.extractor
-    standard = metric.count(extractor)
+    standard = metric.count_for(extractor)
     n = min(len(sets[0]), standard)
     started = time.perf_counter()
     runs = [numbers_of(metric, take(x, n, real.seed), real) for x in sets]
@@ -69,26 +70,21 @@ def measure(metric: Metric, sets: Sequence[Any], real: RealSamples) -> list[Valu
                 extractor_id="" if extractor is None else extractor.id,
                 seconds=seconds,
                 metric_id=metric.id,
-                **facts(number, name, extractor),
+                number=as_named(number, name, extractor),
             )
         )
     return values
 
 
-def facts(number: Number, name: str, extractor: Extractor | None) -> dict[str, Any]:
-    """What a value says of its number, so that who reads it needs no metric.
+def as_named(number: Number, key: str, extractor: Extractor | None) -> Number:
+    """A number as a report holds it: by the name that its key has, behind what ranks before it.
 
-    Runs are ranked by a published name first, then by what the data's own extractor sees.
+    A published name ranks first, then what the data's own extractor sees.
     """
-    published = bool(number.published) and name.startswith(number.published)
-    behind = 0 if published or extractor is None else 1 if extractor.modes else 2
-    return {
-        "number": number.published if published else number.name,
-        "label": number.label,
-        "unit": number.unit,
-        "rank": None if number.rank is None else number.rank + behind,
-        "shown": number.shown,
-    }
+    if number.published and key.startswith(number.published):
+        return replace(number, name=number.published)
+    behind = 0 if extractor is None else 1 if extractor.modes else 2
+    return replace(number, rank=None if number.rank is None else number.rank + behind)
 
 
 def take(x: Any, n: int, seed: int) -> Any:
@@ -98,18 +94,19 @@ def take(x: Any, n: int, seed: int) -> Any:
 
 
 def numbers_of(metric: Metric, samples: Any, real: RealSamples) -> dict[str, float]:
-    """What a metric gives, held against what it declares.
+    """The numbers that a metric gives, held against those that it declares.
 
     Raises:
-        ConfigError: A number that it does not declare.
+        ConfigError: It gives something else.
     """
     with full_precision():
-        found = dict(metric.measure(samples, real))
+        found = metric.measure(samples, real)
     declared = [number.name for number in metric.numbers]
-    if unknown := [name for name in found if name not in declared]:
+    if not isinstance(found, Mapping) or not set(found) <= set(declared):
+        got = ", ".join(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
         raise ConfigError(
-            f"metrics.metrics: {metric.name} measured {', '.join(map(repr, unknown))}, "
-            f"its numbers are {', '.join(declared)}"
+            f"metrics.metrics: {type(metric).__name__}.measure returned {got}, expected a mapping "
+            f"of {', '.join(declared)} to numbers"
         )
     return {name: float(number) for name, number in found.items()}
 
@@ -169,7 +166,7 @@ def measure_likelihood(
             low=a,
             high=b,
             seconds=seconds,
-            **facts(number, name, None),
+            number=number,
         )
         for number, name, (value, a, b) in zip((NATS, BITS), keys, (nats, bits), strict=True)
     ]

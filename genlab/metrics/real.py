@@ -1,4 +1,4 @@
-"""The real images' side of every distance: worked out once, then taken from the user's cache."""
+"""Real samples, the other side of every metric: seen once, then taken from the user's cache."""
 
 import hashlib
 import json
@@ -97,16 +97,27 @@ class RealSamples:
 
     Args:
         reference: All of them.
-        device: Where heavy work on them belongs.
+        extractor: What looks at them, for `RealFeatures`.
+        device: Where it is, and where heavy work belongs.
+        advance: Called with the number of images done, where features must be worked out.
         seed: Seed of their subsets.
     """
 
-    extractor: Extractor | None = None
-
-    def __init__(self, reference: Reference, *, device: torch.device | str = "cpu", seed: int = 0):
+    def __init__(
+        self,
+        reference: Reference,
+        extractor: Extractor | None = None,
+        *,
+        device: torch.device | str = "cpu",
+        advance: Callable[[int], object] | None = None,
+        seed: int = 0,
+    ):
         self.reference = reference
+        self.extractor = extractor
         self.device = device
+        self.advance = advance
         self.seed = seed
+        self._features: dict[str, Features] = {}
 
     def samples(self, split: Literal["train", "test"]) -> Tensor:
         """A whole split, ``(N, ...)``."""
@@ -123,7 +134,7 @@ class RealSamples:
     def floor(
         self, name: str, compute: Callable[[], dict[str, float]], metric: Metric | None = None
     ) -> dict[str, float]:
-        """What `compute` returns, the same under the same name and metric in this process."""
+        """The numbers that `compute` returns, kept by name and metric for this process."""
         known, key = self.reference.floors, (name, type(metric), metric and metric.id)
         if key not in known:
             known[key] = compute()
@@ -131,31 +142,10 @@ class RealSamples:
 
 
 class RealFeatures(RealSamples):
-    """Features and moments of the real images under one extractor.
-
-    Args:
-        reference: The images.
-        extractor: What looks at them.
-        device: Where it is.
-        advance: Called with the number of images done, where features must be worked out.
-        seed: Seed of their subsets.
-    """
+    """Features and moments of the real images under one extractor, as a `FeatureMetric` is given
+    them."""
 
     extractor: Extractor
-
-    def __init__(
-        self,
-        reference: Reference,
-        extractor: Extractor,
-        *,
-        device: torch.device | str = "cpu",
-        advance: Callable[[int], object] | None = None,
-        seed: int = 0,
-    ):
-        super().__init__(reference, device=device, seed=seed)
-        self.extractor = extractor
-        self.advance = advance
-        self._features: dict[str, Features] = {}
 
     def key(self, split: Literal["train", "test"]) -> str:
         """Names the cached features: data, split, n, extractor's hash, preprocessing.
@@ -182,7 +172,7 @@ class RealFeatures(RealSamples):
         return cache_dir() / "features" / self.key(split)
 
     def cached(self, split: Literal["train", "test"]) -> bool:
-        """Whether they are."""
+        """True if they are."""
         return (self.folder(split) / "features.npy").exists()
 
     def features(self, split: Literal["train", "test"]) -> Features:
@@ -236,7 +226,7 @@ class RealFeatures(RealSamples):
     def floor(
         self, name: str, compute: Callable[[], dict[str, float]], metric: Metric | None = None
     ) -> dict[str, float]:
-        """What `compute` returns, cached under a name that says all it depends on.
+        """The numbers that `compute` returns, cached under a name that says all they depend on.
 
         A metric of somebody else's is code that may be another tomorrow: it is not kept on disk.
         """

@@ -1,4 +1,4 @@
-"""The result of an evaluation: every number with what it takes to trust it."""
+"""Report of an evaluation: every number with what it takes to trust it."""
 
 import json
 import math
@@ -9,10 +9,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from torch import Tensor
 
+from genlab.metrics.base import Number
+
 __all__ = ["Panel", "Report", "Value"]
 
 FORMAT = 2
-"""Since 2, a value says what its number is: see `Value.number` and what follows."""
+"""Since 2, a value has `Value.number` and `Value.metric_id`."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,7 @@ class Value:
         extractor_id: sha256 of its weights: numbers of different ones do not compare.
         seconds: How long it took, features aside.
         metric_id: `Metric.id`: numbers of different ones do not compare, either.
-        number: What the key begins with: ``fd``, or its published name.
-        label: What it is, in words.
-        unit: What it is counted in.
-        rank: Place among the numbers that runs are ranked by where none is named.
-        shown: Whether a leaderboard has a column for it.
+        number: What its metric says of it; None in reports of format 1.
     """
 
     key: str
@@ -55,11 +53,7 @@ class Value:
     extractor_id: str = ""
     seconds: float = 0.0
     metric_id: str = ""
-    number: str = ""
-    label: str = ""
-    unit: str = ""
-    rank: int | None = None
-    shown: bool = False
+    number: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -153,14 +147,16 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
-        """What `to_json` wrote, without the panel."""
+        """The report that `to_json` wrote, without the panel."""
         data = json.loads(text)
         if data.pop("format") > FORMAT:
             raise ValueError("this report was written by a newer genlab")
         values = []
         for entry in data.pop("values"):
             numbers = ("value", "floor", "std", "low", "high")
-            parsed = {k: float(entry[k]) for k in numbers if entry[k] is not None}
+            parsed: dict[str, Any] = {k: float(entry[k]) for k in numbers if entry[k] is not None}
+            if entry.get("number"):
+                parsed["number"] = Number(**entry["number"])
             values.append(Value(**{**entry, **parsed}))
         return cls(**data, values=values)
 

@@ -1,4 +1,4 @@
-"""What the package knows of well-known real images, so that no machine works it out again."""
+"""Moments and floors of well-known real images that come with the package."""
 
 import functools
 import json

@@ -1,7 +1,9 @@
-"""All metrics together: one pass over real images (cached), one over samples, one report."""
+"""A suite of metrics: one pass over real images (cached), one over samples, one report."""
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -26,8 +28,9 @@ Sampler = Callable[[int, torch.Generator], Tensor]
 """``(n, generator) -> uint8 (n, C, H, W)`` with values 0..255."""
 
 
+@dataclass(frozen=True)
 class Suite:
-    """What to measure, and how much of it.
+    """A choice of metrics and extractors, and how much is measured.
 
     Args:
         extractors: ``auto`` (the data set's own classifier where there is one, else Inception
@@ -51,49 +54,33 @@ class Suite:
         ConfigError: A metric that does not exist, or two of one name.
     """
 
-    def __init__(
-        self,
-        extractors: list[str] | str = "auto",
-        metrics: list[str | Metric] | None = None,
-        n_samples: PositiveInt | None = None,
-        batch: PositiveInt = 500,
-        seed: NonNegativeInt = 0,
-        seeds: PositiveInt = 1,
-        likelihood_samples: PositiveInt = 1000,
-        likelihood_images: PositiveInt | None = None,
-        inception_weights: str | None = None,
-        dinov2_weights: str | None = None,
-        efficientnet_weights: str | None = None,
-        download: bool = True,
-    ):
-        self.arguments = dict(locals())
-        del self.arguments["self"]
-        self.names = extractors if isinstance(extractors, str) else list(extractors)
-        self.metrics = list((*BUILT_IN, LIKELIHOOD) if metrics is None else metrics)
-        self.sample_metrics = choose_metrics(self.metrics)
-        self.n_samples = n_samples
-        self.batch = batch
-        self.seed = seed
-        self.seeds = seeds
-        self.likelihood_samples = likelihood_samples
-        self.likelihood_images = likelihood_images
-        self.paths = {
-            "inception": inception_weights,
-            "dinov2": dinov2_weights,
-            "efficientnet": efficientnet_weights,
-        }
-        self.download = download
+    extractors: list[str] | str = "auto"
+    metrics: list[str | Metric] | None = None
+    n_samples: PositiveInt | None = None
+    batch: PositiveInt = 500
+    seed: NonNegativeInt = 0
+    seeds: PositiveInt = 1
+    likelihood_samples: PositiveInt = 1000
+    likelihood_images: PositiveInt | None = None
+    inception_weights: str | None = None
+    dinov2_weights: str | None = None
+    efficientnet_weights: str | None = None
+    download: bool = True
 
-    def with_(self, **changes: Any) -> "Suite":
-        """A suite that differs from this one in some arguments.
+    def __post_init__(self) -> None:
+        self.sample_metrics  # noqa: B018  refuses what does not exist
 
-        Example:
-            >>> Suite(metrics=["frechet"], seed=3).with_(n_samples=500).seed
-            3
-        """
-        return Suite(**self.arguments | changes)
+    @property
+    def asked(self) -> list[str | Metric]:
+        """Everything to measure, the likelihood included."""
+        return [*BUILT_IN, LIKELIHOOD] if self.metrics is None else list(self.metrics)
 
-    def extractors(
+    @cached_property
+    def sample_metrics(self) -> list[Metric]:
+        """The metrics that need samples."""
+        return choose_metrics(self.asked)
+
+    def load_extractors(
         self,
         dataset: str,
         shape: tuple[int, int, int],
@@ -109,10 +96,14 @@ class Suite:
         if all(metric.needs(None) for metric in self.sample_metrics):
             return []
         return choose(
-            self.names,
+            self.extractors,
             dataset,
             shape,
-            paths=self.paths,
+            paths={
+                "inception": self.inception_weights,
+                "dinov2": self.dinov2_weights,
+                "efficientnet": self.efficientnet_weights,
+            },
             device=device,
             download=self.download,
             given=given,
@@ -124,16 +115,16 @@ class Suite:
         return [(metric, by) for by in views for metric in self.sample_metrics if metric.needs(by)]
 
     def count(self, extractors: Sequence[Extractor]) -> int:
-        """How many samples to draw for these extractors."""
+        """Number of samples to draw for these extractors."""
         if self.n_samples is not None:
             return self.n_samples
-        return max((metric.count(by) for metric, by in self.pairs(extractors)), default=0)
+        return max((metric.count_for(by) for metric, by in self.pairs(extractors)), default=0)
 
     def keys(self, extractors: Sequence[Extractor]) -> list[str]:
-        """What the numbers of samples will be called; some are not defined of some samples."""
+        """Keys of the numbers of samples; some may turn out not to be defined."""
         drawn, found = self.count(extractors), []
         for metric, by in self.pairs(extractors):
-            standard = metric.count(by)
+            standard = metric.count_for(by)
             n = min(drawn, standard)
             found += [metric_key(number, by, n, standard) for number in metric.numbers]
         return found
@@ -156,7 +147,7 @@ class Suite:
         Args:
             sampler: Draws samples; None measures the likelihood alone.
             reference: The real images.
-            extractors: What `extractors` returned before, to spare loading them again.
+            extractors: What `load_extractors` returned before, to spare loading them again.
             likelihood: What the model says about images, if it does.
             device: Where sampler and extractors are.
             weights: What to write into the report: ``ema``, ``raw`` or ``images``.
@@ -164,7 +155,7 @@ class Suite:
 
         Raises:
             DataError: Samples that are not uint8 images of the reference's shape; too few of them.
-            ConfigError: See `extractors`.
+            ConfigError: See `load_extractors`.
         """
         started = time.perf_counter()
         report = Report(
@@ -180,7 +171,7 @@ class Suite:
             if sampler is not None and self.sample_metrics:
                 # Choose what looks at the samples.
                 if extractors is None:
-                    extractors = self.extractors(
+                    extractors = self.load_extractors(
                         reference.name, reference.shape, device, reference.extractor
                     )
 
@@ -195,14 +186,7 @@ class Suite:
                     report.samples_per_second = round(self.seeds * n / max(spent, 1e-9), 3)
 
                 # Measure them against the real ones, as each extractor sees both.
-                real: dict[Extractor | None, RealSamples] = {
-                    None: RealSamples(reference, device=device, seed=self.seed)
-                }
-                for extractor in extractors:
-                    step = progress(f"real images, {extractor.name}", len(reference.train))
-                    real[extractor] = RealFeatures(
-                        reference, extractor, device=device, advance=step, seed=self.seed
-                    )
+                real = real_sides(reference, extractors, device, self.seed, progress)
                 for metric, by in self.pairs(extractors):
                     sets = [seen[by] for seen, _ in drawn]
                     report.values += measure(metric, sets, real[by])
@@ -210,7 +194,7 @@ class Suite:
                         report.panel = metric.panel(drawn[0][0][None], sets[0], real[by])
 
             # Ask the model itself what it says of real images.
-            if likelihood is not None and LIKELIHOOD in self.metrics:
+            if likelihood is not None and LIKELIHOOD in self.asked:
                 report.values += measure_likelihood(
                     likelihood,
                     k=self.likelihood_samples,
@@ -234,7 +218,7 @@ class Suite:
         """Measures someone else's samples: a random subset of as many as the protocol asks for.
 
         Args:
-            images: uint8 ``(n, C, H, W)``, values 0..255; see `images_source.read_images`.
+            images: uint8 ``(n, C, H, W)``, values 0..255; see `read_images`.
             reference: The real images.
             device: Where the extractors are to run.
             progress: Told how far each step is.
@@ -245,8 +229,10 @@ class Suite:
         reference.check(images, "images")
         order = torch.randperm(len(images), generator=stream(self.seed, "images"))
         parts = iter(order.split(self.batch))
-        extractors = self.extractors(reference.name, reference.shape, device, reference.extractor)
-        once = self.with_(n_samples=min(self.count(extractors), len(images)), seeds=1)
+        extractors = self.load_extractors(
+            reference.name, reference.shape, device, reference.extractor
+        )
+        once = replace(self, n_samples=min(self.count(extractors), len(images)), seeds=1)
         return once.run(
             lambda n, generator: images[next(parts)[:n]],
             reference,
@@ -266,8 +252,7 @@ class Suite:
         device: torch.device | str,
         progress: Progress,
     ) -> tuple[dict[Extractor | None, Any], float]:
-        """What each extractor sees in n samples, None the samples themselves; and the seconds that
-        drawing them took."""
+        """n samples as each extractor sees them, themselves under None; seconds of drawing them."""
         generator = stream(self.seed, "evaluation", repetition, device=device)
         again = f" {repetition + 1}/{self.seeds}" if self.seeds > 1 else ""
         step = progress(f"samples{again}", n)
@@ -288,3 +273,22 @@ class Suite:
         views: dict[Extractor | None, Any] = {None: torch.cat(images)}
         views |= {by: join(seen) for by, seen in zip(extractors, features, strict=True)}
         return views, spent
+
+
+def real_sides(
+    reference: Reference,
+    extractors: Sequence[Extractor],
+    device: torch.device | str,
+    seed: int,
+    progress: Progress,
+) -> dict[Extractor | None, RealSamples]:
+    """The real samples as each extractor sees them; None has the samples themselves."""
+    sides: dict[Extractor | None, RealSamples] = {
+        None: RealSamples(reference, device=device, seed=seed)
+    }
+    for extractor in extractors:
+        step = progress(f"real images, {extractor.name}", len(reference.train))
+        sides[extractor] = RealFeatures(
+            reference, extractor, device=device, advance=step, seed=seed
+        )
+    return sides

@@ -1,5 +1,6 @@
 """The evaluator: a trained model, its data and the metrics brought together."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ class Evaluator:
         if str(device) not in self._extractors:
             spec = self.data.spec
             source = self.data.source
-            found = self.suite.extractors(source.name, spec.shape, device, given_by(source))
+            found = self.suite.load_extractors(source.name, spec.shape, device, given_by(source))
             self._extractors[str(device)] = found
         return self._extractors[str(device)]
 
@@ -99,8 +100,9 @@ class Evaluator:
     def closing(self, n_samples: int | None, k: int, images: int | None) -> "Evaluator":
         """The evaluation at the end of training: the same metrics, of more samples, and the
         likelihood of the whole test split."""
-        suite = self.suite.with_(
-            metrics=[*self.suite.metrics, LIKELIHOOD],
+        suite = replace(
+            self.suite,
+            metrics=[*self.suite.asked, LIKELIHOOD],
             n_samples=n_samples,
             likelihood_samples=k,
             likelihood_images=images,

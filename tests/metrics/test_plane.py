@@ -10,7 +10,7 @@ from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
 from genlab.metrics.extractors.selection import choose
 from genlab.metrics.suite import Suite
-from genlab.training.evaluation import given_by, reference_of
+from genlab.training.evaluator import given_by, reference_of
 
 
 def measured(source, images, **options):

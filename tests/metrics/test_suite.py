@@ -76,7 +76,7 @@ NUMBERS = {
 
 def named(short, extractor, n):
     metric, number = NUMBERS[short]
-    return metric_key(number, extractor, n, metric.count(extractor))
+    return metric_key(number, extractor, n, metric.count_for(extractor))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_report_without_weights_has_no_fid(no_weights):
     assert len(seen) == 1
     assert list(found.scalars()) == ["fd_pixels_50", "floor_fd_pixels_50"]
     with pytest.raises(WeightsMissing, match="6726825d0af5"):
-        Suite(["inception"]).extractors("cifar10", (3, 32, 32))
+        Suite(["inception"]).load_extractors("cifar10", (3, 32, 32))
 
 
 # --- what is measured
@@ -188,6 +188,9 @@ def test_a_full_report_has_every_number_with_its_floor(everything):
         assert value.std is not None
         assert (value.n, value.floor_n, value.split) == (200, 200, "train")
         assert value.extractor_id == ClassifierExtractor("digits").id
+        assert value.metric_id == ""
+    fd = report.value("fd_digits_200").number  # by the classes of the data itself: before any other
+    assert (fd.name, fd.better, fd.rank, fd.shown) == ("fd", "lower", 1, True)
     nats = report.value("nll_iw10")
     assert nats.low < nats.value < nats.high
     assert (nats.n, nats.split, nats.floor) == (200, "test", None)
@@ -268,9 +271,9 @@ def test_stacked_digits_are_counted_in_triples():
 
 
 def test_an_extractor_may_be_named_without_a_list():
-    assert [e.name for e in Suite("pixels").extractors("mnist", (1, 28, 28))] == ["pixels"]
+    assert [e.name for e in Suite("pixels").load_extractors("mnist", (1, 28, 28))] == ["pixels"]
     with pytest.raises(ConfigError, match="did you mean 'digits'"):
-        Suite("digit").extractors("mnist", (1, 28, 28))
+        Suite("digit").load_extractors("mnist", (1, 28, 28))
 
 
 def test_someone_elses_images_are_measured_alike():
@@ -394,7 +397,7 @@ def test_an_unknown_metric_is_a_config_error():
 def test_configs_are_suites(name):
     made = Suite(**config(name))
     asked = {"none": 0, "quick": 2000, "full": 10_000}[name]
-    extractors = made.extractors("mnist", (1, 28, 28))
+    extractors = made.load_extractors("mnist", (1, 28, 28))
     assert made.count(extractors) == asked or not extractors
     if name == "full":
         assert [metric.name for metric in made.sample_metrics] == list(BUILT_IN)

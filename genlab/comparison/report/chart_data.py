@@ -7,7 +7,7 @@ from typing import Any
 from genlab.comparison.curves import Timed
 from genlab.comparison.flat import ABSENT, shown_value
 from genlab.comparison.leaderboard import ALIASES, FACTS, Leaderboard, RunRecord
-from genlab.comparison.numbers import NumberFacts
+from genlab.comparison.numbers import order
 from genlab.comparison.ranking import better, identity_of, number
 from genlab.comparison.report.sections import COLOURS, colour
 from genlab.comparison.settings import differing
@@ -81,10 +81,11 @@ def quality_metric(board: Leaderboard, timed: Timed, key: str) -> str | None:
     """The metric of the histories that stands for quality: the one that ranks, measured quickly."""
     counts = how_many(timed)
     names = [m for m in counts if "floor_" not in m]
-    ranked = sorted(filter(None, (quick_facts(board, m) for m in names)), key=lambda f: f.order)
+    ranked = [m.removeprefix("quick/") for m in names if ranks(board, m)]
+    ranked.sort(key=lambda name: order(board.number(name), name))
     starts = (
         f"quick/{key}",
-        *(f"quick/{facts.number}" for facts in ranked),
+        *(f"quick/{board.number(name).name}" for name in ranked),
         "val/bpd",
         "val/loss",
         "train/loss",
@@ -96,11 +97,10 @@ def quality_metric(board: Leaderboard, timed: Timed, key: str) -> str | None:
     return names[0] if names else None
 
 
-def quick_facts(board: Leaderboard, metric: str) -> NumberFacts | None:
-    """What is known of a number measured along the way that could rank, None of any other."""
+def ranks(board: Leaderboard, metric: str) -> bool:
+    """True for a metric of the histories whose number ranks where none is named."""
     group, _, name = metric.partition("/")
-    facts = board.facts(name)
-    return facts if group == "quick" and facts.rank is not None else None
+    return group == "quick" and board.number(name).rank is not None
 
 
 def curve_metrics(board: Leaderboard, timed: Timed, key: str) -> list[str]:
@@ -109,16 +109,16 @@ def curve_metrics(board: Leaderboard, timed: Timed, key: str) -> list[str]:
     starts = ("val/", "train/loss", "quick/", "train/", "")
     quality = quality_metric(board, timed, key)
 
-    def order(metric: str) -> tuple[bool, bool, int, int, str]:
+    def telling(metric: str) -> tuple[bool, bool, int, int, str]:
         kind = next(i for i, start in enumerate(starts) if metric.startswith(start))
-        return metric != quality, not quick_facts(board, metric), kind, -counts[metric], metric
+        return metric != quality, not ranks(board, metric), kind, -counts[metric], metric
 
     names = [m for m in counts if "floor_" not in m and "_std_" not in m]
-    return [m for m in sorted(names, key=order) if m == quality or varies(timed, m)][:MOST_CHARTS]
+    return [m for m in sorted(names, key=telling) if m == quality or varies(timed, m)][:MOST_CHARTS]
 
 
 def varies(timed: Timed, metric: str) -> bool:
-    """Whether a metric ever had two values."""
+    """True if a metric ever had two values."""
     values = [
         value
         for _, histories in timed
@@ -191,14 +191,9 @@ def settings(rows: Sequence[RunRecord]) -> dict[str, list[Any]]:
             None
             if value is ABSENT
             else value
-            if isinstance(value, int | float) and not isinstance(value, bool) and finite(value)
+            if type(value) in (int, float) and math.isfinite(value)
             else shown_value(value)
             for value in values
         ]
         found[key] = column
     return found
-
-
-def finite(value: float) -> bool:
-    """Whether JSON can hold it."""
-    return math.isfinite(value)

@@ -110,7 +110,7 @@ def asset(name: str) -> str:
 
 
 def policy(*scripts: str) -> str:
-    """What the page may do: run these scripts, show pictures that it holds, and nothing else."""
+    """Content-Security-Policy: run these scripts and show pictures of the page, nothing else."""
     hashes = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
     return (
@@ -126,7 +126,7 @@ def json_text(data: Any) -> str:
 
 
 def title_of(rows: Sequence[RunRecord]) -> str:
-    """What the page is about: the configurations where they are few."""
+    """Title of the page: the configurations where they are few."""
     if 1 < len(rows) <= 3:
         return " vs ".join(row.name for row in rows)
     return "1 configuration" if len(rows) == 1 else f"{len(rows)} configurations compared"
@@ -146,7 +146,7 @@ def subtitle(board: Leaderboard, ranked: Sequence[Block], key: str) -> str:
 
 
 def time_body(board: Leaderboard, timed: Timed, key: str) -> str:
-    """What is reached after 1, 3, 10, 30 minutes."""
+    """Quality against time: a chart, and tables of 1, 3, 10, 30 minutes."""
     metric = quality_metric(board, timed, key)
     if metric is None:
         return ""
@@ -163,7 +163,7 @@ def time_body(board: Leaderboard, timed: Timed, key: str) -> str:
 
 def direction(board: Leaderboard, metric: str) -> str:
     """Which way is better of a metric of the history."""
-    return board.facts(metric.partition("/")[2]).better or "lower"
+    return board.number(metric.partition("/")[2]).better or "lower"
 
 
 def curves_body(timed: Timed) -> str:

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from genlab.comparison.columns import Column, columns, constant, legend, number_text
+from genlab.comparison.columns import Column, filled, legend, number_text
 from genlab.comparison.curves import Timed, moments, over_time
 from genlab.comparison.flat import shown_value
 from genlab.comparison.leaderboard import Leaderboard, RunRecord, shown_key
@@ -68,11 +68,9 @@ def leaderboard_section(
     board: Leaderboard, ranked: Sequence[Block], key: str, front: set[int]
 ) -> str:
     """A table a block; those that do not compare say why."""
-    candidates = columns(board, key)
-    same = constant(board, candidates)
-    kept = [c for c in candidates if c.title not in same and any(c.text(row) for row in board.rows)]
+    kept, same = filled(board, key)
     arrow = {"lower": " ↓", "higher": " ↑", None: ""}[better(board, key)]
-    facts = [f"ranked by {shown_key(key)}{arrow}", *(f"{k} {v}" for k, v in same.items() if v)]
+    facts = [f"ranked by {shown_key(key)}{arrow}", *(f"{k} {v}" for k, v in same.items())]
     facts += legend(board, "floor: ")
     if front:
         facts.append("★ on the Pareto front")
@@ -107,7 +105,7 @@ def leaderboard_section(
 
 
 def title(column: Column) -> str:
-    """What a column is, for who points at its head."""
+    """Tooltip of a column's head."""
     return f' title="{text(column.note)}"' if column.note else ""
 
 
@@ -138,7 +136,7 @@ def cell(column: Column, row: RunRecord, first: bool, floor: str) -> str:
 
 
 def times_section(timed: Timed, metric: str, way: str) -> str:
-    """What each configuration had reached after 1, 3, 10, 30 minutes, a table a data set."""
+    """Best values of each configuration by 1, 3, 10, 30 minutes, a table a data set."""
     groups: dict[object, list[int]] = {}
     for i, (row, histories) in enumerate(timed):
         if any(metric in history.curves for history in histories):
@@ -283,7 +281,7 @@ def differences_section(rows: Sequence[RunRecord]) -> str:
 
 
 def notes_section(board: Leaderboard, rows: Sequence[RunRecord], more: Sequence[str]) -> str:
-    """What could not be read, and which runs did not come to their end."""
+    """Notes: files that could not be read, and runs that did not come to their end."""
     lines = [f"damaged: {path}: {reason}" for path, reason in board.damaged]
     for row in rows:
         for run in row.runs:

@@ -1,4 +1,4 @@
-"""What a distance between sets of images looks at: the features of an extractor.
+"""Extractors: the features of images that distances between sets of them look at.
 
 Every number of this package is computed on features, and the extractor's hash is the number's
 identity: two numbers compare only where their extractors' hashes are equal.
@@ -19,7 +19,7 @@ __all__ = ["Extractor", "Features", "extract", "file_sha256", "full_precision", 
 
 
 class Features(NamedTuple):
-    """What an extractor sees in n images.
+    """Features of n images.
 
     Args:
         features: float32 of shape ``(n, d)``.
@@ -43,13 +43,13 @@ class Extractor(Protocol):
     """Turns images into features; `extract` calls it, in batches and at full precision."""
 
     name: str
-    """What the keys end in: ``digits`` makes ``fd_digits``."""
+    """End of the keys: ``digits`` makes ``fd_digits``."""
 
     id: str
     """sha256 of the weights, or of the description where there are none."""
 
     preprocessing: str
-    """What happens to an image before the network, in one line; part of the cache key."""
+    """Preparation of an image for the network, in one line; part of the cache key."""
 
     dim: int
     """Number of features d."""
@@ -58,7 +58,7 @@ class Extractor(Protocol):
     """Number of logits, 0 for none."""
 
     modes: int
-    """How many of the first classes are the kinds of the data itself; 0 for those of other data."""
+    """Number of first classes that are the kinds of the data itself; 0 for those of other data."""
 
     batch: int
     """Images in a forward pass on a CPU, where small ones stay in its caches; 8 times more else."""

@@ -29,7 +29,7 @@ class PlaneExtractor:
     batch = 4096
     dim = 2
     reach = 3.0
-    """How far from a mode its samples may lie, in standard deviations."""
+    """Reach of a mode, in standard deviations: no sample of it lies farther."""
 
     def __init__(self, points: Callable[[Tensor], Tensor], centres: Tensor, std: float):
         self.points = points
