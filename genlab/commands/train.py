@@ -12,7 +12,7 @@ from pytorch_lightning.loggers.logger import Logger
 
 from genlab.config.check import check
 from genlab.config.saved import load_config, save_config
-from genlab.data.feed.eval_loader import Batches
+from genlab.data.feed.eval_loader import EvalLoader
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
 from genlab.experiment.build import build_data, build_evaluator, build_model, build_module, plain
@@ -223,7 +223,7 @@ def fit_the_rest(loaded: Loaded, data: ImageDataModule) -> None:
     device = loaded.model.device
     batches = (
         Batch(batch.x.to(device), None if batch.y is None else batch.y.to(device))
-        for batch in Batches(data.train, data.eval_batch_size)
+        for batch in EvalLoader(data.train, data.eval_batch_size)
     )
     loaded.model.finish(batches)
     checkpoint = read_checkpoint(loaded.checkpoint)

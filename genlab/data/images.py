@@ -68,8 +68,8 @@ class ImageData(ABC):
         """
         return
 
-    def redraw(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """What a model gets to see of stored images; the same, unless the data is redrawn.
+    def resample(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """What a model gets to see of stored images; the same, unless the data is resampled.
 
         Args:
             x: Stored images, uint8 ``(B, C, H, W)``.
@@ -154,7 +154,7 @@ def check_split(split: Split, spec: ImageSpec, where: str, n: int | None = None)
 
     Args:
         split: What was loaded.
-        spec: What it has to look like; `ImageSpec.levels` is not checked, as redrawn data is
+        spec: What it has to look like; `ImageSpec.levels` is not checked, as resampled data is
             stored with others.
         where: What to call it in a message.
         n: How many images there must be, where that is known.

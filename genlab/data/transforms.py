@@ -1,4 +1,4 @@
-"""Batched augmentation of uint8 images, and the ways between levels and bytes.
+"""Batched augmentation of uint8 images.
 
 A transform draws its parameters and applies them in two steps: so the parameters of a whole batch
 can be drawn on any process and applied to the share of it that this process trains on, and a test

@@ -111,9 +111,9 @@ class Fitting:
         """Builds the trainer and its callbacks.
 
         Raises:
-            ConfigError: An interval cannot be read, or the stream cannot be made.
+            ConfigError: An interval cannot be read, or the training loader cannot be made.
         """
-        data.train_stream(chunk=data.chunk, seed=data.seed, curriculum=data.curriculum)
+        data.train_loader()
         chosen = {k: instantiate(c) for k, c in (cfg.callbacks or {}).items() if c is not None}
         for name, callback in chosen.items():
             if isinstance(callback, Every):

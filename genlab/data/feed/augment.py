@@ -1,4 +1,4 @@
-"""Which transforms a config means: ``data.augment=[flip,crop]``."""
+"""Parser of ``data.augment=[flip,crop]`` into transforms."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The fixed division of the training images into those to train on and those to validate on."""
+"""Fixed division of images into those to train on and those set aside for validation or test."""
 
 import torch
 from torch import Tensor
