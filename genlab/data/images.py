@@ -1,10 +1,12 @@
-"""The interface of a data set of discrete images."""
+"""Interface of a data set of discrete images."""
 
 import hashlib
 import shutil
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -47,7 +49,7 @@ class ImageData(ABC):
     @property
     @abstractmethod
     def spec(self) -> ImageSpec:
-        """What the images look like, as a model is to see them."""
+        """Shape, levels and classes of the images as a model sees them."""
 
     @abstractmethod
     def load(self, split: SplitName) -> Split:
@@ -58,10 +60,10 @@ class ImageData(ABC):
         """
 
     def prepare(self, repair: bool = False) -> None:
-        """Makes sure that all is on this machine and whole.
+        """Makes sure that the data is on this machine and whole.
 
         Args:
-            repair: Get anew what is damaged, instead of raising an error.
+            repair: Get what is damaged again, instead of raising an error.
 
         Raises:
             DataError: It is not, and cannot be had.
@@ -69,7 +71,7 @@ class ImageData(ABC):
         return
 
     def resample(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """What a model gets to see of stored images; the same, unless the data is resampled.
+        """Draws what a model sees of stored images; by default the images themselves.
 
         Args:
             x: Stored images, uint8 ``(B, C, H, W)``.
@@ -81,7 +83,7 @@ class ImageData(ABC):
         return x
 
     def fingerprint(self) -> str:
-        """SHA-256 in hex of the contents of both splits and of what they are taken for."""
+        """SHA-256 in hex of the name, the geometry and the contents of both splits."""
         return fingerprint(self.name, self.spec, self._digests())
 
     def _digests(self) -> list[str]:
@@ -104,7 +106,7 @@ class CachedImages(ImageData):
 
     @abstractmethod
     def key(self) -> str:
-        """Name of the cache entry; changes with whatever the images are made from."""
+        """Name of the cache entry; it changes with whatever the images are made from."""
 
     @abstractmethod
     def build(self, writer: Writer) -> None:
@@ -136,7 +138,7 @@ class CachedImages(ImageData):
         return [digests.get(name, "") for name in ("train_x", "train_y", "test_x", "test_y")]
 
 
-def split_of(arrays: Arrays, split: str) -> Split:
+def split_of(arrays: Mapping[str, npt.NDArray[Any]], split: str) -> Split:
     """The tensors of a split over its arrays, which share their memory."""
     y = arrays.get(f"{split}_y")
     x = torch.from_numpy(arrays[f"{split}_x"])

@@ -34,7 +34,7 @@ class ImageDataModule(pl.LightningDataModule):
         eval_batch_size: Images in a batch for validation and test.
         val_size: Training images set aside for validation: how many, or a share below 1.
         split_seed: Decides which ones.
-        limit: At most so many images of each split, for a quick run.
+        limit: At most this many images of each split, for a quick run.
         augment: Changes of the training images in their order: names, such as ``[flip, crop]``,
             names with arguments, such as ``{crop: {padding: 2}}``, or `Transform` objects.
         resident: Hold the images in memory, and on the GPU if they are trained on there; "auto"
@@ -82,7 +82,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     @property
     def spec(self) -> ImageSpec:
-        """What the images look like; known before anything is downloaded."""
+        """Shape, levels and classes of the images; known before anything is downloaded."""
         return self.source.spec
 
     @property
@@ -141,7 +141,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     @property
     def held(self) -> bool:
-        """Whether the training images are held in memory."""
+        """True where the training images are held in memory."""
         self.setup()
         return self._held
 
@@ -244,5 +244,5 @@ class ImageDataModule(pl.LightningDataModule):
 
 
 def refuse(config: Any) -> Any:
-    """Objects are made of configs by `genlab.data.from_config.build`, which is given the means."""
+    """Refuses the config of a transform: `genlab.data.from_config.build` makes objects of those."""
     raise ConfigError(f"data.augment={config}: needs a Transform here, not a config of one")

@@ -209,7 +209,7 @@ def test_the_loader_resamples_what_is_stored():
     module = ImageDataModule(Grey(), **SMALL)
     source = module.train_loader()
     epochs = [
-        torch.cat([next(source).x[0] for _ in range(source.images_per_epoch // 16)])
+        torch.cat([next(source).x[0] for _ in range(source.order.images_per_epoch // 16)])
         for _ in range(2)
     ]
     assert epochs[0].max() == 1

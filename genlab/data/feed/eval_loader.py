@@ -38,7 +38,7 @@ class EvalLoader:
 
 
 def resamples(source: ImageData) -> bool:
-    """Whether a data set draws anew what a model sees of its images."""
+    """Tells whether a data set has a `resample` of its own."""
     return type(source).resample is not ImageData.resample
 
 

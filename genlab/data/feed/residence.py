@@ -32,7 +32,7 @@ def free_memory(device: torch.device | None = None) -> int:
 
 
 def available() -> int:
-    """Free memory of the machine as its system tells it."""
+    """Free memory of the machine by its system's account."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         table = dict(line.split(":", 1) for line in lines)
@@ -53,7 +53,7 @@ def in_group(folder: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def fits(resident: bool | Literal["auto"], needed: int, device: torch.device | None = None) -> bool:
-    """Whether to hold images in memory: as asked, or if they take at most half of what is free."""
+    """Decides on memory or a mapped file: as asked, or memory if images take at most half of it."""
     return needed <= SHARE * free_memory(device) if resident == "auto" else bool(resident)
 
 

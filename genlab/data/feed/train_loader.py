@@ -43,6 +43,9 @@ class TrainLoader(Iterator[Batch]):
         device: Where the batches go; where the images lie if None.
         workers: Threads that make the next chunks in the background; 0 makes them when asked.
 
+    Attributes:
+        position: Images seen before the next chunk, over all ranks.
+
     Yields:
         `Batch` with ``x`` uint8 ``(K, B / world, C, H, W)`` and ``y`` int64 ``(K, B / world)``
         or None.
@@ -68,6 +71,11 @@ class TrainLoader(Iterator[Batch]):
         device: torch.device | str | None = None,
         workers: int = 0,
     ):
+        if position < 0 or position % batch_size:
+            raise ConfigError(
+                f"training cannot start after {position} images: they are no whole number of "
+                f"batches of {batch_size} (data.batch_size)"
+            )
         if batch_size % world:
             raise ConfigError(
                 f"data.batch_size={batch_size}: must be a multiple of the {world} processes "
@@ -83,36 +91,9 @@ class TrainLoader(Iterator[Batch]):
         self.order = ShuffledOrder(len(images.x), batch_size, seed, curriculum, images.y)
         self.device = images.x.device if device is None else torch.device(device)
         self.workers = workers
+        self.position = position
         self._pool: ThreadPoolExecutor | None = None
         self._ahead: deque[Future[Batch]] = deque()
-        self.position = position
-
-    @property
-    def position(self) -> int:
-        """Images seen before the next chunk, over all ranks."""
-        return self._position
-
-    @position.setter
-    def position(self, images: int) -> None:
-        if images < 0 or images % self.batch_size:
-            raise ConfigError(
-                f"training cannot start after {images} images: they are no whole number of batches "
-                f"of {self.batch_size} (data.batch_size)"
-            )
-        for future in self._ahead:
-            future.cancel()
-        self._ahead.clear()
-        self._position = images
-
-    @property
-    def images_per_epoch(self) -> int:
-        """Images of the whole batches that an epoch consists of."""
-        return self.order.images_per_epoch
-
-    @property
-    def epoch(self) -> float:
-        """Epochs seen before the next chunk."""
-        return self._position / self.images_per_epoch
 
     def __iter__(self) -> "TrainLoader":
         return self
@@ -120,20 +101,20 @@ class TrainLoader(Iterator[Batch]):
     def __next__(self) -> Batch:
         step = self.chunk * self.batch_size
         if self.workers == 0:
-            made = self._make(self._position, self.order.indices(self._position, self.chunk))
+            made = self._make(self.position, self.order.indices(self.position, self.chunk))
         else:
             pool = self._threads()
             while len(self._ahead) <= self.workers:
-                at = self._position + len(self._ahead) * step
+                at = self.position + len(self._ahead) * step
                 # The order keeps an epoch's permutation, so it is asked by this thread only.
                 self._ahead.append(pool.submit(self._make, at, self.order.indices(at, self.chunk)))
             made = self._ahead.popleft().result()
-        self._position += step
+        self.position += step
         return self._to_device(made)
 
     def close(self) -> None:
         """Ends the background threads; the loader can be used all the same."""
-        self.position = self._position
+        self._ahead.clear()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
