@@ -13,7 +13,7 @@ from torch import Tensor
 from genlab.data.storage.cache import Arrays, Writer, array_digest, cached
 from genlab.errors import DataError
 from genlab.system.paths import cache_dir
-from genlab.types import ImageSpec
+from genlab.types import ImageSpec, Spec
 
 __all__ = ["CachedImages", "ImageData", "Split", "SplitName", "check_split", "split_of"]
 
@@ -45,6 +45,9 @@ class ImageData(ABC):
 
     name: ClassVar[str]
     """The name in tables and reports, that of the YAML."""
+
+    provides: ClassVar[type[Spec]] = ImageSpec
+    """The kind of `spec`, for the check of a config, which reads it and imports nothing."""
 
     @property
     @abstractmethod

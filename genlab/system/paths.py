@@ -1,4 +1,4 @@
-"""The user's cache directory, and files and folders that appear whole or not at all."""
+"""Paths: as people type them, the cache directory, files and folders that appear whole."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cache_dir", "staging_folder", "write_atomically", "write_json"]
+__all__ = ["cache_dir", "shown", "staging_folder", "write_atomically", "write_json"]
 
 STALE = 24 * 3600
 """Seconds after which a staging folder is taken for the remains of a killed process."""
@@ -35,6 +35,12 @@ def staging_folder(folder: Path) -> Path:
         if time.time() - left.stat().st_mtime > STALE:
             shutil.rmtree(left, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=folder))
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it: relative where that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

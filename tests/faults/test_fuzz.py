@@ -24,7 +24,6 @@ from test_config_check import VERSION
 
 from genlab.config.check import check
 from genlab.config.folders import config_dir
-from genlab.config.messages import explain, printable
 from genlab.config.overrides import check_overrides
 from genlab.config.saved import load_config
 from genlab.data.cifar10 import unpickle
@@ -32,6 +31,7 @@ from genlab.data.feed.augment import parse_augment
 from genlab.data.folder import ImageFolder
 from genlab.data.storage.idx import parse_idx, read_idx, to_idx
 from genlab.errors import GenlabError
+from genlab.launch.messages import explain, printable
 from genlab.modalities.images.image_reading import read_images
 from genlab.training.saving.portable import read_portable, write_portable
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.modalities.images.grid import compare, grid, half_blocks, save_png, show
+from genlab.modalities.images.grid import compare, grid, half_blocks, show
+from genlab.modalities.rendering import save_png
 
 GAP = 48
 

@@ -4,7 +4,6 @@ Each logger rescales floats in its own way, or not at all (``wandb.Image`` of a 
 black PNG, without a warning), so floats never get there: the grid is made once, here.
 """
 
-import io
 import math
 import os
 import sys
@@ -18,12 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from genlab.modalities.images.levels import to_bytes
-from genlab.system.paths import write_atomically
+from genlab.modalities.rendering import Pixels
 
-__all__ = ["Pixels", "compare", "grid", "half_blocks", "save_png", "show"]
-
-Pixels = NDArray[np.uint8]
-"""An image for people: uint8 of shape (H, W, 3)."""
+__all__ = ["compare", "grid", "half_blocks", "show"]
 
 _GAP = 48
 """Grey level between the images of a grid: visible beside black digits and beside photographs."""
@@ -109,13 +105,6 @@ def _channels_last(images: Tensor | Pixels, levels: int) -> NDArray[np.uint8]:
     if levels < 256:
         x = to_bytes(torch.from_numpy(x), levels).numpy()
     return np.broadcast_to(x.transpose(0, 2, 3, 1), (len(x), *x.shape[2:], 3))
-
-
-def save_png(path: Path, pixels: Pixels) -> None:
-    """Writes a PNG, whole or not at all; makes its directory where there is none."""
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, format="PNG")
-    write_atomically(path, content.getvalue())
 
 
 def half_blocks(source: Path | str | Pixels, width: int) -> str:
