@@ -103,7 +103,7 @@ def test_every_model_trains_on_every_kind_of_data_or_says_why_not(model, data, r
         assert "model." in reason or "data." in reason
         return
     module = build_module(config, built, source.n_train)
-    batch = next(iter(source.train_stream()))
+    batch = next(iter(source.train_loader()))
     batch = Batch(batch.x[0], None if batch.y is None else batch.y[0])
     for player, optimizer in zip(built.players, module.configure_optimizers(), strict=True):
         loss = built.loss(batch, player)

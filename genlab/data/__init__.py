@@ -1,1 +1,1 @@
-"""Data sets as uint8 tensors, checked against a manifest, and the stream of batches."""
+"""Data sets as uint8 tensors, checked against a manifest, and the loaders of their batches."""

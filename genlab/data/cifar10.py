@@ -77,7 +77,7 @@ def unpickle(data: bytes, name: str) -> dict[bytes, Any]:
 
 
 class Unpickler(pickle.Unpickler):
-    """Knows what an array of NumPy is made of."""
+    """Unpickler of NumPy arrays, and of nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy", "ndarray"):
@@ -90,7 +90,7 @@ class Unpickler(pickle.Unpickler):
 
 
 def reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> Any:
-    """What NumPy's pickles call to make the empty array that they then fill."""
+    """Makes the empty array that a pickle of NumPy then fills."""
     if kind is not np.ndarray:
         raise pickle.UnpicklingError(f"{kind} is not an array")
     if shape != (0,):

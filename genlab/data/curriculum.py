@@ -1,4 +1,4 @@
-"""Easy first: coarse images or few classes at the start, by images seen.
+"""Curricula: coarse images or few classes first, by images seen.
 
 Reference: Bengio, Louradour, Collobert and Weston (2009), Curriculum learning.
 """
@@ -16,20 +16,20 @@ __all__ = ["ClassOrder", "Curriculum", "Resolution"]
 
 
 class Curriculum:
-    """What of the training data is shown after how many images seen; all of it, in this class."""
+    """Schedule of the training images that are shown; this one shows all from the start."""
 
     shows: ClassVar[bool] = False
     """Whether `show` changes images."""
 
     def bind(self, y: Tensor | None) -> None:
-        """Looks at the labels of all training images, ``(N,)``, before anything else is asked.
+        """Takes the labels of all training images, ``(N,)``, before any other method is called.
 
         Raises:
-            ConfigError: They do not do.
+            ConfigError: The curriculum needs other labels.
         """
 
     def stage(self, position: int) -> int:
-        """The stage after so many images seen, from 0; the order of images starts anew in each."""
+        """Number of the stage after ``position`` images seen, from 0; each has its own order."""
         return 0
 
     def start(self, stage: int) -> int:
@@ -46,12 +46,12 @@ class Curriculum:
         return None
 
     def show(self, x: Tensor, position: int) -> Tensor:
-        """Images as they are shown after so many images seen, uint8 ``(B, C, H, W)``."""
+        """Images as they are shown after ``position`` images seen, uint8 ``(B, C, H, W)``."""
         return x
 
 
 class Resolution(Curriculum):
-    """Coarse images first: averaged down to a size, and enlarged again to their own.
+    """Curriculum of resolutions: images averaged down to a size, and enlarged again to their own.
 
     The shape never changes, so that any family can be trained.
 
@@ -96,7 +96,7 @@ class Resolution(Curriculum):
 
 
 class ClassOrder(Curriculum):
-    """Few classes first, then one more at a time.
+    """Curriculum of classes: few first, then one more at a time.
 
     Args:
         first: Number of classes at the start.

@@ -1,20 +1,20 @@
-"""The user's own pictures."""
+"""Data set of a folder of the user's pictures."""
 
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from genlab.data.feed.split import set_aside
 from genlab.data.images import CachedImages
 from genlab.data.storage.cache import Writer
 from genlab.data.storage.damage import repairable
 from genlab.data.storage.decoding import fill, open_picture
 from genlab.errors import ConfigError, DataError
 from genlab.ranges import Fraction, PositiveInt
-from genlab.rng import stream
 from genlab.types import ImageSpec
 
 __all__ = ["ImageFolder"]
@@ -65,22 +65,14 @@ class ImageFolder(CachedImages):
         self.labels = labels
         self.test_size = test_size
         self.test_seed = test_seed
-        self._found: tuple[dict[str, list[Path]], list[str]] | None = None
 
     @property
     def spec(self) -> ImageSpec:
-        classes = len(self.classes)
-        return ImageSpec(self.channels, self.size, self.size, 256, classes)
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the classes in the order of the labels; empty without classes."""
-        return self._scan()[1]
+        return ImageSpec(self.channels, self.size, self.size, 256, len(self.classes))
 
     def key(self) -> str:
-        splits, classes = self._scan()
-        state = hashlib.sha256(repr((self.size, self.channels, classes)).encode())
-        for split, paths in splits.items():
+        state = hashlib.sha256(repr((self.size, self.channels, self.classes)).encode())
+        for split, paths in self.splits.items():
             for path in paths:
                 known = path.stat()
                 place = (split, str(path.relative_to(self.path)), known.st_size, known.st_mtime_ns)
@@ -88,8 +80,7 @@ class ImageFolder(CachedImages):
         return f"folder-{state.hexdigest()[:16]}"
 
     def build(self, writer: Writer) -> None:
-        splits, classes = self._scan()
-        for split, paths in splits.items():
+        for split, paths in self.splits.items():
             shape = (len(paths), self.channels, self.size, self.size)
             with repairable("replace or remove them"):
                 fill(
@@ -97,17 +88,40 @@ class ImageFolder(CachedImages):
                     [str(path) for path in paths],
                     lambda name: open_picture(name, self.size, self.channels),
                 )
-            if classes:
-                y = [classes.index(self._class(path)) for path in paths]
+            if self.classes:
+                y = [self.classes.index(self._class(path)) for path in paths]
                 writer.put(f"{split}_y", np.array(y, np.int64))
 
-    def _scan(self) -> tuple[dict[str, list[Path]], list[str]]:
-        """The pictures of each split, and the names of the classes."""
-        if self._found is None:
-            self._found = self._find()
-        return self._found
+    @cached_property
+    def splits(self) -> dict[str, list[Path]]:
+        """The pictures of each split."""
+        every = self._every
+        if self._own_splits:
+            return {
+                split: [p for p in every if p.relative_to(self.path).parts[0] == split]
+                for split in ("train", "test")
+            }
+        train, test = set_aside(len(every), self.test_size, self.test_seed)
+        return {"train": [every[i] for i in train], "test": [every[i] for i in test]}
 
-    def _find(self) -> tuple[dict[str, list[Path]], list[str]]:
+    @cached_property
+    def classes(self) -> list[str]:
+        """Names of the classes in the order of the labels; empty without classes."""
+        if self.labels is False:
+            return []
+        names = {self._class(path) for path in self._every}
+        if "" not in names and len(names) > 1:
+            return sorted(names)
+        if self.labels:
+            raise ConfigError(
+                f"data.labels=true needs a sub-folder for each class in {self.path}, "
+                f"found {sorted(names - {''}) or 'none'}"
+            )
+        return []
+
+    @cached_property
+    def _every(self) -> list[Path]:
+        """The pictures in the order of their paths."""
         if not self.path.is_dir():
             found = "a file" if self.path.exists() else "nothing"
             raise DataError(
@@ -119,26 +133,15 @@ class ImageFolder(CachedImages):
                 f"{self.path}: expected at least 2 pictures ({' '.join(sorted(SUFFIXES))}), "
                 f"found {len(every)}"
             )
-        self._own_splits = {p.relative_to(self.path).parts[0] for p in every} == {"train", "test"}
-        if self._own_splits:
-            splits = {
-                split: [p for p in every if p.relative_to(self.path).parts[0] == split]
-                for split in ("train", "test")
-            }
-        else:
-            n_test = max(1, round(self.test_size * len(every)))
-            order = torch.randperm(
-                len(every), generator=stream(self.test_seed, "test split")
-            ).tolist()
-            chosen = set(order[:n_test])
-            splits = {
-                "train": [p for i, p in enumerate(every) if i not in chosen],
-                "test": [p for i, p in enumerate(every) if i in chosen],
-            }
-        return splits, self._classes(every)
+        return every
+
+    @cached_property
+    def _own_splits(self) -> bool:
+        """True where ``train`` and ``test`` are all that the folder holds."""
+        return {p.relative_to(self.path).parts[0] for p in self._every} == {"train", "test"}
 
     def _pictures(self) -> Iterator[Path]:
-        """All files that look like pictures; what cannot be looked into is an error, not absent."""
+        """All files named like pictures; what cannot be read is an error, not absent."""
 
         def refuse(error: OSError) -> None:
             raise DataError(
@@ -158,19 +161,6 @@ class ImageFolder(CachedImages):
                     )
                 if path.is_file():
                     yield path
-
-    def _classes(self, every: list[Path]) -> list[str]:
-        if self.labels is False:
-            return []
-        names = {self._class(path) for path in every}
-        if "" not in names and len(names) > 1:
-            return sorted(names)
-        if self.labels:
-            raise ConfigError(
-                f"data.labels=true needs a sub-folder for each class in {self.path}, "
-                f"found {sorted(names - {''}) or 'none'}"
-            )
-        return []
 
     def _class(self, path: Path) -> str:
         """Name of the sub-folder that a picture lies in, or ""."""

@@ -1,4 +1,4 @@
-"""From the flat section ``data`` of a config to a data module."""
+"""Builder of a data module from the flat section ``data`` of a config."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -12,11 +12,14 @@ from genlab.errors import ConfigError
 
 __all__ = ["build", "module_keys"]
 
+ELSEWHERE = ("self", "source", "seed", "chunk", "curriculum")
+"""Arguments of `ImageDataModule` that other sections decide; ``data.seed`` is a source's own."""
+
 
 def module_keys() -> tuple[str, ...]:
     """The keys that go to `ImageDataModule`; all others go to the source."""
     parameters = inspect.signature(ImageDataModule.__init__).parameters
-    return tuple(name for name in parameters if name not in ("self", "source"))
+    return tuple(name for name in parameters if name not in ELSEWHERE)
 
 
 def build(
@@ -33,9 +36,7 @@ def build(
         cfg: A plain dictionary with the ``_target_`` of the source, its arguments and, at the
             same level, those of the module.
         instantiate: Makes an object of a dictionary with a ``_target_``, as Hydra's does.
-        seed: Key of the stream for training.
-        chunk: Batches in its chunks.
-        curriculum: What it shows when.
+        seed, chunk, curriculum: As for `ImageDataModule`.
 
     Raises:
         ConfigError: The target is no data set, or an argument does not do.
@@ -48,6 +49,4 @@ def build(
             f"data._target_={cfg.get('_target_')}: must be a data set "
             "(a class derived from genlab.data.images.ImageData)"
         )
-    module = ImageDataModule(source, **ours)
-    module.seed, module.chunk, module.curriculum = seed, chunk, curriculum
-    return module
+    return ImageDataModule(source, seed=seed, chunk=chunk, curriculum=curriculum, **ours)

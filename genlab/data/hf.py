@@ -2,18 +2,18 @@
 
 import hashlib
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from genlab.data.feed.split import set_aside
 from genlab.data.images import CachedImages
 from genlab.data.storage.cache import Writer
 from genlab.data.storage.decoding import fill, fit
 from genlab.errors import ConfigError, DataError, nearest
 from genlab.ranges import Fraction, PositiveInt
-from genlab.rng import stream
 from genlab.types import ImageSpec
 
 __all__ = ["HuggingFace"]
@@ -87,31 +87,25 @@ class HuggingFace(CachedImages):
 
     def build(self, writer: Writer) -> None:
         train = self._read(self.train)
-        chosen: dict[str, tuple[Any, list[int] | None]]
         if self.test is not None:
-            chosen = {"train": (train, None), "test": (self._read(self.test), None)}
+            test = self._read(self.test)
+            self._put(writer, "train", train, range(len(train)))
+            self._put(writer, "test", test, range(len(test)))
         else:
-            order = torch.randperm(len(train), generator=stream(self.test_seed, "test split"))
-            n_test = max(1, round(self.test_size * len(train)))
-            chosen = {
-                "train": (train, order[n_test:].sort().values.tolist()),
-                "test": (train, order[:n_test].sort().values.tolist()),
-            }
-        for split, (rows, index) in chosen.items():
-            self._put(writer, split, rows, index)
+            for_train, for_test = set_aside(len(train), self.test_size, self.test_seed)
+            self._put(writer, "train", train, for_train.tolist())
+            self._put(writer, "test", train, for_test.tolist())
 
-    def _put(self, writer: Writer, split: str, rows: Any, index: list[int] | None) -> None:
-        picked = list(range(len(rows))) if index is None else index
-
+    def _put(self, writer: Writer, split: str, rows: Any, index: Sequence[int]) -> None:
         def read(name: str) -> npt.NDArray[np.uint8]:
             return fit(rows[int(name.rsplit("#", 1)[1])][self.image], self.size, self.channels)
 
-        shape = (len(picked), self.channels, self.size, self.size)
-        names = [f"{self.path}/{split}#{i}" for i in picked]
+        shape = (len(index), self.channels, self.size, self.size)
+        names = [f"{self.path}/{split}#{i}" for i in index]
         fill(writer.array(f"{split}_x", shape, "uint8"), names, read)
         if self.label is not None:
             labels = np.asarray(rows[self.label], np.int64)
-            writer.put(f"{split}_y", labels[np.asarray(picked)])
+            writer.put(f"{split}_y", labels[np.asarray(index)])
 
     def _read(self, split: str) -> Any:
         """A split as the library gives it, with the columns checked."""
@@ -131,10 +125,10 @@ class HuggingFace(CachedImages):
             )
         # The library raises a dozen kinds of errors, some of which are not OSError or ValueError.
         except Exception as error:
-            told = str(error).splitlines()[0] if str(error) else ""
+            reason = str(error).splitlines()[0] if str(error) else ""
             raise DataError(
                 f"{self.path}: expected the split {split!r} of a data set, found "
-                f"{type(error).__name__} ({told}); see data.path, data.config, data.train and "
+                f"{type(error).__name__} ({reason}); see data.path, data.config, data.train and "
                 "data.test"
             ) from error
         for key, column in (("image", self.image), ("label", self.label)):

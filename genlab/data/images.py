@@ -1,10 +1,12 @@
-"""The interface of a data set of discrete images."""
+"""Interface of a data set of discrete images."""
 
 import hashlib
 import shutil
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -50,7 +52,7 @@ class ImageData(ABC):
     @property
     @abstractmethod
     def spec(self) -> ImageSpec:
-        """What the images look like, as a model is to see them."""
+        """Shape, levels and classes of the images as a model sees them."""
 
     @abstractmethod
     def load(self, split: SplitName) -> Split:
@@ -61,18 +63,18 @@ class ImageData(ABC):
         """
 
     def prepare(self, repair: bool = False) -> None:
-        """Makes sure that all is on this machine and whole.
+        """Makes sure that the data is on this machine and whole.
 
         Args:
-            repair: Get anew what is damaged, instead of raising an error.
+            repair: Get what is damaged again, instead of raising an error.
 
         Raises:
             DataError: It is not, and cannot be had.
         """
         return
 
-    def redraw(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """What a model gets to see of stored images; the same, unless the data is redrawn.
+    def resample(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draws what a model sees of stored images; by default the images themselves.
 
         Args:
             x: Stored images, uint8 ``(B, C, H, W)``.
@@ -84,7 +86,7 @@ class ImageData(ABC):
         return x
 
     def fingerprint(self) -> str:
-        """SHA-256 in hex of the contents of both splits and of what they are taken for."""
+        """SHA-256 in hex of the name, the geometry and the contents of both splits."""
         return fingerprint(self.name, self.spec, self._digests())
 
     def _digests(self) -> list[str]:
@@ -107,7 +109,7 @@ class CachedImages(ImageData):
 
     @abstractmethod
     def key(self) -> str:
-        """Name of the cache entry; changes with whatever the images are made from."""
+        """Name of the cache entry; it changes with whatever the images are made from."""
 
     @abstractmethod
     def build(self, writer: Writer) -> None:
@@ -139,7 +141,7 @@ class CachedImages(ImageData):
         return [digests.get(name, "") for name in ("train_x", "train_y", "test_x", "test_y")]
 
 
-def split_of(arrays: Arrays, split: str) -> Split:
+def split_of(arrays: Mapping[str, npt.NDArray[Any]], split: str) -> Split:
     """The tensors of a split over its arrays, which share their memory."""
     y = arrays.get(f"{split}_y")
     x = torch.from_numpy(arrays[f"{split}_x"])
@@ -157,7 +159,7 @@ def check_split(split: Split, spec: ImageSpec, where: str, n: int | None = None)
 
     Args:
         split: What was loaded.
-        spec: What it has to look like; `ImageSpec.levels` is not checked, as redrawn data is
+        spec: What it has to look like; `ImageSpec.levels` is not checked, as resampled data is
             stored with others.
         where: What to call it in a message.
         n: How many images there must be, where that is known.

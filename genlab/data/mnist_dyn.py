@@ -17,7 +17,7 @@ __all__ = ["BinarizedMnist"]
 class BinarizedMnist(ImageData):
     """MNIST with binary pixels, each 1 with probability pixel/255, drawn at each access.
 
-    It is stored as it is; `redraw` binarizes. Neither a fixed binarization nor a threshold: the
+    It is stored as it is; `resample` binarizes. Neither a fixed binarization nor a threshold: the
     three have different likelihoods and must not be compared.
     """
 
@@ -36,7 +36,7 @@ class BinarizedMnist(ImageData):
     def load(self, split: SplitName) -> Split:
         return self._grey.load(split)
 
-    def redraw(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def resample(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         # P(u < x) = x / 255 exactly, as u is one of 0..254.
         u = torch.randint(0, 255, x.shape, dtype=torch.uint8, generator=generator, device=x.device)
         return (u < x).view(torch.uint8)

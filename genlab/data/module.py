@@ -1,4 +1,4 @@
-"""A data set as Lightning takes it: splits, loaders, and the endless stream for training."""
+"""Lightning data module of images: splits, and loaders for training and evaluation."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,10 @@ import torch
 
 from genlab.data.curriculum import Curriculum
 from genlab.data.feed.augment import parse_augment
-from genlab.data.feed.eval_loader import Batches, redrawn
-from genlab.data.feed.residence import fits, nbytes, settle
+from genlab.data.feed.eval_loader import EvalLoader, resampled, resamples
+from genlab.data.feed.residence import fits, materialize, nbytes
 from genlab.data.feed.split import hold_out, limited
-from genlab.data.feed.train_loader import Stream
+from genlab.data.feed.train_loader import TrainLoader
 from genlab.data.images import ImageData, Split, check_split
 from genlab.errors import ConfigError
 from genlab.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -22,11 +22,11 @@ __all__ = ["ImageDataModule"]
 
 
 class ImageDataModule(pl.LightningDataModule):
-    """Train, validation and test images of a data set, and the batches of them.
+    """Train, validation and test images of a data set, and the loaders of them.
 
     `train`, `val` and `test` are the images as a model sees them, integers below
-    ``spec.levels``; where the data is redrawn at each access, one drawing of it, fixed by
-    ``split_seed``. The stream for training redraws and augments.
+    ``spec.levels``; where the data is resampled at each access, one drawing of it, fixed by
+    ``split_seed``. The training loader resamples and augments.
 
     Args:
         source: The data set.
@@ -34,18 +34,16 @@ class ImageDataModule(pl.LightningDataModule):
         eval_batch_size: Images in a batch for validation and test.
         val_size: Training images set aside for validation: how many, or a share below 1.
         split_seed: Decides which ones.
-        limit: At most so many images of each split, for a quick run.
+        limit: At most this many images of each split, for a quick run.
         augment: Changes of the training images in their order: names, such as ``[flip, crop]``,
             names with arguments, such as ``{crop: {padding: 2}}``, or `Transform` objects.
         resident: Hold the images in memory, and on the GPU if they are trained on there; "auto"
             does if they take less than half of what is free. Else they are mapped from a file.
         workers: Threads that make training batches in the background; "auto" takes none for
             resident images and 2 for mapped ones.
-
-    Attributes:
-        chunk: Batches that the stream of `train_dataloader` yields at a time.
-        seed: Key of that stream.
-        curriculum: What that stream shows when.
+        seed: Key of the training loader's order, augmentation and resampling.
+        chunk: Batches that the training loader yields at a time.
+        curriculum: Which training images are shown when; all from the start if None.
     """
 
     def __init__(
@@ -60,6 +58,9 @@ class ImageDataModule(pl.LightningDataModule):
         augment: Sequence[Any] | Mapping[str, Any] = (),
         resident: bool | Literal["auto"] = "auto",
         workers: NonNegativeInt | Literal["auto"] = "auto",
+        seed: int = 0,
+        chunk: PositiveInt = 1,
+        curriculum: Curriculum | None = None,
     ):
         super().__init__()
         self.source = source
@@ -71,9 +72,9 @@ class ImageDataModule(pl.LightningDataModule):
         self.augment = parse_augment(augment, refuse)
         self.resident = resident
         self.workers = workers
-        self.chunk = 1
-        self.seed = 0
-        self.curriculum: Curriculum | None = None
+        self.seed = seed
+        self.chunk = chunk
+        self.curriculum = curriculum
         self._stored: dict[str, Split] = {}
         self._seen: dict[str, Split] = {}
         self._on_device: dict[torch.device, Split] = {}
@@ -81,7 +82,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     @property
     def spec(self) -> ImageSpec:
-        """What the images look like; known before anything is downloaded."""
+        """Shape, levels and classes of the images; known before anything is downloaded."""
         return self.source.spec
 
     @property
@@ -115,7 +116,7 @@ class ImageDataModule(pl.LightningDataModule):
         ):
             # What is few is held all the same: a file of it would only be in the way.
             held = self._held or (name != "train" and len(index) <= 10_000)
-            self._stored[name] = settle(split, index, held, f"{key}-{name}")
+            self._stored[name] = materialize(split, index, held, f"{key}-{name}")
 
     @property
     def train(self) -> Split:
@@ -140,7 +141,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     @property
     def held(self) -> bool:
-        """Whether the training images are held in memory."""
+        """True where the training images are held in memory."""
         self.setup()
         return self._held
 
@@ -155,73 +156,63 @@ class ImageDataModule(pl.LightningDataModule):
             f"{'in memory' if self._held else 'mapped from disk'}"
         )
 
-    def train_stream(
+    def train_loader(
         self,
         *,
-        chunk: int = 1,
-        seed: int = 0,
         position: int = 0,
         rank: int = 0,
         world: int = 1,
         device: torch.device | str = "cpu",
-        curriculum: Curriculum | None = None,
-    ) -> Stream:
-        """The endless stream of training batches; see `Stream`.
+    ) -> TrainLoader:
+        """The endless loader of training batches; see `TrainLoader`.
 
         Args:
-            chunk: Batches in a chunk.
-            seed: Key of order, augmentation and redrawing.
             position: Images seen before its first batch.
             rank: This process among those that share each batch.
             world: Number of processes.
             device: Where the batches go; the images themselves do, if they fit.
-            curriculum: What is shown when.
 
         Raises:
             ConfigError: Fewer images than a batch, or another misfit.
         """
-        redraws = type(self.source).redraw is not ImageData.redraw
         images = self._on(torch.device(device))
         workers = self.workers
         if workers == "auto":
             workers = 0 if self._held else 2
-        return Stream(
+        return TrainLoader(
             images,
             batch_size=self.batch_size,
-            chunk=chunk,
-            seed=seed,
+            chunk=self.chunk,
+            seed=self.seed,
             position=position,
             rank=rank,
             world=world,
             augment=self.augment,
-            redraw=self.source.redraw if redraws else None,
-            curriculum=curriculum,
+            resample=self.source.resample if resamples(self.source) else None,
+            curriculum=self.curriculum,
             device=device,
             workers=workers,
         )
 
-    def train_dataloader(self) -> Stream:
-        """The stream from where the trainer's module stands, on its device, for its rank."""
+    def train_dataloader(self) -> TrainLoader:
+        """The training loader from where the trainer's module stands, on its device and rank."""
         trainer = self.trainer
         if trainer is None:
-            return self.train_stream(chunk=self.chunk, seed=self.seed, curriculum=self.curriculum)
-        return self.train_stream(
-            chunk=self.chunk,
-            seed=self.seed,
+            return self.train_loader()
+        return self.train_loader(
             position=int(getattr(trainer.lightning_module, "images_seen", 0)),
             rank=trainer.global_rank,
             world=trainer.world_size,
             device=trainer.strategy.root_device,
-            curriculum=self.curriculum,
         )
 
-    def val_dataloader(self) -> Batches:
+    def val_dataloader(self) -> EvalLoader:
         """The validation images in order."""
-        return Batches(self.val, self.eval_batch_size)
+        return EvalLoader(self.val, self.eval_batch_size)
 
-    def test_dataloader(self) -> Batches:
+    def test_dataloader(self) -> EvalLoader:
         """The test images in order."""
-        return Batches(self.test, self.eval_batch_size)
+        return EvalLoader(self.test, self.eval_batch_size)
 
     def _split(self, name: str) -> Split:
         self.setup()
@@ -229,7 +220,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _images(self, name: str) -> Split:
         if name not in self._seen:
-            self._seen[name] = redrawn(self.source, self._split(name), self.split_seed, name)
+            self._seen[name] = resampled(self.source, self._split(name), self.split_seed, name)
         return self._seen[name]
 
     def _on(self, device: torch.device) -> Split:
@@ -253,5 +244,5 @@ class ImageDataModule(pl.LightningDataModule):
 
 
 def refuse(config: Any) -> Any:
-    """Objects are made of configs by `genlab.data.from_config.build`, which is given the means."""
+    """Refuses the config of a transform: `genlab.data.from_config.build` makes objects of those."""
     raise ConfigError(f"data.augment={config}: needs a Transform here, not a config of one")

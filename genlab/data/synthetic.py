@@ -74,7 +74,7 @@ class Synthetic(ImageData):
         return Split(x, y if self.classes else None)
 
     def _shapes(self) -> Tensor:
-        """What each class looks like, ``(classes, size, size)`` within 0 and 1."""
+        """Image of each class without noise, ``(classes, size, size)`` within 0 and 1."""
         lines = torch.arange(self.size)
         shapes = []
         for k in range(self.classes or 10):

@@ -1,4 +1,4 @@
-"""Batched augmentation of uint8 images, and the ways between levels and bytes.
+"""Batched augmentation of uint8 images.
 
 A transform draws its parameters and applies them in two steps: so the parameters of a whole batch
 can be drawn on any process and applied to the share of it that this process trains on, and a test
@@ -105,7 +105,7 @@ class PadCrop(Transform):
         return (window * inside).to(torch.uint8).contiguous()
 
     def _within(self, index: Tensor, size: int) -> Tensor:
-        """Where to look instead of outside the image."""
+        """Indices moved into the image by the mode of padding."""
         if self.mode == "reflect":
             index = index.abs()
             return size - 1 - (size - 1 - index).abs()
@@ -179,7 +179,7 @@ class Affine(Transform):
         return moved.round_().to(torch.uint8)
 
     def inverse(self, parameters: Tensor, height: int, width: int) -> Tensor:
-        """From a pixel of the result to where it comes from, ``(n, 2, 3)``, in pixels.
+        """Inverse maps, from a pixel of the result to its source, ``(n, 2, 3)``, in pixels.
 
         The forward map is: shear, rotate, scale, shift.
         """

@@ -55,9 +55,9 @@ def build_data(
 
     Args:
         section: The section ``data``.
-        seed: Key of the stream for training.
-        chunk: Batches in its chunks.
-        curriculum: What it shows when.
+        seed: Key of the training loader.
+        chunk: Batches that it yields at a time.
+        curriculum: Which training images it shows when.
     """
     return data_from_config(section, make, seed=seed, chunk=chunk, curriculum=curriculum)
 

@@ -6,7 +6,7 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 
 from genlab.config.schema import Train
-from genlab.data.feed.eval_loader import Batches
+from genlab.data.feed.eval_loader import EvalLoader
 from genlab.data.module import ImageDataModule
 from genlab.experiment.reports import keep_report
 from genlab.experiment.trained import Loaded, load_run, use_device
@@ -102,7 +102,7 @@ def fit_to_result(loaded: Loaded, data: ImageDataModule) -> None:
     device = loaded.model.device
     batches = (
         Batch(batch.x.to(device), None if batch.y is None else batch.y.to(device))
-        for batch in Batches(data.train, data.eval_batch_size)
+        for batch in EvalLoader(data.train, data.eval_batch_size)
     )
     loaded.model.finish(batches)
     checkpoint = read_checkpoint(loaded.checkpoint)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import LearningRateMonitor
 
-from genlab.data.feed.eval_loader import Batches
+from genlab.data.feed.eval_loader import EvalLoader
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError, nearest
 from genlab.metrics.builtin import LIKELIHOOD
@@ -82,7 +82,7 @@ def validation_keys(module: GenerativeModule) -> list[str]:
 def diagnosed(module: GenerativeModule, data: ImageDataModule) -> list[str]:
     """The names of the family's diagnostics, which only it knows: it is asked for some."""
     model = module.eval_model
-    batch = next(iter(Batches(data.val, min(LOOK, len(data.val.x)))))
+    batch = next(iter(EvalLoader(data.val, min(LOOK, len(data.val.x)))))
     with isolated(module.seed, "val", 0), model.evaluating():
         return list(model.diagnostics(batch if model.conditional else Batch(batch.x)))
 

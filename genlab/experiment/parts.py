@@ -86,7 +86,7 @@ def build_parts(config: Train, resumed: Run | None, first: bool) -> Parts:
     if first:
         data.prepare_data()
     data.setup()
-    data.train_stream(chunk=data.chunk, seed=data.seed, curriculum=data.curriculum)
+    data.train_loader()
     # Model
     model = build_model(config.model, data.spec, config.seed)
     notes = transfer(config, model)

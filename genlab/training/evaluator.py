@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genlab.data.feed.eval_loader import redrawn
+from genlab.data.feed.eval_loader import resampled
 from genlab.data.gaussians import Gaussians
 from genlab.data.images import ImageData
 from genlab.data.module import ImageDataModule
@@ -126,14 +126,14 @@ def sampler_of(model: GenerativeModel, given: Tensor | None = None) -> Any:
 def reference_of(data: ImageDataModule) -> Reference:
     """The published training and test splits; with ``data.limit`` the images that it leaves.
 
-    Images that are redrawn at each access are drawn once, from a fixed seed.
+    Images that are resampled at each access are drawn once, from a fixed seed.
     """
     if data.limit is not None:
         train, test = data.train, data.test
     else:
         source = data.source
-        train = redrawn(source, source.load("train"), data.split_seed, "train")
-        test = redrawn(source, source.load("test"), data.split_seed, "test")
+        train = resampled(source, source.load("train"), data.split_seed, "train")
+        test = resampled(source, source.load("test"), data.split_seed, "test")
     levels = data.spec.levels
     return Reference(
         to_bytes(train.x, levels),

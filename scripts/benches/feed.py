@@ -45,12 +45,12 @@ def feed() -> Sequence[Variant]:
 
 def drawing(chunks: int) -> Callable[[], None]:
     """Draws so many chunks of batches of real MNIST, resident, and makes floats of them."""
-    module = ImageDataModule(Mnist(), batch_size=BATCH, val_size=0)
+    module = ImageDataModule(Mnist(), batch_size=BATCH, val_size=0, chunk=CHUNK)
     module.prepare_data()
     module.setup()
 
     def draw() -> None:
-        for chunk in islice(iter(module.train_stream(chunk=CHUNK, seed=0)), chunks):
+        for chunk in islice(iter(module.train_loader()), chunks):
             chunk.x.float().div_(255)
 
     return draw

@@ -19,12 +19,12 @@ import ctypes, gc
 from genlab.data.module import ImageDataModule
 from genlab.data.synthetic import Synthetic
 source = Synthetic(size={side}, n_train={n}, n_test=100)
-data = ImageDataModule(source, val_size=100, resident=True)
+data = ImageDataModule(source, val_size=100, resident=True, chunk=16)
 data.prepare_data()
 data.setup()
-stream = data.train_stream(chunk=16)
+loader = data.train_loader()
 for _ in range(10):
-    next(stream)
+    next(loader)
 gc.collect()
 ctypes.CDLL(None).malloc_trim(0)  # what is free is no memory of the data's
 status = open("/proc/self/status").read()

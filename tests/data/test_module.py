@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from genlab.config.check import check_component
 from genlab.config.folders import config_dir
 from genlab.data.curriculum import ClassOrder, Resolution
-from genlab.data.feed.residence import fits, in_group, settle
+from genlab.data.feed.residence import fits, in_group, materialize
 from genlab.data.feed.split import hold_out, limited
 from genlab.data.from_config import build, module_keys
 from genlab.data.images import ImageData, Split
@@ -29,7 +29,7 @@ SMALL = {"batch_size": 16, "val_size": 0.25, "eval_batch_size": 30}
 
 
 class Grey(ImageData):
-    """Numbered images that are redrawn as bits."""
+    """Numbered images that are resampled as bits."""
 
     name = "grey"
 
@@ -45,8 +45,8 @@ class Grey(ImageData):
         x = torch.arange(n * 16).view(n, 1, 4, 4).remainder(256).to(torch.uint8)
         return Split(x, torch.arange(n) % 4)
 
-    def redraw(self, x, generator=None):
-        return BinarizedMnist.redraw(self, x, generator)
+    def resample(self, x, generator=None):
+        return BinarizedMnist.resample(self, x, generator)
 
 
 # ----------------------------------------------------------------------------------------------
@@ -104,18 +104,19 @@ def test_splits_are_images_of_the_source():
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
-@pytest.mark.parametrize("source", [Synthetic(n_train=200), Grey(200)], ids=["plain", "redrawn"])
+@pytest.mark.parametrize("source", [Synthetic(n_train=200), Grey(200)], ids=["plain", "resampled"])
 def test_mapped_images_give_the_batches_of_resident_ones(source, workers):
-    resident = ImageDataModule(source, augment=["crop"], resident=True, **SMALL)
-    mapped = ImageDataModule(source, augment=["crop"], resident=False, workers=workers, **SMALL)
+    options = {"augment": ["crop"], "seed": 5, "chunk": 3, **SMALL}
+    resident = ImageDataModule(source, resident=True, **options)
+    mapped = ImageDataModule(source, resident=False, workers=workers, **options)
     assert resident.held
     assert not mapped.held
-    streams = [m.train_stream(chunk=3, seed=5, position=32) for m in (resident, mapped)]
+    loaders = [m.train_loader(position=32) for m in (resident, mapped)]
     for _ in range(8):
-        ours, theirs = (next(s) for s in streams)
+        ours, theirs = (next(loader) for loader in loaders)
         torch.testing.assert_close(ours, theirs)
-    assert streams[1].workers == workers
-    streams[1].close()
+    assert loaders[1].workers == workers
+    loaders[1].close()
     torch.testing.assert_close(resident.train, mapped.train)
     torch.testing.assert_close(list(resident.val_dataloader()), list(mapped.val_dataloader()))
     assert list((cache_dir() / "arrays").glob("split-*-train/x.npy"))
@@ -125,12 +126,12 @@ def test_mapping_is_chosen_when_memory_is_short(monkeypatch):
     monkeypatch.setattr("genlab.data.feed.residence.free_memory", lambda device=None: 10_000)
     module = ImageDataModule(Synthetic(n_train=200), **SMALL)
     assert not module.held
-    assert module.train_stream().workers == 2
-    module.train_stream().close()
+    assert module.train_loader().workers == 2
+    module.train_loader().close()
     monkeypatch.setattr("genlab.data.feed.residence.free_memory", lambda device=None: 10**9)
     module = ImageDataModule(Synthetic(n_train=200), **SMALL)
     assert module.held
-    assert module.train_stream().workers == 0
+    assert module.train_loader().workers == 0
     assert "in memory" in module.summary()
 
 
@@ -151,11 +152,11 @@ def test_free_memory_knows_control_groups(tmp_path):
     assert in_group(tmp_path) == 700
 
 
-def test_a_settled_split_does_not_share_memory():
+def test_a_materialized_split_does_not_share_memory():
     split = Synthetic(n_train=20).load("train")
-    settled = settle(split, torch.arange(20), True, "key")
+    materialized = materialize(split, torch.arange(20), True, "key")
     split.x.zero_()
-    assert settled.x.max() > 0
+    assert materialized.x.max() > 0
 
 
 # ----------------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def test_each_image_once_and_in_order():
     torch.testing.assert_close(torch.cat([b.y for b in got]), module.test.y)
 
 
-def test_what_is_redrawn_is_drawn_once_for_validation_and_test():
+def test_what_is_resampled_is_drawn_once_for_validation_and_test():
     """Whatever the size and order of the batches, and without the global random state."""
     before = torch.get_rng_state()
     one = ImageDataModule(Grey(), **SMALL)
@@ -204,11 +205,11 @@ def test_no_two_images_are_drawn_alike(monkeypatch):
     assert len(drawn.unique(dim=0)) > 130
 
 
-def test_the_stream_redraws_what_is_stored():
+def test_the_loader_resamples_what_is_stored():
     module = ImageDataModule(Grey(), **SMALL)
-    source = module.train_stream(chunk=1)
+    source = module.train_loader()
     epochs = [
-        torch.cat([next(source).x[0] for _ in range(source.images_per_epoch // 16)])
+        torch.cat([next(source).x[0] for _ in range(source.order.images_per_epoch // 16)])
         for _ in range(2)
     ]
     assert epochs[0].max() == 1
@@ -238,7 +239,6 @@ class Fitted(pl.LightningModule):
 
 
 def fit(data, module, steps):
-    data.chunk, data.seed = 2, 7
     trainer = pl.Trainer(
         max_steps=steps, max_epochs=-1, accelerator="cpu", logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
@@ -249,10 +249,11 @@ def fit(data, module, steps):
     return module
 
 
-def test_lightning_trains_on_the_stream():
-    data = ImageDataModule(Synthetic(n_train=200, n_test=40), augment=["flip"], **SMALL)
+def test_lightning_trains_on_the_loader():
+    source = Synthetic(n_train=200, n_test=40)
+    data = ImageDataModule(source, augment=["flip"], seed=7, chunk=2, **SMALL)
     whole = fit(data, Fitted(), 6)
-    want = data.train_stream(chunk=2, seed=7)
+    want = data.train_loader()
     for chunk in whole.given:
         assert isinstance(chunk, Batch)
         torch.testing.assert_close(chunk, next(want))
@@ -263,8 +264,8 @@ def test_lightning_trains_on_the_stream():
 
 
 def test_without_a_trainer_the_loader_starts_at_the_beginning():
-    data = ImageDataModule(Synthetic(n_train=200), **SMALL)
-    data.chunk, data.seed, data.curriculum = 3, 1, ClassOrder()
+    options = {"chunk": 3, "seed": 1, "curriculum": ClassOrder()}
+    data = ImageDataModule(Synthetic(n_train=200), **options, **SMALL)
     source = data.train_dataloader()
     assert (source.position, source.chunk, source.seed) == (0, 3, 1)
     assert source.order.curriculum is data.curriculum
@@ -277,10 +278,10 @@ def test_without_a_trainer_the_loader_starts_at_the_beginning():
 def test_too_large_a_batch_names_both_keys():
     data = ImageDataModule(Synthetic(n_train=200), batch_size=64, val_size=0.25, limit=32)
     with pytest.raises(ConfigError, match=r"data.batch_size=64: .* 32 .*\(data.limit=32\)"):
-        data.train_stream()
+        data.train_loader()
     data = ImageDataModule(Synthetic(n_train=100), batch_size=64, val_size=50)
     with pytest.raises(ConfigError, match=r"data.batch_size=64: .* 50 .*\(data.val_size=50\)"):
-        data.train_stream()
+        data.train_loader()
 
 
 def test_a_source_that_does_not_fit_its_spec_is_named():
@@ -385,6 +386,7 @@ def test_curricula_are_chosen_by_name(name):
         return
     made = instantiate(cfg.curriculum)
     assert type(made) is {"resolution": Resolution, "classes": ClassOrder}[name]
-    module = ImageDataModule(Synthetic(n_train=200, classes=4), **SMALL)
-    x = next(module.train_stream(chunk=2, curriculum=made)).x
+    source = Synthetic(n_train=200, classes=4)
+    module = ImageDataModule(source, chunk=2, curriculum=made, **SMALL)
+    x = next(module.train_loader()).x
     assert x.shape == (2, 16, 1, 8, 8)

@@ -21,7 +21,7 @@ def test_the_mean_of_the_drawings_is_the_pixel():
     x = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
     generator = stream(0, "test")
     n = 20_000
-    drawn = source.redraw(x.expand(n, -1, -1, -1), generator)
+    drawn = source.resample(x.expand(n, -1, -1, -1), generator)
     assert drawn.dtype == torch.uint8
     p = x.double() / 255
     mean = drawn.double().mean(0, keepdim=True)
@@ -33,16 +33,16 @@ def test_the_mean_of_the_drawings_is_the_pixel():
 
 def test_pixels_are_drawn_independently():
     x = torch.full((20_000, 1, 2, 1), 128, dtype=torch.uint8)
-    drawn = BinarizedMnist().redraw(x, stream(0, "test")).double().view(-1, 2)
+    drawn = BinarizedMnist().resample(x, stream(0, "test")).double().view(-1, 2)
     assert drawn.T.corrcoef()[0, 1].abs() < 0.04
 
 
-def test_redrawing_is_a_function_of_the_generator():
+def test_resampling_is_a_function_of_the_generator():
     source = BinarizedMnist()
     x = torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8)
-    first = source.redraw(x, stream(0, "a"))
-    torch.testing.assert_close(first, source.redraw(x, stream(0, "a")))
-    assert not torch.equal(first, source.redraw(x, stream(0, "b")))
+    first = source.resample(x, stream(0, "a"))
+    torch.testing.assert_close(first, source.resample(x, stream(0, "a")))
+    assert not torch.equal(first, source.resample(x, stream(0, "b")))
 
 
 def test_mnist_dyn_is_stored_grey(mnist, mnist_everywhere):

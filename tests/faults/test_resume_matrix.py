@@ -107,11 +107,11 @@ def test_without_what_is_restored_it_is_another_run(genlab, tmp_path, whole, mon
             lambda seed, purpose, seen, *rest: seed_global(seed, purpose, seen - 104, *rest),
         )
     elif what == "order":
-        stream = ImageDataModule.train_stream
+        train_loader = ImageDataModule.train_loader
         monkeypatch.setattr(
             ImageDataModule,
-            "train_stream",
-            lambda self, **options: stream(self, **{**options, "position": 0}),
+            "train_loader",
+            lambda self, **options: train_loader(self, **{**options, "position": 0}),
         )
     code, _, err = genlab("train", "run=cut")
     assert code == 0, err

@@ -1,4 +1,4 @@
-"""Which transforms a config means: ``data.augment=[flip,crop]``."""
+"""Parser of ``data.augment=[flip,crop]`` into transforms."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ TRANSFORMS: dict[str, type[Transform]] = {"flip": Flip, "crop": PadCrop, "affine
 def parse_augment(
     augment: Sequence[Any] | Mapping[str, Any] | None, instantiate: Callable[[Any], Any]
 ) -> tuple[Transform, ...]:
-    """Transforms from what a config says.
+    """The transforms that a config names.
 
     Args:
         augment: Names (``[flip, crop]``), a mapping from names to arguments

@@ -1,4 +1,4 @@
-"""Batches for validation and test: each image once, in order, the same each time."""
+"""Loader of validation and test images: each once, in order, the same each time."""
 
 from collections.abc import Iterator
 
@@ -8,13 +8,13 @@ from genlab.data.images import ImageData, Split
 from genlab.rng import stream
 from genlab.types import Batch
 
-__all__ = ["Batches", "redrawn"]
+__all__ = ["EvalLoader", "resampled", "resamples"]
 
 BLOCK = 1000
-"""Images that are redrawn with one key, whatever the size of the batches."""
+"""Images that are resampled with one key, whatever the size of the batches."""
 
 
-class Batches:
+class EvalLoader:
     """Batches of a split in order, the last one possibly smaller; a plain iterable.
 
     Unlike torch's DataLoader, it draws nothing from the global random state, so that having a
@@ -37,19 +37,24 @@ class Batches:
             yield Batch(*self.images.take(slice(start, start + self.batch_size)))
 
 
-def redrawn(source: ImageData, images: Split, seed: int, name: str) -> Split:
-    """Images as the model sees them, drawn once and for all.
+def resamples(source: ImageData) -> bool:
+    """Tells whether a data set has a `resample` of its own."""
+    return type(source).resample is not ImageData.resample
+
+
+def resampled(source: ImageData, images: Split, seed: int, name: str) -> Split:
+    """Images as the model sees them, resampled once and for all.
 
     Args:
-        source: Draws them.
+        source: The data set, which resamples them.
         images: As they are stored.
-        seed: Key of the drawing, with the name and the index.
+        seed: Key of the resampling, with the name and the index.
         name: Name of the split.
     """
-    if type(source).redraw is ImageData.redraw:
+    if not resamples(source):
         return images
     x = torch.empty_like(images.x)
     for start in range(0, len(x), BLOCK):
         generator = stream(seed, f"redraw {name}", start)
-        x[start : start + BLOCK] = source.redraw(images.x[start : start + BLOCK], generator)
+        x[start : start + BLOCK] = source.resample(images.x[start : start + BLOCK], generator)
     return Split(x, images.y)

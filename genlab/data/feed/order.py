@@ -1,4 +1,4 @@
-"""Which images come when: a pure function of the seed and the images seen so far."""
+"""Shuffled order of the training images, a pure function of the seed and the images seen."""
 
 import torch
 from torch import Tensor
@@ -7,11 +7,11 @@ from genlab.data.curriculum import Curriculum
 from genlab.errors import ConfigError
 from genlab.rng import stream
 
-__all__ = ["Order"]
+__all__ = ["ShuffledOrder"]
 
 
-class Order:
-    """An endless sequence of batches of indices, shuffled anew in each epoch.
+class ShuffledOrder:
+    """Endless batches of indices, shuffled anew in each epoch.
 
     An epoch is as many whole batches as the images make; the few that are left over differ from
     epoch to epoch. A curriculum divides the sequence into stages, each with epochs of its own.
@@ -72,7 +72,7 @@ class Order:
         epoch, offset = divmod(position - start, size)
         end = min(offset + batches * self.batch_size, size)
         if self.curriculum.stage(position + end - offset) != stage:
-            # A stage may end within the run: go on batch by batch, as it is looked up above.
+            # A stage may end within the run: continue batch by batch, as it is looked up above.
             end = offset + self.batch_size
         shuffled = self._permutation(n, stage, epoch)[offset:end]
         return shuffled if candidates is None else candidates[shuffled]

@@ -1,4 +1,4 @@
-"""Where images lie while they are used: in memory, or mapped from a file of the cache."""
+"""Placing of images in memory, or in a file of the cache that is mapped."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,10 @@ from torch import Tensor
 from genlab.data.images import Split
 from genlab.data.storage.cache import Writer, cached
 
-__all__ = ["fits", "free_memory", "nbytes", "settle"]
+__all__ = ["fits", "free_memory", "materialize", "nbytes"]
 
 SHARE = 0.5
-"""Of the free memory that images may take where it is not said."""
+"""Share of the free memory that images may take by default."""
 
 ROWS = 4096
 """Images copied at a time on their way to a file."""
@@ -32,7 +32,7 @@ def free_memory(device: torch.device | None = None) -> int:
 
 
 def available() -> int:
-    """Free memory of the machine as its system tells it."""
+    """Free memory of the machine by its system's account."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         table = dict(line.split(":", 1) for line in lines)
@@ -53,12 +53,12 @@ def in_group(folder: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def fits(resident: bool | Literal["auto"], needed: int, device: torch.device | None = None) -> bool:
-    """Whether images are to be held in memory: as told, or if they take half of what is free."""
+    """Decides on memory or a mapped file: as asked, or memory if images take at most half of it."""
     return needed <= SHARE * free_memory(device) if resident == "auto" else bool(resident)
 
 
-def settle(split: Split, index: Tensor, resident: bool, key: str) -> Split:
-    """The chosen images of a split in a place of their own.
+def materialize(split: Split, index: Tensor, resident: bool, key: str) -> Split:
+    """A copy of the chosen images of a split, in memory or in the cache.
 
     Args:
         split: Where they come from, possibly mapped from disk.

@@ -1,4 +1,4 @@
-"""The fixed division of the training images into those to train on and those to validate on."""
+"""Fixed division of images into those to train on and those set aside for validation or test."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from genlab.errors import ConfigError
 from genlab.rng import stream
 
-__all__ = ["hold_out", "limited"]
+__all__ = ["hold_out", "limited", "set_aside"]
 
 
 def hold_out(n: int, val_size: float, seed: int, limit: int | None = None) -> tuple[Tensor, Tensor]:
@@ -16,7 +16,7 @@ def hold_out(n: int, val_size: float, seed: int, limit: int | None = None) -> tu
         n: Number of images to divide.
         val_size: How many to validate on; below 1, the share of them.
         seed: Decides which ones.
-        limit: At most so many of each; a smaller limit takes a subset of a larger one.
+        limit: At most this many of each; a smaller limit takes a subset of a larger one.
 
     Returns:
         Two int64 tensors without a common element.
@@ -49,3 +49,10 @@ def limited(n: int, seed: int, limit: int | None) -> Tensor:
     if limit is None or limit >= n:
         return torch.arange(n)
     return torch.randperm(n, generator=stream(seed, "test limit"))[:limit].sort().values
+
+
+def set_aside(n: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Indices of the training and of the test images of data without a test split, rising."""
+    n_test = max(1, round(share * n))
+    order = torch.randperm(n, generator=stream(seed, "test split"))
+    return order[n_test:].sort().values, order[:n_test].sort().values

@@ -1,4 +1,4 @@
-"""The endless stream of training batches, in chunks, wherever the images lie."""
+"""Endless loader of training batches, in chunks, wherever the images lie."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -9,39 +9,42 @@ import torch
 from torch import Tensor
 
 from genlab.data.curriculum import Curriculum
-from genlab.data.feed.order import Order
+from genlab.data.feed.order import ShuffledOrder
 from genlab.data.images import Split
 from genlab.data.transforms import Transform
 from genlab.errors import ConfigError
 from genlab.rng import stream
 from genlab.types import Batch
 
-__all__ = ["Redraw", "Stream"]
+__all__ = ["Resample", "TrainLoader"]
 
-Redraw = Callable[[Tensor, torch.Generator], Tensor]
-"""What a model gets to see of stored images, such as `ImageData.redraw`."""
+Resample = Callable[[Tensor, torch.Generator], Tensor]
+"""Draws what a model sees of stored images, such as `ImageData.resample`."""
 
 
-class Stream(Iterator[Batch]):
+class TrainLoader(Iterator[Batch]):
     """Endless chunks of training batches, a pure function of the seed and the position.
 
     Each chunk holds K batches of B images in one tensor: one gather, one transfer. The batches are
-    the same whatever K is, wherever the stream starts, with any number of workers and wherever the
+    the same whatever K is, wherever the loader starts, with any number of workers and wherever the
     images lie; those of all ranks together are those of one process.
 
     Args:
         images: The training images, in memory, on a GPU or mapped from disk.
         batch_size: Images of a batch over all ranks.
         chunk: Batches in a chunk, K.
-        seed: Key of the order, the augmentation and the redrawing.
+        seed: Key of the order, the augmentation and the resampling.
         position: Images seen before the first batch, over all ranks; a multiple of the batch size.
         rank: Which share of each batch this process gets, 0 to ``world - 1``.
         world: Number of processes.
         augment: Changes of the images, in this order.
-        redraw: Draws what the model sees from the changed images; None if it sees them.
-        curriculum: What is shown when; all from the start if None.
+        resample: Draws what the model sees from the changed images; None if it sees them.
+        curriculum: Which images are shown when; all from the start if None.
         device: Where the batches go; where the images lie if None.
         workers: Threads that make the next chunks in the background; 0 makes them when asked.
+
+    Attributes:
+        position: Images seen before the next chunk, over all ranks.
 
     Yields:
         `Batch` with ``x`` uint8 ``(K, B / world, C, H, W)`` and ``y`` int64 ``(K, B / world)``
@@ -63,11 +66,16 @@ class Stream(Iterator[Batch]):
         rank: int = 0,
         world: int = 1,
         augment: Sequence[Transform] = (),
-        redraw: Redraw | None = None,
+        resample: Resample | None = None,
         curriculum: Curriculum | None = None,
         device: torch.device | str | None = None,
         workers: int = 0,
     ):
+        if position < 0 or position % batch_size:
+            raise ConfigError(
+                f"training cannot start after {position} images: they are no whole number of "
+                f"batches of {batch_size} (data.batch_size)"
+            )
         if batch_size % world:
             raise ConfigError(
                 f"data.batch_size={batch_size}: must be a multiple of the {world} processes "
@@ -79,61 +87,34 @@ class Stream(Iterator[Batch]):
         self.seed = seed
         self.share = slice(rank * batch_size // world, (rank + 1) * batch_size // world)
         self.augment = tuple(augment)
-        self.redraw = redraw
-        self.order = Order(len(images.x), batch_size, seed, curriculum, images.y)
+        self.resample = resample
+        self.order = ShuffledOrder(len(images.x), batch_size, seed, curriculum, images.y)
         self.device = images.x.device if device is None else torch.device(device)
         self.workers = workers
+        self.position = position
         self._pool: ThreadPoolExecutor | None = None
         self._ahead: deque[Future[Batch]] = deque()
-        self.position = position
 
-    @property
-    def position(self) -> int:
-        """Images seen before the next chunk, over all ranks."""
-        return self._position
-
-    @position.setter
-    def position(self, images: int) -> None:
-        if images < 0 or images % self.batch_size:
-            raise ConfigError(
-                f"a stream cannot start after {images} images: they are no whole number of batches "
-                f"of {self.batch_size} (data.batch_size)"
-            )
-        for future in self._ahead:
-            future.cancel()
-        self._ahead.clear()
-        self._position = images
-
-    @property
-    def images_per_epoch(self) -> int:
-        """Images of the whole batches that an epoch consists of."""
-        return self.order.images_per_epoch
-
-    @property
-    def epoch(self) -> float:
-        """Epochs seen before the next chunk."""
-        return self._position / self.images_per_epoch
-
-    def __iter__(self) -> "Stream":
+    def __iter__(self) -> "TrainLoader":
         return self
 
     def __next__(self) -> Batch:
         step = self.chunk * self.batch_size
         if self.workers == 0:
-            made = self._make(self._position, self.order.indices(self._position, self.chunk))
+            made = self._make(self.position, self.order.indices(self.position, self.chunk))
         else:
             pool = self._threads()
             while len(self._ahead) <= self.workers:
-                at = self._position + len(self._ahead) * step
+                at = self.position + len(self._ahead) * step
                 # The order keeps an epoch's permutation, so it is asked by this thread only.
                 self._ahead.append(pool.submit(self._make, at, self.order.indices(at, self.chunk)))
             made = self._ahead.popleft().result()
-        self._position += step
-        return self._moved(made)
+        self.position += step
+        return self._to_device(made)
 
     def close(self) -> None:
-        """Ends the background threads; the stream can go on all the same."""
-        self.position = self._position
+        """Ends the background threads; the loader can be used all the same."""
+        self._ahead.clear()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
@@ -146,42 +127,41 @@ class Stream(Iterator[Batch]):
 
     def _make(self, position: int, index: Tensor) -> Batch:
         """The chunk that begins at a position and consists of the images of an index."""
+        # This process's share of each batch; resampling draws for the whole batch, since its
+        # random numbers cannot be drawn in shares.
         batches = index.view(-1, self.batch_size)
         mine = batches[:, self.share]
-        # What redraws draws for the whole batch: its random numbers cannot be drawn in shares.
-        taken = batches if self.redraw else mine
-        at = taken.reshape(-1).to(self.images.x.device)
-        x = self.images.x.index_select(0, at)
+        taken = batches if self.resample else mine
+
+        # One gather for all batches.
+        x = self.images.x.index_select(0, taken.reshape(-1).to(self.images.x.device))
         x = x.view(*taken.shape, *x.shape[1:])
-        if self._changes:
-            shown = [
-                self._changed(x[k], position + k * self.batch_size) for k in range(len(batches))
-            ]
-            x = torch.stack(shown)
         y = None
         if self.images.y is not None:
             chosen = mine.reshape(-1).to(self.images.y.device)
             y = self.images.y.index_select(0, chosen).view(mine.shape)
+
+        # Augmentation, curriculum and resampling, each keyed by the batch's position.
+        if self.augment or self.resample or self.order.curriculum.shows:
+            positions = range(position, position + len(index), self.batch_size)
+            changed = [self._change(batch, at) for batch, at in zip(x, positions, strict=True)]
+            x = torch.stack(changed)
         return Batch(x, y)
 
-    @property
-    def _changes(self) -> bool:
-        return bool(self.augment) or self.redraw is not None or self.order.curriculum.shows
-
-    def _changed(self, x: Tensor, position: int) -> Tensor:
-        """A batch, or this process's share of it, augmented and redrawn."""
+    def _change(self, x: Tensor, position: int) -> Tensor:
+        """A batch, or this process's share of it, augmented and resampled."""
         if self.augment:
             generator = stream(self.seed, "augment", position)
             for transform in self.augment:
                 parameters = transform.draw(self.batch_size, generator)
-                x = transform.apply(x, parameters if self.redraw else parameters[self.share])
+                x = transform.apply(x, parameters if self.resample else parameters[self.share])
         x = self.order.curriculum.show(x, position)
-        if self.redraw is not None:
+        if self.resample is not None:
             generator = stream(self.seed, "redraw", position, device=x.device)
-            x = self.redraw(x, generator)[self.share]
+            x = self.resample(x, generator)[self.share]
         return x
 
-    def _moved(self, batch: Batch) -> Batch:
+    def _to_device(self, batch: Batch) -> Batch:
         """The batch on its device, copied in the background where that is possible."""
         if batch.x.device == self.device:
             return batch

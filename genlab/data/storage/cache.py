@@ -1,4 +1,4 @@
-"""Decoded images in the user's cache: plain .npy files that are checked, mapped, never unpickled.
+"""Cache of decoded images: plain .npy files that are checked, mapped, never unpickled.
 
 A set of arrays is written into a temporary folder, which is renamed when it is whole, so that
 there is no half-written cache. Beside the arrays lies index.json with their SHA-256 hashes.
@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,17 @@ ALWAYS_HASHED = 1 << 30
 class Arrays(dict[str, npt.NDArray[Any]]):
     """Named arrays of a data set, with the SHA-256 of each in ``digests``."""
 
-    digests: dict[str, str]
+    def __init__(self, arrays: Mapping[str, npt.NDArray[Any]], digests: Mapping[str, str]):
+        super().__init__(arrays)
+        self.digests = dict(digests)
 
 
 class Writer:
-    """Makes the arrays of a new cache entry: on disk, or in memory where nothing can be written."""
+    """Maker of the arrays of a cache entry: on disk, or in memory where nothing can be written."""
 
     def __init__(self, folder: Path | None):
         self.folder = folder
-        self.arrays = Arrays()
+        self.arrays: dict[str, npt.NDArray[Any]] = {}
 
     def array(self, name: str, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
         """A new array to be filled."""
@@ -81,7 +83,7 @@ def cached(key: str, build: Callable[[Writer], None]) -> Arrays:
         try:
             return open_arrays(folder)
         except (OSError, ValueError, KeyError) as error:
-            log.warning("%s is damaged (%s); it is built anew", folder, error)
+            log.warning("%s is damaged (%s); it is built again", folder, error)
             shutil.rmtree(folder, ignore_errors=True)
     try:
         temporary = staging_folder(folder.parent)
@@ -103,8 +105,7 @@ def cached(key: str, build: Callable[[Writer], None]) -> Arrays:
 
 def finish(build: Callable[[Writer], None], writer: Writer) -> Arrays:
     build(writer)
-    arrays = writer.arrays
-    arrays.digests = {name: array_digest(array) for name, array in arrays.items()}
+    arrays = Arrays(writer.arrays, {name: array_digest(a) for name, a in writer.arrays.items()})
     if writer.folder is not None:
         for array in arrays.values():
             if isinstance(array, np.memmap):
@@ -129,8 +130,7 @@ def open_arrays(folder: Path, thorough: bool = False) -> Arrays:
         OSError, ValueError, KeyError: It is damaged.
     """
     index = json.loads((folder / "index.json").read_text())
-    arrays = Arrays()
-    arrays.digests = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     for name, entry in index.items():
         path = folder / f"{name}.npy"
         size = path.stat().st_size
@@ -142,5 +142,4 @@ def open_arrays(folder: Path, thorough: bool = False) -> Arrays:
             if found != entry["sha256"]:
                 raise ValueError(f"{path.name}: expected sha256 {entry['sha256']}, found {found}")
         arrays[name] = array
-        arrays.digests[name] = entry["sha256"]
-    return arrays
+    return Arrays(arrays, {name: entry["sha256"] for name, entry in index.items()})

@@ -18,14 +18,14 @@ log = logging.getLogger("genlab")
 
 
 def folders(manifest: Manifest, root: str | Path | None = None) -> list[Path]:
-    """Where the files are looked for, in this order: data.root, the system, the cache."""
+    """Folders to look in, in this order: data.root, the system, the cache."""
     base = None if root is None else Path(root).expanduser()
     under = [] if base is None else [base, *(base / name for name in manifest.folders)]
     return [*under, *map(Path, manifest.system), cache_dir() / "downloads" / manifest.name]
 
 
 def holds(manifest: Manifest, folder: Path) -> bool:
-    """Whether a folder holds any of the files."""
+    """True where a folder holds any of the files."""
     return any(file.find(folder) for file in manifest.files)
 
 
@@ -52,7 +52,7 @@ def find(manifest: Manifest, root: str | Path | None = None) -> dict[str, Path] 
 
 
 def problems(manifest: Manifest, folder: Path) -> list[str]:
-    """What of the files is missing or damaged in a folder, a line each."""
+    """Missing and damaged files in a folder, a line each."""
     lines = []
     for file in manifest.files:
         try:

@@ -11,7 +11,7 @@ __all__ = ["problems_of_bundle", "problems_of_cache", "problems_of_files"]
 
 
 def problems_of_bundle() -> list[str]:
-    """What is wrong with the archive in the package."""
+    """Damage of the archive in the package."""
     try:
         read_archive()
     except DataError as error:
@@ -20,7 +20,7 @@ def problems_of_bundle() -> list[str]:
 
 
 def problems_of_files(manifest: Manifest, root: str | None) -> tuple[str, list[str]]:
-    """Where the files of a data set are, and what is wrong with them, in all folders."""
+    """Folders with files of a data set, and the damage in them."""
     looked = [folder for folder in folders(manifest, root) if holds(manifest, folder)]
     command = repair_command(manifest.name, root)
     harms = [f"{h}; repair: {command}" for folder in looked for h in problems(manifest, folder)]
@@ -28,7 +28,7 @@ def problems_of_files(manifest: Manifest, root: str | None) -> tuple[str, list[s
 
 
 def problems_of_cache(manifest: Manifest) -> tuple[str, list[str]]:
-    """Where the decoded arrays of a data set are, and what is wrong with them."""
+    """Folders with decoded arrays of a data set, and the damage in them."""
     looked, harms = [], []
     for folder in sorted((cache_dir() / "arrays").glob(f"{manifest.key}*")):
         looked.append(str(folder))
