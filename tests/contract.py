@@ -235,7 +235,7 @@ def check_likelihood_is_pure(model, batch):
 def check_evaluation_leaves_no_trace(model, batch):
     """Sampling, coding and diagnosing change neither weights nor modes nor the random state."""
     model.train()
-    next(iter(model.children())).eval()  # a mode of its own, which must survive
+    next(iter(model.children()), model).eval()  # a mode of its own, which must survive
     modes = [module.training for module in model.modules()]
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with global_randomness_untouched():
