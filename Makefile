@@ -42,7 +42,7 @@ docs: .venv-docs/.installed ## Build the site into site/; warnings are errors
 	$(MKDOCS) build --strict --quiet
 
 docs-serve: .venv-docs/.installed ## Show the site, and follow changes
-	$(MKDOCS) serve --watch genlab --watch CHANGELOG.md --watch CONTRIBUTING.md
+	$(MKDOCS) serve --watch genlab --watch README.md --watch CHANGELOG.md --watch CONTRIBUTING.md
 
 .venv-docs/.installed: $(STAMP)
 	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
