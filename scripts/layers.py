@@ -18,7 +18,7 @@ LAYERS = (
     ("runs", "config", "modalities", "nn"),
     ("models", "data", "metrics", "sweeps"),
     ("tasks", "comparison"),
-    ("training",),
+    ("training", "dashboard"),
     ("experiment",),
     ("launch",),
     ("commands",),

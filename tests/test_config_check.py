@@ -178,7 +178,7 @@ REFUSED = [
     ("genlab.system.paths.write_atomically", "only classes of genlab."),
     ("genlab.cli.entry.main", "only classes of genlab."),
     ("genlab", "no class of genlab"),
-    ("genlab.data.storage.download.download", "not a class"),
+    ("genlab.data.storage.sources.obtain", "not a class"),
     ("genlabx.models.vae.VAE", "trust=[genlabx]"),
     ("torch.optim.lr_scheduler.LambdaLR", "not among the allowed"),
     ("torch.optim.adam.Adam", "not among the classes"),

@@ -37,7 +37,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> float | None:
         raise ConfigError("give either run=DIR, or images=FOLDER together with data=NAME")
     if config.images is not None:
         return first_number(of_images(config))
-    names = [config.run] if isinstance(config.run, str) else list(config.run)
+    names = [config.run] if isinstance(config.run, str) else list(config.run or [])
     # All of them are looked up before the first is measured.
     runs = [find_run(str(name), Path(config.root)) for name in names]
     last = None
@@ -81,9 +81,8 @@ def of_images(config: Evaluate) -> Report:
     n = evaluator.suite.n_samples or len(images)
     if n > len(images):
         raise ConfigError(f"metrics.n_samples={n}: {config.images} holds only {len(images)} images")
-    evaluator.suite.n_samples = n
     with bars() as progress:
-        report = evaluator.suite.run(
+        report = evaluator.suite.with_(n_samples=n).run(
             in_turn(images),
             evaluator.reference,
             extractors=evaluator.extractors(),

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
-from PIL import Image
 
 from genlab.config.check import check
 from genlab.config.invocation import Invocation
 from genlab.errors import ConfigError, Unsupported
 from genlab.experiment.trained import load_run, use_device
 from genlab.modalities.images.grid import show
+from genlab.modalities.rendering import save_rendering
 from genlab.rng import stream
 from genlab.runs.directory import find_run
 from genlab.system.terminal import say
@@ -46,16 +46,17 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     data.prepare_data()
     images = getattr(data, config.split)
     order = torch.randperm(len(images.x), generator=stream(config.seed, "reconstruct"))[: config.n]
-    picture = pairs(loaded.model, Batch(*images.take(order)))
-    default = loaded.run.path / "reconstructions" / f"{loaded.images_seen:09d}-{config.split}.png"
-    target = Path(config.out) if config.out else default
-    if target.suffix != ".png":
-        raise ConfigError(f"out={target}: a .png is needed")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(target)
+    shown = pairs(loaded.model, loaded.modality, Batch(*images.take(order)))
+    suffix = "png" if shown.pixels is not None else "txt"
+    name = f"{loaded.images_seen:09d}-{config.split}.{suffix}"
+    target = Path(config.out or loaded.run.path / "reconstructions" / name)
+    save_rendering(target, shown)
     say(
-        f"{len(order)} images of the {config.split} split (odd rows) and their reconstructions by "
-        f"{loaded.run.name} (even rows): {target}"
+        f"{len(order)} {loaded.modality.noun} of the {config.split} split (odd rows) and their "
+        f"reconstructions by {loaded.run.name} (even rows): {target}"
     )
     if config.show:
-        show(target)
+        if shown.text is not None:
+            say(shown.text)
+        if shown.pixels is not None:
+            show(shown.pixels)

@@ -1,149 +1,96 @@
-"""genlab sample: images from a trained run."""
+"""genlab sample: what a trained run draws, or another task makes of it."""
 
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
 from genlab.config.check import check
 from genlab.config.invocation import Invocation
+from genlab.config.sampling import check_options
 from genlab.config.schema import Sample
-from genlab.errors import ConfigError, Unsupported
-from genlab.experiment.trained import Loaded, load_run, use_device
-from genlab.modalities.images.grid import grid, show
-from genlab.modalities.images.image_files import write_film, write_images
-from genlab.modalities.images.levels import to_bytes
+from genlab.errors import ConfigError
+from genlab.experiment.build import make
+from genlab.experiment.perform import origin, perform
+from genlab.experiment.trained import load_run, use_device
+from genlab.modalities.images.grid import show
 from genlab.runs.directory import find_run
 from genlab.system.terminal import bars, say
-from genlab.tasks.drawing import draw_images
-from genlab.tasks.inpaint import COLUMNS, completion
-from genlab.tasks.latent import STEPS, interpolation, walk
+from genlab.tasks.base import Task
 
 __all__ = ["run"]
 
-TASKS = {"sample": None, "interpolate": STEPS, "walk": None, "complete": COLUMNS}
-"""The columns of a task's grid; None for a square one."""
-
 
 def run(cfg: DictConfig, invocation: Invocation) -> None:
-    """Draws images from a run and writes them.
+    """Performs a task with a run, and writes what comes of it.
 
     Raises:
         GenlabError: Something the user can mend.
     """
+    # What is asked for
     config = check(cfg, "sample")
+    sampling = sampling_of(config)
+    name = invocation.choices["task"] or "sample"
+    if config.gif and name not in ("sample", "walk"):
+        raise ConfigError(f"gif=true: there is a film of task=sample and task=walk, not {name}")
+    task = make(config.task)
+    if not isinstance(task, Task):
+        raise ConfigError(f"task._target_={config.task['_target_']}: is not a Task")
+    # The run and what it makes
     loaded = load_run(
         find_run(str(config.run), Path(config.root)),
         config.checkpoint,
         config.weights,
         use_device(config.device),
+        lambda trained: check_options(trained.model["_target_"], sampling),
     )
-    film = config.task == "walk" or config.gif
-    if film and config.task not in ("walk", "sample"):
-        raise ConfigError(
-            f"gif=true: there is a film of task=sample and task=walk, not {config.task}"
+    with bars() as progress:
+        made = perform(
+            loaded,
+            task,
+            config.n,
+            seed=config.seed,
+            label=config.label,
+            sampling=sampling,
+            batch=config.batch,
+            progress=progress,
         )
-    images = draw_film(config, loaded) if film else draw(config, loaded)
-    suffix = "gif" if film else "png"
-    default = loaded.run.path / config.task / f"{loaded.images_seen:09d}-s{config.seed}.{suffix}"
+    # Its file
+    modality = loaded.modality
+    suffix = ".gif" if made.film else modality.suffix
+    default = loaded.run.path / name / f"{loaded.images_seen:09d}-s{config.seed}{suffix}"
     target = Path(config.out) if config.out else default
-    provenance = {
-        "run": loaded.run.name,
-        "checkpoint": config.checkpoint,
-        "weights": loaded.weights,
-        "images_seen": loaded.images_seen,
-        "seed": config.seed,
-        "temperature": config.temperature,
-        "synthetic": True,
-    }
-    if film:
-        target = write_film(images, target, provenance)
-        what = f"{len(images):,} frames of {images.shape[1]:,} images"
+    note = origin(loaded, seed=config.seed, sampling=sampling)
+    if made.film:
+        target = modality.save_film(made.x, target, note)
+        what = f"{len(made.x):,} frames of {made.x.shape[1]:,} {modality.noun}"
     else:
-        target = write_images(images, target, TASKS[config.task], provenance)
-        what = f"{len(images):,} images"
+        target = modality.save(made.x, target, made.columns, note)
+        what = f"{len(made.x):,} {modality.noun}"
     say(
         f"{what} of {loaded.run.name} ({config.checkpoint} checkpoint at "
         f"{loaded.images_seen:,} images, {loaded.weights} weights, seed {config.seed}): {target}"
     )
     if config.show:
-        show(grid(images[-1] if film else images, columns=TASKS[config.task]))
+        shown = modality.render(made.x[-1] if made.film else made.x, made.columns)
+        if shown.text is not None:
+            say(shown.text)
+        if shown.pixels is not None:
+            show(shown.pixels)
 
 
-def draw(config: Sample, loaded: Loaded) -> Tensor:
-    """The images of a task, uint8 ``(n, C, H, W)`` from 0 to 255."""
-    with bars() as progress:
-        if config.task == "interpolate":
-            return interpolation(loaded, config.n, config.seed, config.temperature)
-        if config.task == "complete":
-            return completion(
-                loaded, config.n, config.seed, config.keep, config.temperature, progress
-            )
-        options: dict[str, Any] = {
-            "seed": config.seed,
-            "y": labels(loaded, config.label, config.n),
-            "temperature": config.temperature,
-            "batch": config.batch,
-        }
-        if not hasattr(loaded.model, "on_row"):
-            return draw_images(
-                loaded.model, config.n, progress=progress("drawing", config.n), **options
-            )
-        rows = progress("drawing rows", config.n * loaded.model.spec.height)
-        loaded.model.on_row = lambda row, x: rows(len(x))  # type: ignore[assignment]
-        return draw_images(loaded.model, config.n, **options)
-
-
-def draw_film(config: Sample, loaded: Loaded) -> Tensor:
-    """The frames of a film, uint8 ``(frames, n, C, H, W)`` from 0 to 255.
+def sampling_of(config: Sample) -> dict[str, Any]:
+    """The sampling options by their names, `temperature` among them.
 
     Raises:
-        Unsupported: The family does not draw row by row.
+        ConfigError: The temperature was given twice, and not the same.
     """
-    model, y = loaded.model, labels(loaded, config.label, config.n)
-    if config.task == "walk":
-        return walk(loaded, config.n, config.frames, config.seed, config.temperature, y)
-    if not hasattr(model, "on_row"):
-        raise Unsupported(
-            f"gif=true: {type(model).__name__} draws an image at once; a film of a walk through "
-            "its codes: task=walk"
-        )
-    if config.n > min(config.batch, 256):
+    given = dict(config.sampling or {})
+    if config.temperature is None:
+        return given
+    if given.setdefault("temperature", config.temperature) != config.temperature:
         raise ConfigError(
-            f"gif=true n={config.n}: a film shows at most {min(config.batch, 256)} images"
+            f"temperature={config.temperature} and sampling.temperature={given['temperature']} "
+            "are the same option: give one of them"
         )
-    frames: list[Tensor] = []
-
-    def keep(row: int, x: Tensor) -> None:
-        frames.append(to_bytes(x, model.spec.levels).cpu().clone())
-
-    model.on_row = keep  # type: ignore[assignment]
-    draw_images(
-        model, config.n, seed=config.seed, y=y, temperature=config.temperature, batch=config.batch
-    )
-    return torch.stack(frames)
-
-
-def labels(loaded: Loaded, label: Any, n: int) -> Tensor | None:
-    """The labels to draw: one for all, or a list in turn.
-
-    Raises:
-        ConfigError: The model is not conditional, or has no such class.
-    """
-    if label is None:
-        return None
-    model = loaded.model
-    if not model.conditional:
-        raise ConfigError(
-            f"label={label}: {loaded.run.name} is not conditional; train with "
-            "model.conditional=true"
-        )
-    wanted = [label] if isinstance(label, int) else list(label)
-    for one in wanted:
-        if not 0 <= one < model.num_classes:
-            raise ConfigError(f"label={one}: 0 to {model.num_classes - 1} are allowed")
-    if not wanted:
-        raise ConfigError("label=[]: give at least one label")
-    return torch.tensor(wanted).repeat(-(-n // len(wanted)))[:n]
+    return given

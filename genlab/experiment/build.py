@@ -14,6 +14,8 @@ from genlab.data.from_config import build as data_from_config
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
 from genlab.metrics.suite import Suite
+from genlab.modalities.base import Modality
+from genlab.modalities.by_spec import modality_of
 from genlab.models.base import GenerativeModel
 from genlab.rng import seed_global
 from genlab.system.terminal import warn
@@ -24,11 +26,12 @@ from genlab.training.run_context import RunContext, RunTrainer
 from genlab.training.saving.checkpoint_io import AtomicCheckpointIO
 from genlab.training.step.compilation import Compilation
 from genlab.training.step.ema import EMA
-from genlab.types import ImageSpec
+from genlab.types import Spec
 
 __all__ = [
     "build_data",
     "build_evaluator",
+    "build_modality",
     "build_model",
     "build_module",
     "build_trainer",
@@ -59,7 +62,17 @@ def build_data(
     return data_from_config(section, make, seed=seed, chunk=chunk, curriculum=curriculum)
 
 
-def build_model(section: Section, spec: ImageSpec, seed: int) -> GenerativeModel:
+def build_modality(section: Section | None, spec: Spec) -> Modality:
+    """The modality of the data: the user's own where the config names one."""
+    if section is None:
+        return modality_of(spec)
+    modality = make(section, _partial_=True)(spec)
+    if not isinstance(modality, Modality):
+        raise ConfigError(f"modality._target_={section['_target_']}: is not a Modality")
+    return modality
+
+
+def build_model(section: Section, spec: Spec, seed: int) -> GenerativeModel:
     """The model, its initial weights a function of the seed alone."""
     seed_global(seed, "weights")
     # A partial, since Hydra would turn a dataclass given as a keyword into a DictConfig.

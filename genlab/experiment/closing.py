@@ -15,7 +15,7 @@ from genlab.runs.directory import Run
 from genlab.system.terminal import bars, closing_table, console
 from genlab.tasks.latent import interpolations
 from genlab.training.evaluator import Evaluator
-from genlab.training.loggers.setup import links, log_checkpoint, log_image, log_metrics
+from genlab.training.loggers.setup import links, log_checkpoint, log_metrics, log_rendering
 from genlab.training.pictures import Pictures
 from genlab.training.saving.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from genlab.types import Batch
@@ -32,10 +32,10 @@ def close_run(config: Train, run: Run, evaluator: Evaluator, loggers: list[Logge
     loaded = load_run(run, "best", device=use_device(config.trainer.accelerator))
     fit_to_result(loaded, evaluator.data)
     # Pictures
-    pictures = Pictures().draw(loaded.model, evaluator.data, config.seed)
-    pictures |= interpolations(loaded, config.seed)
-    for kind, picture in pictures.items():
-        log_image(loggers, kind, picture, loaded.images_seen)
+    shown = Pictures().draw(loaded.model, evaluator.data, loaded.modality, config.seed)
+    shown |= interpolations(loaded, config.seed)
+    for kind, rendering in shown.items():
+        log_rendering(loggers, kind, rendering, loaded.images_seen)
     # Numbers
     closing = evaluator.closing(
         config.closing.n_samples,
@@ -53,7 +53,7 @@ def close_run(config: Train, run: Run, evaluator: Evaluator, loggers: list[Logge
     # What the user reads
     summary = run.read("summary.json")
     console().print(report.table())
-    show_summary(run, summary, list(pictures), links(loggers))
+    show_summary(run, summary, list(shown), links(loggers))
     best = summary["best"]
     return float(best) if best is not None else None
 

@@ -55,11 +55,13 @@ def import_model(folder: Path) -> "GenerativeModel":
     from omegaconf import OmegaConf
 
     from genlab.config.check import check
+    from genlab.config.saved import without_retired
     from genlab.experiment.build import build_data, build_model
     from genlab.training.saving.portable import WEIGHTS, read_portable
 
     state, described = read_portable(folder)
-    config = check(OmegaConf.create(described["config"]), "train")
+    content = without_retired(described["config"])
+    config = check(OmegaConf.create(content), "train")
     model = build_model(config.model, build_data(config.data).spec, config.seed)
     try:
         model.load_state_dict(state)
@@ -67,5 +69,5 @@ def import_model(folder: Path) -> "GenerativeModel":
         raise DataError(
             f"{folder / WEIGHTS} holds the weights of another model than model.json's config"
         ) from None
-    model.images_seen = described["images_seen"]
+    model.begin_step(described["images_seen"], 0)
     return model.eval().requires_grad_(False)

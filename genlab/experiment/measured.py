@@ -8,7 +8,6 @@ from genlab.config.check import check
 from genlab.config.schema import Train
 from genlab.errors import ConfigError, nearest
 from genlab.experiment.build import build_data, build_evaluator, build_model
-from genlab.metrics.keys import metric_key, standard_count
 from genlab.metrics.likelihood import likelihood_keys
 from genlab.sweeps.objective import COSTS, keys_of
 
@@ -62,13 +61,7 @@ def measured_keys(config: Train) -> list[str]:
         k, images = closing.likelihood_samples, closing.likelihood_images
         total = images or 1  # the number stands in the key only where it is not all of the split
         keys += likelihood_keys(model.likelihood, k, total, 1 if images is None else 0)
-    drawn = suite.count(extractors)
-    for extractor in extractors:
-        for group in suite.groups.values():
-            if group.needs(extractor):
-                n = min(drawn, standard_count(group.names[0], extractor.name))
-                keys += [metric_key(name, extractor, n) for name in group.names]
-    return list(dict.fromkeys(keys))
+    return list(dict.fromkeys([*keys, *suite.keys(extractors)]))
 
 
 def monitored(config: Train) -> str:

@@ -8,7 +8,7 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from genlab.data.feed.eval_loader import Batches
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError, nearest
-from genlab.metrics.keys import metric_key, standard_count
+from genlab.metrics.builtin import LIKELIHOOD
 from genlab.metrics.likelihood import likelihood_keys
 from genlab.rng import isolated
 from genlab.training.checkpoints import Checkpoints
@@ -90,16 +90,10 @@ def diagnosed(module: GenerativeModule, data: ImageDataModule) -> list[str]:
 def quick_keys(evaluator: Evaluator, module: GenerativeModule) -> list[str]:
     """What the metrics along the way may be called; some are not defined of some images."""
     suite = evaluator.suite
-    if not suite.groups:
+    if not suite.sample_metrics:
         return []
-    extractors = evaluator.extractors()
-    drawn, keys = suite.count(extractors), []
-    for extractor in extractors:
-        for group in suite.groups.values():
-            if group.needs(extractor):
-                n = min(drawn, standard_count(group.names[0], extractor.name))
-                keys += [metric_key(name, extractor, n) for name in group.names]
-    if "likelihood" in suite.metrics and module.model.likelihood != "none":
+    keys = suite.keys(evaluator.extractors())
+    if LIKELIHOOD in suite.metrics and module.model.likelihood != "none":
         total = len(getattr(evaluator.data, evaluator.split).x)
         n = min(suite.likelihood_images or total, total)
         keys += likelihood_keys(module.model.likelihood, suite.likelihood_samples, n, total)

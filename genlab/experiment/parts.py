@@ -11,6 +11,7 @@ from genlab.data.module import ImageDataModule
 from genlab.experiment.build import (
     build_data,
     build_evaluator,
+    build_modality,
     build_model,
     build_module,
     check_trainer,
@@ -19,6 +20,7 @@ from genlab.experiment.build import (
 from genlab.experiment.exported import import_model, is_export
 from genlab.experiment.monitored import check_monitor
 from genlab.experiment.trained import load_run
+from genlab.modalities.base import Modality
 from genlab.models.base import GenerativeModel
 from genlab.runs.directory import JOB_DIRECTORY, Run, find_run
 from genlab.training.budget import Budget
@@ -44,6 +46,7 @@ class Parts:
         data: The data.
         module: The Lightning module around the model.
         evaluator: What measures the model.
+        modality: The kind of the data.
         callbacks: The callbacks, in the order in which they act.
         checkpoints: The one of them that keeps the run's state.
         guard: The one that watches for collapse.
@@ -54,6 +57,7 @@ class Parts:
     data: ImageDataModule
     module: GenerativeModule
     evaluator: Evaluator
+    modality: Modality
     callbacks: list[pl.Callback]
     checkpoints: Checkpoints
     guard: Guard
@@ -106,7 +110,8 @@ def build_parts(config: Train, resumed: Run | None, first: bool) -> Parts:
         if resumed is None:  # which goes on with the metric that it has
             check_monitor(checkpoints, module, evaluator, callbacks)
         check_disk(config, module, resumed)
-    return Parts(data, module, evaluator, callbacks, checkpoints, guard, stop, notes)
+    modality = build_modality(config.modality, data.spec)
+    return Parts(data, module, evaluator, modality, callbacks, checkpoints, guard, stop, notes)
 
 
 def build_callbacks(config: Train, n_train: int) -> list[pl.Callback]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from genlab.experiment.trained import Loaded
 from genlab.metrics.report import Report
-from genlab.modalities.images.grid import grid, save_png
+from genlab.modalities.images.grid import grid
+from genlab.modalities.rendering import save_png
 from genlab.system.paths import write_json
 from genlab.training.loggers.setup import build_loggers, close_loggers, log_metrics
 

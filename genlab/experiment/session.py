@@ -46,7 +46,7 @@ class TrainingSession:
         self.parts = parts
         self.resume = resume
         self.loggers = loggers
-        context = RunContext(run.checkpoint().parent, parts.evaluator)
+        context = RunContext(run.checkpoint().parent, parts.evaluator, parts.modality)
         self.trainer = build_trainer(config, parts.data, context, parts.callbacks, loggers)
         self.finished = False
         """Whether training has come to its end."""

@@ -1,5 +1,6 @@
 """A trained run, rebuilt from its directory alone."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,8 @@ from genlab.config.saved import load_config
 from genlab.config.schema import Train
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError, DataError
-from genlab.experiment.build import build_data, build_model
+from genlab.experiment.build import build_data, build_modality, build_model
+from genlab.modalities.base import Modality
 from genlab.models.base import GenerativeModel
 from genlab.runs.directory import Run
 from genlab.system.terminal import warn
@@ -28,6 +30,7 @@ class Loaded:
         run: Its run directory.
         config: The run's config.
         data: The run's data, prepared but not read.
+        modality: Their kind.
         model: The model, in evaluation mode.
         images_seen: Of the checkpoint.
         weights: ``ema`` or ``raw``.
@@ -37,6 +40,7 @@ class Loaded:
     run: Run
     config: Train
     data: ImageDataModule
+    modality: Modality
     model: GenerativeModel
     images_seen: int
     weights: Literal["ema", "raw"]
@@ -44,7 +48,11 @@ class Loaded:
 
 
 def load_run(
-    run: Run, which: str = "best", weights: str = "auto", device: torch.device | str = "cpu"
+    run: Run,
+    which: str = "best",
+    weights: str = "auto",
+    device: torch.device | str = "cpu",
+    inspect: Callable[[Train], None] | None = None,
 ) -> Loaded:
     """Rebuilds a run's model from its directory alone.
 
@@ -55,6 +63,7 @@ def load_run(
         which: ``best`` or ``last``.
         weights: ``ema``, ``raw``, or ``auto``: the average where it was kept.
         device: Where to.
+        inspect: Called with the run's config before anything is read or built.
 
     Raises:
         ConfigError: The run has no such weights, or its config is wrong.
@@ -63,6 +72,8 @@ def load_run(
     if which not in ("best", "last"):
         raise ConfigError(f"checkpoint={which}: best and last are allowed")
     config = check(load_config(run.config_file), "train")
+    if inspect is not None:
+        inspect(config)
     data = build_data(config.data)
     # The checkpoint, and the weights of it that are wanted
     path, checkpoint = usable_checkpoint(run, which)
@@ -79,11 +90,12 @@ def load_run(
         model.load_state_dict(state["ema"] if weights == "ema" else model_part(checkpoint))
     except RuntimeError:
         raise DataError(f"{path} is the checkpoint of another model than config.yaml's") from None
-    model.images_seen = state["images_seen"]
+    model.begin_step(state["images_seen"], state["steps"])
     return Loaded(
         run=run,
         config=config,
         data=data,
+        modality=build_modality(config.modality, data.spec),
         model=model.eval().requires_grad_(False).to(device),
         images_seen=state["images_seen"],
         weights="ema" if weights == "ema" else "raw",

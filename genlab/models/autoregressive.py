@@ -1,4 +1,4 @@
-"""What all autoregressive families share: p(x) as a product over pixels in raster order."""
+"""Autoregressive models of pixels in raster order, which share likelihood and sampling."""
 
 from collections.abc import Callable
 
@@ -10,9 +10,10 @@ from genlab.models.base import GenerativeModel
 from genlab.nn.causal.fold import Fold
 from genlab.nn.causal.sampling.cached import Cached, PixelByPixel
 from genlab.nn.causal.sampling.wavefront import Wavefront
+from genlab.nn.conditions import condition_embedding
 from genlab.nn.heads.base import Head
 from genlab.nn.scaling import to_signed
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, OnProgress, SamplingOptions, Tempered
 
 __all__ = ["Autoregressive"]
 
@@ -20,7 +21,7 @@ CONTEXT = 32  # length of a class embedding
 
 
 class Autoregressive(GenerativeModel):
-    """A network whose output at a pixel depends on the pixels before it, in raster order, only.
+    """Autoregressive model: p(x) as a product over pixels, each given those before it.
 
     A family makes `network`, called with an image ``(B, C, H, W)`` on the scale [-1, 1] and the
     label's embedding ``(B, K, 1, 1)`` or None, and `head`, which reads its output. Likelihood,
@@ -35,15 +36,14 @@ class Autoregressive(GenerativeModel):
 
     Attributes:
         fold: How pixels are put together into what the network takes for one.
-        on_row: Called with the number of finished rows of the portion at hand and its images so
-            far, ``(rows, x)``, by sampling and completion: for progress, or pictures of it.
     """
 
     likelihood = "exact"
+    spec: ImageSpec
+    draws_in_steps = True
     network: nn.Module
     head: Head
     fold: Fold
-    on_row: Callable[[int, Tensor], None] | None = None
 
     def __init__(self, spec: ImageSpec, conditional: bool = False, flat: bool = False):
         super().__init__(spec, conditional)
@@ -54,13 +54,13 @@ class Autoregressive(GenerativeModel):
             else spec
         )
         self.fold = Fold(1, 1)
-        self.context = CONTEXT if conditional else 0
-        self.embedding = nn.Embedding(self.num_classes, CONTEXT) if conditional else None
+        self.embedding = condition_embedding(self.condition, CONTEXT)
+        self.context = self.embedding.embedding_dim
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
         """Negative log-likelihood, nats per image, and ``bpd``, bits/dim."""
         x = self._to_canvas(self._checked(batch.x))
-        nll = -self.head.log_prob(self._params(x, self._context(batch.y, len(x))), x).mean()
+        nll = -self.head.log_prob(self._params(x, self._context(batch.y)), x).mean()
         bits = nll.detach() / (self.spec.dims * 0.6931471805599453)
         return Loss(nll, {"loss": nll.detach(), "bpd": bits})
 
@@ -69,22 +69,25 @@ class Autoregressive(GenerativeModel):
         self, batch: Batch, *, samples: int = 1, generator: torch.Generator | None = None
     ) -> Tensor:
         """The log-probability of the discrete images, exactly; nats ``(B,)``."""
-        labels = self._check_labels(batch.y if self.conditional else None, len(batch.x))
+        labels = self._check_condition(batch.y if self.conditional else None, len(batch.x))
         x = self._to_canvas(self._checked(batch.x))
         found = []
         with self.evaluating():
             for part in self._portions(len(x)):
                 y = None if labels is None else labels[part]
-                params = self._params(x[part], self._context(y, len(x[part])))
+                params = self._params(x[part], self._context(y))
                 found.append(self.head.log_prob(params, x[part]))
         return torch.cat(found)
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
-        """Draws pixel by pixel, each from its distribution given those before it."""
+        """Draws pixel by pixel, each from its distribution given those before it.
+
+        Progress is reported after each row of a portion, in rows of single images.
+        """
         x = torch.zeros(n, *self.spec.shape, dtype=torch.uint8, device=self.device)
-        return self._continue(x, 0, y, generator, temperature, self.on_row)
+        return self._continue(x, 0, y, generator, options)
 
     @torch.no_grad()
     def complete(
@@ -94,8 +97,8 @@ class Autoregressive(GenerativeModel):
         y: Tensor | None = None,
         *,
         generator: torch.Generator | None = None,
-        temperature: float = 1.0,
-        on_row: Callable[[int, Tensor], None] | None = None,
+        options: SamplingOptions | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Tensor:
         """Keeps the first pixels of images, in raster order, and draws the others given them.
 
@@ -104,9 +107,7 @@ class Autoregressive(GenerativeModel):
             known: How many pixels are kept; or a mask ``(H, W)`` of those that are, which must
                 come before all others.
             y: Labels ``(B,)``, if the model is conditional.
-            generator: Source of all randomness.
-            temperature: Scale of the randomness, above 0.
-            on_row: Called after each row, as the attribute `on_row`, which is the default.
+            generator, options, on_progress: As for `sample`.
 
         Returns:
             uint8 ``(B, C, H, W)``.
@@ -114,15 +115,14 @@ class Autoregressive(GenerativeModel):
         Raises:
             ConfigError: Images that do not suit the model, or pixels that are not a prefix.
         """
-        if temperature <= 0:
-            raise ConfigError(f"temperature={temperature}: must be > 0")
+        chosen = self._check_options(options)
         known = self._prefix(known)
         x = self._checked(x).to(self.device)
         if known and int(x.flatten(2)[:, :, :known].max()) >= self.spec.levels:
             raise ConfigError(f"the images' values must be below {self.spec.levels}, the levels")
-        y = self._check_labels(y, len(x))
-        with self.evaluating():
-            return self._continue(x, known, y, generator, temperature, on_row or self.on_row)
+        y = self._check_condition(y, len(x))
+        with self.evaluating(), self.reporting(on_progress):
+            return self._continue(x, known, y, generator, chosen)
 
     # ------------------------------------------------------------------------------------------
     # Pixel by pixel
@@ -148,7 +148,7 @@ class Autoregressive(GenerativeModel):
             known: Pixels to keep.
             temperature: Scale of the randomness.
             cached: False computes a whole forward pass for each pixel: the definition, slowly.
-            on_row: See the attribute.
+            on_row: Called with the number of finished rows and the images so far.
             params: Where to write the head's parameters of each pixel, ``(B, P, H, W)``; of those
                 of several ordered colors, as they were when the last one was drawn.
 
@@ -162,7 +162,7 @@ class Autoregressive(GenerativeModel):
         first = known // width
         # No autocast: the buffers have one dtype, and rounding must not depend on the caller.
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
-            context = self._context(y, len(x))
+            context = self._context(y)
             sites = self.fold.sites(to_signed(x, levels))
             if cached and Wavefront.suits(self.network, sites.shape[-1]):
                 lines = Wavefront(self.network, sites, context, first)
@@ -260,22 +260,26 @@ class Autoregressive(GenerativeModel):
         known: int,
         y: Tensor | None,
         generator: torch.Generator | None,
-        temperature: float,
-        on_row: Callable[[int, Tensor], None] | None,
+        options: Tempered,
     ) -> Tensor:
         """`fill` of a copy of the images, a portion at a time."""
-        x = self._to_canvas(x).clone()
+        x, rows = self._to_canvas(x).clone(), self.canvas.height
         known *= self.spec.channels if self.flat else 1
         dtype = next(self.parameters()).dtype
         for part in self._portions(len(x)):
             size = (len(x[part]), self.head.uniforms, *x.shape[2:])
             u = torch.rand(size, device=self.device, dtype=dtype, generator=generator)
             labels = None if y is None else y[part]
-            self.fill(x[part], u, labels, known=known, temperature=temperature, on_row=on_row)
+
+            def report(row: int, images: Tensor, before: int = part.start * rows) -> None:
+                self.report_progress(before + row * len(images), len(x) * rows, images)
+
+            on_row, scale = (report if self._on_progress else None), options.temperature
+            self.fill(x[part], u, labels, known=known, temperature=scale, on_row=on_row)
         return self._from_canvas(x)
 
     def _engine(self, x: Tensor, context: Tensor | None, rows: int) -> PixelByPixel:
-        """What computes the network's output at one pixel after the other."""
+        """The engine that computes the network's output at one pixel after the other."""
         return Cached(self.network, x, context, rows)
 
     def _portions(self, n: int) -> list[slice]:
@@ -293,19 +297,15 @@ class Autoregressive(GenerativeModel):
             x: Images, uint8.
             y: Labels ``(B,)``, if the model is conditional.
         """
-        return self._params(self._to_canvas(self._checked(x)), self._context(y, len(x)))
+        return self._params(self._to_canvas(self._checked(x)), self._context(y))
 
     def _params(self, x: Tensor, context: Tensor | None) -> Tensor:
         sites = self.fold.sites(to_signed(x, self.spec.levels))
         return self.fold.pixels(self.network(sites, context))
 
-    def _context(self, y: Tensor | None, n: int) -> Tensor | None:
-        if self.embedding is None:
-            return None
-        if y is None:
-            self._check_labels(None, n)
-        vector: Tensor = self.embedding(y)
-        return vector[:, :, None, None]
+    def _context(self, y: Tensor | None) -> Tensor | None:
+        vector = self.embedding(y)
+        return None if vector is None else vector[:, :, None, None]
 
     def _to_canvas(self, x: Tensor) -> Tensor:
         return x.permute(0, 2, 3, 1).flatten(2).unsqueeze(1) if self.flat else x

@@ -28,7 +28,7 @@ class QuickMetrics(PeriodicCallback):
         evaluator = context_of(trainer).evaluator
         if evaluator is None:
             raise ConfigError("callbacks: QuickMetrics needs an evaluator in the RunContext")
-        if not evaluator.suite.groups or not trainer.is_global_zero:
+        if not evaluator.suite.sample_metrics or not trainer.is_global_zero:
             return
         report = evaluator.run(module.eval_model)
         floors = {value.key: value.floor for value in report.values if value.floor is not None}

@@ -1,6 +1,5 @@
 """The evaluator: a trained model, its data and the metrics brought together."""
 
-import copy
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from genlab.data.feed.eval_loader import redrawn
 from genlab.data.gaussians import Gaussians
 from genlab.data.images import ImageData
 from genlab.data.module import ImageDataModule
+from genlab.metrics.builtin import LIKELIHOOD
 from genlab.metrics.extractors.base import Extractor
 from genlab.metrics.extractors.plane import PlaneExtractor
 from genlab.metrics.likelihood import Likelihood
@@ -19,7 +19,7 @@ from genlab.metrics.suite import Suite
 from genlab.modalities.images.levels import to_bytes
 from genlab.models.base import GenerativeModel
 from genlab.system.progress import Progress, quiet
-from genlab.tasks.drawing import labels_for
+from genlab.tasks.drawing import conditions_for
 from genlab.types import Batch
 
 __all__ = ["Evaluator", "reference_of"]
@@ -69,7 +69,7 @@ class Evaluator:
         device = model.device
         with model.evaluating():
             return self.suite.run(
-                sampler_of(model),
+                sampler_of(model, self.data.test.y if model.conditional else None),
                 self.reference,
                 extractors=self.extractors(device),
                 likelihood=self.likelihood(model),
@@ -99,22 +99,22 @@ class Evaluator:
     def closing(self, n_samples: int | None, k: int, images: int | None) -> "Evaluator":
         """The evaluation at the end of training: the same metrics, of more samples, and the
         likelihood of the whole test split."""
-        suite = copy.copy(self.suite)
-        suite.n_samples = n_samples
-        suite.likelihood_samples, suite.likelihood_images = k, images
-        suite.metrics = [*(m for m in suite.metrics if m != "likelihood"), "likelihood"]
+        suite = self.suite.with_(
+            metrics=[*self.suite.metrics, LIKELIHOOD],
+            n_samples=n_samples,
+            likelihood_samples=k,
+            likelihood_images=images,
+        )
         return Evaluator(suite, self.data)
 
 
-def sampler_of(model: GenerativeModel) -> Any:
-    """Draws images 0 to 255 from a model; the classes in turn from a conditional one."""
+def sampler_of(model: GenerativeModel, given: Tensor | None = None) -> Any:
+    """Draws images 0 to 255 from a model; of a conditional one, the classes in turn or `given`."""
     drawn = 0
 
     def sampler(n: int, generator: torch.Generator) -> Tensor:
         nonlocal drawn
-        y = labels_for(model, n)
-        if y is not None:
-            y = (y + drawn) % model.num_classes  # the turn goes on over the batches
+        y = conditions_for(model, n, given, drawn)
         drawn += n
         return to_bytes(model.sample(n, y, generator=generator), model.spec.levels)
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -19,37 +19,14 @@ from genlab.training.schedules import Schedule
 from genlab.training.step.chunks import grouped, unstacked, validate
 from genlab.training.step.compilation import Compilation
 from genlab.training.step.ema import EMA
+from genlab.training.step.finite_check import FiniteCheck
 from genlab.training.step.loss_log import LossLog
-from genlab.training.step.nonfinite import describe, describe_gradient, finite_gradients
 from genlab.training.step.optimizers import OptimizerFactory, build_optimizers
 from genlab.training.step.player_toggle import PlayerToggle
 from genlab.training.step.split_measure import SplitMeasure
 from genlab.types import Batch, Loss
 
-__all__ = ["GenerativeModule", "NonFiniteHandler"]
-
-
-@runtime_checkable
-class NonFiniteHandler(Protocol):
-    """A callback that may go on after a loss or a gradient that is not finite."""
-
-    checks_every_step: bool
-    """Whether each step's numbers must be looked at on a GPU, too, which waits for it."""
-
-    def on_nonfinite(
-        self, trainer: pl.Trainer, module: "GenerativeModule", reason: str, moved: bool
-    ) -> None:
-        """Goes on somehow, or raises.
-
-        Args:
-            trainer: The trainer.
-            module: The module.
-            reason: Which number is not finite, and why.
-            moved: Whether weights have moved by it already.
-
-        Raises:
-            NonFiniteError: Training cannot go on.
-        """
+__all__ = ["GenerativeModule"]
 
 
 class GenerativeModule(pl.LightningModule):
@@ -136,13 +113,7 @@ class GenerativeModule(pl.LightningModule):
             self.ema.to(self.device, self.model)
         self.toggle = PlayerToggle(self.model)
         self.compilation.start(self.trainer.world_size, self.pause)
-        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
-        self.handlers = [c for c in callbacks if isinstance(c, NonFiniteHandler)]
-        # Reading a loss of a GPU waits for it.
-        on_gpu = self.device.type == "cuda"
-        self.checks_every_step = not on_gpu or any(h.checks_every_step for h in self.handlers)
-        # A scaler of gradients leaves out a step by itself when they overflow.
-        self.scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        self.finite = FiniteCheck(self.trainer, self)
         self.started = time.monotonic() - self.seconds
         if self.validation_due and not self.done:  # at the end there is one anyway
             validate(self.trainer)
@@ -161,14 +132,13 @@ class GenerativeModule(pl.LightningModule):
             try:
                 self.step(batches, images)
             except NonFiniteError as error:
-                self.handle_nonfinite(error)
+                self.finite.handle(error)
             self.steps += 1
             self.images_seen += images
         self.seconds = time.monotonic() - self.started
         if not self.losses.finite():
             # On a GPU, where looking at each loss would wait for it; by now the weights are lost.
-            reason = describe(self.model, batches[-1], self.images_seen)
-            self.handle_nonfinite(NonFiniteError(reason), moved=True)
+            self.finite.handle(self.finite.lost(batches[-1]), moved=True)
 
     def step(self, batches: list[Batch], images: int) -> None:
         """An optimizer step of each player that is updated, with the batches' mean gradient.
@@ -179,21 +149,19 @@ class GenerativeModule(pl.LightningModule):
         # Randomness and learning rate: functions of the images seen
         seed_global(self.seed, "noise", self.images_seen, self.global_rank)
         factor = self.schedule.factor(self.images_seen / (self.max_images or math.inf))
-        self.model.images_seen, self.model.step = self.images_seen, self.steps
+        self.model.begin_step(self.images_seen, self.steps)
         optimizers = self.optimizers()
         several = isinstance(optimizers, list)
         each = optimizers if several else [optimizers]
         for player, optimizer in zip(self.model.players, each, strict=True):
-            if not self.model.moves(player):
+            if not self.model.updates(player):
                 continue
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
             # Forward and backward passes
             self.toggle.switch(player)
             losses = self.compilation.turn(player, partial(self.gradient, player, batches))
-            checked = self.checks_every_step and not self.scaled
-            if checked and not finite_gradients(optimizer):
-                raise NonFiniteError(describe_gradient(self.model, self.images_seen, self.steps))
+            self.finite.gradient(optimizer)
             for loss in losses:
                 self.losses.collect(loss, player if several else None)
             # Update
@@ -206,25 +174,12 @@ class GenerativeModule(pl.LightningModule):
     def gradient(self, player: str, batches: list[Batch]) -> list[Loss]:
         """A player's losses, whose mean gradient its weights then have."""
         losses = []
-        # Several processes must agree: the gradient, which is all of theirs, tells them.
-        checks = self.checks_every_step and self.trainer.world_size == 1
         for batch in batches:
             loss = self.compilation.loss(batch, player)
-            if checks and not math.isfinite(loss.total.detach()):
-                seen, step = self.images_seen, self.steps
-                raise NonFiniteError(describe(self.model, batch, seen, player, step))
+            self.finite.loss(loss, batch, player)
             self.manual_backward(loss.total / len(batches) if len(batches) > 1 else loss.total)
             losses.append(loss)
         return losses
-
-    def handle_nonfinite(self, error: NonFiniteError, moved: bool = False) -> None:
-        """Hands numbers that are not finite to the callbacks that can go on, if there are any."""
-        if not self.handlers:
-            raise error
-        for handler in self.handlers:
-            handler.on_nonfinite(self.trainer, self, str(error), moved)
-        for optimizer in self.trainer.optimizers:
-            optimizer.zero_grad()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # Here and not before `optimizer.step()`: under a gradient scaler, the gradients are

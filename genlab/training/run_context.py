@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from genlab.modalities.base import Modality
 from genlab.training.evaluator import Evaluator
 
 __all__ = ["RunContext", "RunTrainer", "context_of"]
@@ -18,10 +19,12 @@ class RunContext:
     Args:
         checkpoints: The folder of the run's checkpoints; None keeps none.
         evaluator: What measures along the way.
+        modality: The kind of the data; None is that of the data's spec.
     """
 
     checkpoints: Path | None = None
     evaluator: Evaluator | None = None
+    modality: Modality | None = None
 
 
 class RunTrainer(pl.Trainer):

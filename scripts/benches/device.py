@@ -53,7 +53,7 @@ def graphed_loop(
     }
     turns, shown = PlayerToggle(model), x[:batch].clone()
     model.train()
-    while not all(map(model.moves, model.players)) or model.step % 2 == 0:
+    while not all(map(model.updates, model.players)) or model.step % 2 == 0:
         model.step += 1  # an odd step, in which no penalty of every so many steps is due
 
     def step() -> None:

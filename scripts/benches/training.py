@@ -120,7 +120,7 @@ def raw_loop(
             model.step += 1
             model.images_seen += batch
             for name, opt in optimizers.items():
-                if model.moves(name):
+                if model.updates(name):
                     turns.switch(name)
                     model.loss(images, name).total.backward()
                     opt.step()

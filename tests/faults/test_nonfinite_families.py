@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from families import build, images, spec_of
+from families import build, examples, spec_of
 from training.toys import fit, module_of
 
 from genlab.errors import NonFiniteError
@@ -36,7 +36,7 @@ class Data:
         from training.toys import Split, ToyData
 
         data = ToyData(chunk=1, batch_size=8)
-        batch = images(spec, 32)
+        batch = examples(spec, 32)
         data.train, data.val = Split(batch.x, batch.y), Split(batch.x[:8], batch.y[:8])
         return data
 

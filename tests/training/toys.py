@@ -39,7 +39,7 @@ class Coins(GenerativeModel):
     def after_step(self, player):
         self.steps += 1
 
-    def draw(self, n, y, generator, temperature):
+    def draw(self, n, y, generator, options):
         p = torch.sigmoid(self.logits).expand(n, *self.spec.shape)
         return torch.bernoulli(p, generator=generator).to(torch.uint8)
 
@@ -74,7 +74,7 @@ class Duel(GenerativeModel):
     def after_step(self, player):
         self.turns.append(player)
 
-    def draw(self, n, y, generator, temperature):
+    def draw(self, n, y, generator, options):
         return torch.zeros(n, *self.spec.shape, dtype=torch.uint8)
 
 

@@ -78,7 +78,7 @@ class EMA:
         torch._foreach_lerp_(self.average, self.source, 1 - self.decay(batch, images_seen))
         for mine, theirs in self.copies:
             mine.copy_(theirs)
-        self.model.images_seen = images_seen
+        self.model.begin_step(images_seen, self.model.step)
 
     def to(self, device: torch.device, model: GenerativeModel) -> None:
         """Moves the average to where the model is."""
