@@ -5,9 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Installed once: the stamp is older than what it was made from after a change of either.
 STAMP := $(VENV)/.installed
+MKDOCS := NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-all launchers lint types format lock build bench bench-peers bench-check clean
+.PHONY: help install train test test-all launchers docs docs-serve lint types format lock build bench bench-peers bench-check clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +37,17 @@ launchers: $(STAMP) ## An environment with Hydra's launchers and Optuna beside g
 	test -x .venv-launchers/bin/python || $(PYTHON) -m venv .venv-launchers
 	$(BIN)/uv pip install --quiet --python .venv-launchers/bin/python \
 		-e '.[dev,joblib,slurm,ray,optuna-storage]'
+
+docs: .venv-docs/.installed ## Build the site into site/; warnings are errors
+	$(MKDOCS) build --strict --quiet
+
+docs-serve: .venv-docs/.installed ## Show the site, and follow changes
+	$(MKDOCS) serve --watch genlab --watch README.md --watch CHANGELOG.md --watch CONTRIBUTING.md
+
+.venv-docs/.installed: $(STAMP)
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	$(BIN)/uv pip install --quiet --python .venv-docs/bin/python -e '.[docs]'
+	touch $@
 
 lint: $(STAMP) ## Style, imports and likely bugs
 	$(BIN)/ruff check .
@@ -66,5 +78,5 @@ bench-check: $(STAMP) ## Fail where a ratio is a quarter worse than in docs/benc
 	$$(test -x .venv-peers/bin/python && echo .venv-peers || echo $(VENV))/bin/python scripts/bench.py --check docs/bench.json
 
 clean: ## Remove what the commands above made, except the runs
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-docs site dist build .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

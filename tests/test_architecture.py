@@ -1,31 +1,13 @@
 """Imports run one way, every module says what it is and exports, and no file grows too long."""
 
 import ast
-from pathlib import Path
+
+from layers import LEVEL, MODULES, ROOT, TREES, imports, room, within
 
 from genlab.commands.help import HYDRA_COMMANDS
 from genlab.config.source import load
 
-ROOT = Path(__file__).parent.parent
-FILES = sorted((ROOT / "genlab").rglob("*.py"))
-
-LAYERS = (
-    ("", "types", "errors", "ranges", "rng"),
-    ("system",),
-    ("runs", "config", "modalities", "nn"),
-    ("models", "data", "metrics", "sweeps"),
-    ("tasks", "comparison"),
-    ("training", "dashboard"),
-    ("experiment",),
-    ("launch",),
-    ("api",),
-    ("commands",),
-    ("cli",),
-    ("__main__",),
-)
-"""The tower, from the ground up: a room knows itself and the layers below it, and no neighbour."""
-
-LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
+FILES = sorted(MODULES.values())
 
 NEVER = {
     "nn": ("pytorch_lightning", "hydra", "omegaconf", "wandb"),
@@ -55,49 +37,6 @@ LIGHT = (
 
 HYDRA = ("hydra", "hydra.errors", "hydra.types", "hydra.utils")
 """Hydra's public modules: `instantiate`, the Compose API, errors; any other stays in launch."""
-
-
-def name_of(file):
-    parts = file.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {name_of(file): file for file in FILES}
-TREES = {name: ast.parse(file.read_text()) for name, file in MODULES.items()}
-
-
-def imports(tree, package, top_only=False):
-    """The modules that a tree imports, those of ``from package import module`` included."""
-    found = set()
-    typing_only = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    nodes = tree.body if top_only else ast.walk(tree)
-    for node in nodes:
-        if node in typing_only:
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = ".".join(package.split(".")[: -node.level or None]) if node.level else ""
-            source = ".".join(part for part in (base, node.module) if part)
-            for alias in node.names:
-                inner = f"{source}.{alias.name}"
-                found.add(inner if inner in MODULES else source)
-    return found
-
-
-def within(module, parts):
-    """Whether a module is one of the parts or lies below one."""
-    return any(module == part or module.startswith(f"{part}.") for part in parts)
-
-
-def room(name):
-    """The room that a module lies in: the first word after ``genlab``."""
-    return name.split(".")[1] if "." in name else ""
 
 
 def test_every_room_has_its_layer():

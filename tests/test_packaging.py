@@ -75,6 +75,7 @@ def test_the_wheel_has_every_config_and_data_file(wheel):
     tracked = call("git", "-C", ROOT, "ls-files", "genlab").split()
     assert {name for name in tracked if name not in names} == set()
     for name in (
+        "py.typed",
         "data/storage/mnist.tar.xz",
         "data/storage/mnist.LICENCE.md",
         "metrics/extractors/weights/digits.safetensors",

@@ -1,14 +1,20 @@
-"""Every genlab command in the README runs; training shortened by what a reader could type."""
+"""Every genlab command of the README and its pages runs, shortened as a reader could do it."""
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from pages import ROOT, blocks, write_files
 
 from genlab.cli.entry import main
 
-README = Path(__file__).parents[1] / "README.md"
+PAGES = (
+    ("README.md", "docs/runs.md"),
+    ("docs/sweeps.md", "docs/compare.md"),
+    ("docs/own.md",),
+)
+"""Pages whose commands are typed in one folder, one page after the other."""
+
 SHORT = {
     "train": [
         "data.limit=128",
@@ -32,10 +38,9 @@ SERVERS = {"dashboard"}
 """Commands that run until they are stopped; tested where they live."""
 
 
-def commands():
-    """The lines of the README's shell blocks that call genlab, without their comments."""
-    blocks = re.findall(r"```bash\n(.*?)```", README.read_text(), re.S)
-    lines = [line for block in blocks for line in block.splitlines()]
+def commands(page):
+    """The lines of a page's shell blocks that call genlab, without their comments."""
+    lines = [line for block in blocks((ROOT / page).read_text()) for line in block.splitlines()]
     return [shlex.split(line, comments=True) for line in lines if line.startswith("genlab ")]
 
 
@@ -53,34 +58,41 @@ def short(words):
     return [command, *[w for w in rest if not w.startswith("trainer.epochs")], *extra]
 
 
-def write_files(folder):
-    """The files that the README prints, under the names that it gives them."""
-    text = README.read_text()
-    for name, kind in re.findall(r"`([\w/]+\.\w+)`:\n\n```(\w+)\n", text):
-        content = text.split(f"`{name}`:\n\n```{kind}\n", 1)[1].split("```", 1)[0]
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content)
-
-
 def test_the_readme_has_commands():
-    names = {words[1] for words in commands()}
+    names = {words[1] for words in commands("README.md")}
     assert {"train", "sample", "reconstruct", "evaluate", "compare", "dashboard"} <= names
 
 
-def test_every_command_of_the_readme_runs_in_its_order(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("pages", PAGES, ids="+".join)
+def test_every_command_of_a_page_runs_in_its_order(pages, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    write_files(tmp_path)
     ran = 0
-    for words in commands():
-        if words[1] in SERVERS:
-            continue
-        code = main(short(words))
-        _, err = capsys.readouterr()
-        assert code == 0, f"{shlex.join(words)}\n{err}"
-        ran += 1
-    assert ran >= 7
+    for page in pages:
+        write_files((ROOT / page).read_text(), tmp_path)
+        for words in commands(page):
+            if words[1] in SERVERS:
+                continue
+            code = main(short(words))
+            _, err = capsys.readouterr()
+            assert code == 0, f"{page}: {shlex.join(words)}\n{err}"
+            ran += 1
+    assert ran >= len(pages)
 
 
-@pytest.mark.parametrize("target", ["train", "test", "test-all", "help"])
+def test_no_command_of_the_readme_and_its_pages_is_missed():
+    counts = {page: len(commands(page)) for pages in PAGES for page in pages}
+    assert counts["README.md"] >= 10
+    assert counts["docs/sweeps.md"] >= 3
+    assert counts["docs/compare.md"] >= 8
+    assert all(counts.values())
+
+
+def test_every_page_that_the_readme_names_is_there():
+    named = re.findall(r"\]\((\S+?)\)", (ROOT / "README.md").read_text())
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("target", ["install", "train", "test", "test-all", "help", "docs"])
 def test_every_make_target_of_the_readme_exists(target):
-    assert re.search(rf"^{target}:", (README.parent / "Makefile").read_text(), re.M)
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M)

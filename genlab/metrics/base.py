@@ -60,6 +60,8 @@ class Metric(ABC):
         ...     def measure(self, samples, real):
         ...         gap = samples.float().mean() - real.samples("train").float().mean()
         ...         return {"brightness_gap": abs(gap)}
+        >>> [number.name for number in Brightness().numbers]
+        ['brightness_gap']
     """
 
     name: str = ""
