@@ -17,6 +17,8 @@ from genlab.system.signals import install
 
 __all__ = ["main"]
 
+HELP = ("-h", "--help", "help")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command.
@@ -60,30 +62,23 @@ def dispatch(words: list[str], original: list[str]) -> int:
     if first == "--version":
         print(f"genlab {genlab.__version__}")
         return 0
-    if first in ("-h", "--help", "help"):
-        print(overview() if not rest else help_on(rest[0]), end="")
+    if first in HELP:
+        if named := [word for word in rest if word not in HELP]:
+            return dispatch([named[0], "--help"], original)
+        print(overview(), end="")
         return 0
     if first not in COMMANDS:
         raise ConfigError(f"{first}: no such command{hint(first)}")
     if first not in HYDRA_COMMANDS:
         code: int = importlib.import_module(module_of(first)).run(rest)
         return code
-    if {"-h", "--help"} & set(rest):
+    if set(HELP[:2]) & set(rest):
         print(command_help(first, config_folder(rest)), end="")
         return 0
     from genlab.launch.hydra_app import run
 
     run(first, rest, original)
     return 0
-
-
-def help_on(command: str) -> str:
-    """The help of a command."""
-    if command in HYDRA_COMMANDS:
-        return command_help(command)
-    if command not in COMMANDS:
-        raise ConfigError(f"{command}: no such command{hint(command)}")
-    return f"{command}: {COMMANDS[command]}\ngenlab {command} --help says more.\n"
 
 
 def hint(word: str) -> str:
@@ -101,11 +96,9 @@ def report(error: Exception) -> int:
     """
     from genlab.launch.messages import explain, printable
 
-    known = explain(error)
-    if known is None:
-        text = " ".join(str(error).split())[:300]
-        known = GenlabError(
-            f"{type(error).__name__}: {text}\nthis should not happen; --debug shows where it did"
-        )
+    text = " ".join(str(error).split())[:300]
+    known = explain(error) or GenlabError(
+        f"{type(error).__name__}: {text}\nthis should not happen; --debug shows where it did"
+    )
     print(printable(known), file=sys.stderr)
     return known.exit_code

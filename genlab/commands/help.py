@@ -1,6 +1,7 @@
 """Help texts: the list of commands, and for a Hydra command its keys and config groups."""
 
 import re
+import textwrap
 from pathlib import Path
 
 from genlab.config.catalog import promise
@@ -30,7 +31,7 @@ COMMANDS = {
 }
 
 MODULES = {"completion": "shell_completion", "wandb": "wandb_upload"}
-"""Where a command's module is not named after it: those names are libraries' and other rooms'."""
+"""Modules not named after their command, as those names are libraries' and other rooms'."""
 
 FLAGS = """\
   -m, --multirun        run all combinations of comma-separated values: -m model=vae,gan seed=0,1,2
@@ -90,9 +91,5 @@ def command_help(command: str, folder: Path | None = None) -> str:
 
 def wrapped(names: list[str], indent: int, width: int = 96) -> str:
     """Names in lines of a bounded width."""
-    lines = [""]
-    for name in names:
-        if len(lines[-1]) + len(name) + indent > width:
-            lines.append("")
-        lines[-1] += f"{name} "
-    return ("\n" + " " * indent).join(line.rstrip() for line in lines)
+    lines = textwrap.wrap(" ".join(names), width - indent, break_on_hyphens=False)
+    return ("\n" + " " * indent).join(lines)

@@ -5,10 +5,9 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from pathlib import Path
 
 from genlab.commands.help import COMMANDS, HYDRA_COMMANDS
-from genlab.config.folders import config_dir
+from genlab.config.folders import config_dir, config_folder
 from genlab.config.overrides import groups, options
 from genlab.errors import ConfigError, nearest
 
@@ -87,7 +86,8 @@ def candidates(words: Sequence[str]) -> list[str]:
     command = before[0]
     if word.startswith("-"):
         return [flag for flag in FLAGS if flag.startswith(word)]
-    folders = own_folders(before)
+    own = config_folder(before)
+    folders = [config_dir(), *([own] if own is not None and own.is_dir() else [])]
     if command in ("list", "show"):
         known = groups(folders)
         if command == "show":
@@ -103,14 +103,6 @@ def candidates(words: Sequence[str]) -> list[str]:
         head = ",".join([*chosen, ""]) if chosen else ""
         return [f"{group}={head}{o}" for o in options(folders, group) if o.startswith(last)]
     return keys(command, before[1:], word)
-
-
-def own_folders(words: Sequence[str]) -> list[Path]:
-    """The config folders that a line names."""
-    from genlab.config.folders import config_folder
-
-    own = config_folder(words)
-    return [config_dir(), own] if own is not None and own.is_dir() else [config_dir()]
 
 
 def keys(command: str, before: Sequence[str], word: str) -> list[str]:

@@ -138,7 +138,7 @@ def show(sweep: Sweep) -> None:
     from rich.text import Text
 
     jobs = sweep.jobs()
-    where = Run(sweep.path).shown()
+    where = sweep.shown()
     counts = Counter(job.state for job in jobs)
     tally = ", ".join(f"{number} {state}" for state, number in counts.items())
     table = Table(title=f"{where}: {tally or 'no jobs yet'}", title_justify="left")

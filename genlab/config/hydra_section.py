@@ -17,7 +17,7 @@ from genlab.errors import ConfigError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["CONFIG_PACKAGES", "LOGGING", "PLUGINS", "check_hydra"]
+__all__ = ["LOGGING", "PLUGINS", "check_hydra"]
 
 PLUGINS = frozenset(
     [
@@ -64,10 +64,7 @@ TYPED_ONLY = (
 
 ENVIRONMENT = ("CUDA_", "NCCL_", "OMP_", "MKL_", "SLURM_", "RAY_")
 ENVIRONMENT_NAMES = ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_RUN_GROUP", "TMPDIR")
-"""What a config may set in a job's environment."""
-
-CONFIG_PACKAGES = ("genlab", "hydra", "hydra_plugins")
-"""Where configs may be looked for in packages: to look into one is to import it."""
+"""Names that a config may set in a job's environment, by their beginnings and whole."""
 
 JOB_NAME = re.compile(r"[A-Za-z0-9_.-]*")
 """It becomes part of a file's name."""

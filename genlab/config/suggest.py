@@ -1,5 +1,6 @@
 """Suggestions for override keys that the config does not have."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from genlab.config.annotations import shown, unknown
@@ -30,7 +31,7 @@ def unknown_key(override: str, cfg: "DictConfig") -> str:
             return f"{override}: {parent} is {shown(node_at(cfg, parent))} and has no keys"
         parent, _, name = parent.rpartition(".")
     node = node_at(cfg, parent) if parent else cfg
-    known = [str(word) for word in node if not str(word).startswith("_") and word != "hydra"]
+    known = [str(word) for word in node if not str(word).startswith("_")]
     if not parent:
         known += [str(group) for group in cfg.hydra.runtime.choices if "/" not in str(group)]
         known = [word for word in dict.fromkeys(known) if word != "hydra"]
@@ -63,17 +64,15 @@ def node_at(cfg: "DictConfig", path: str) -> Any:
         return None
 
 
-def paths(cfg: "DictConfig", prefix: str = "") -> list[str]:
+def paths(cfg: "DictConfig") -> list[str]:
     """The dotted paths of all keys of the job's config."""
     from omegaconf import OmegaConf
 
-    raw: Any = OmegaConf.to_container(cfg, resolve=False) if not prefix else cfg
-    found = []
-    for key, value in raw.items():
-        path = f"{prefix}{key}"
-        if path == "hydra":
-            continue
-        found.append(path)
-        if isinstance(value, dict):
-            found += paths(value, f"{path}.")  # type: ignore[arg-type]
-    return found
+    def walk(section: Any, prefix: str = "") -> Iterator[str]:
+        for key, value in section.items():
+            if prefix or key != "hydra":
+                yield f"{prefix}{key}"
+                if isinstance(value, dict):
+                    yield from walk(value, f"{prefix}{key}.")
+
+    return list(walk(OmegaConf.to_container(cfg, resolve=False)))

@@ -7,6 +7,7 @@ first of them.
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckedLoader"]
 
 
+@dataclass(eq=False)
 class CheckedLoader:
     """Hydra's config loader, whose configs are checked before Hydra acts on them.
 
@@ -36,22 +38,15 @@ class CheckedLoader:
         typed: The overrides of the command line.
         runs: True if jobs will run; a config that is only shown may be incomplete.
         on_sweep: Called with the config of a sweep once it and its jobs are checked.
+        jobs: Configs of jobs that were composed, by their overrides.
     """
 
-    def __init__(
-        self,
-        loader: Any,
-        command: str,
-        typed: Sequence[str],
-        runs: bool,
-        on_sweep: Callable[["DictConfig"], None] | None = None,
-    ):
-        self.loader = loader
-        self.command = command
-        self.typed = tuple(typed)
-        self.runs = runs
-        self.on_sweep = on_sweep
-        self.jobs: dict[tuple[str, ...], DictConfig] = {}
+    loader: Any
+    command: str
+    typed: tuple[str, ...]
+    runs: bool
+    on_sweep: Callable[["DictConfig"], None] | None = None
+    jobs: dict[tuple[str, ...], "DictConfig"] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "jobs": {}, "on_sweep": None}
@@ -77,37 +72,28 @@ class CheckedLoader:
         """Composes, explains what cannot be composed, and checks the result."""
         from hydra.types import RunMode
 
-        def compose(words: Sequence[str], mode: Any) -> "DictConfig":
-            prefer_own_configs()
-            cfg: DictConfig = self.loader.load_configuration(
-                config_name, list(words), mode, from_shell, validate_sweep_overrides
-            )
-            return cfg
-
         if not validate_sweep_overrides:  # Hydra 1.3 asks for hydra.mode, and uses nothing else
-            return compose(overrides, run_mode)
-        cfg = self.composed(compose, overrides, run_mode)
-        if self.runs and run_mode == RunMode.RUN:
-            check(cfg, self.command)
-        elif self.runs:
-            check_plugins(cfg)
-            chosen = jobs_with_each_value(self.loader, cfg, overrides)
-            self.check_jobs([self.composed(compose, words, RunMode.RUN) for words in chosen])
-            if self.on_sweep is not None:
-                self.on_sweep(cfg)
+            return self.compose(config_name, overrides, run_mode, validate=False)
+        if run_mode == RunMode.RUN or not self.runs:
+            return self.compose_checked(config_name, overrides, run_mode, runs=self.runs)
+        # A sweep: all that can be wrong with its jobs is found before it begins.
+        cfg = self.compose_checked(config_name, overrides, run_mode, runs=False)
+        check_plugins(cfg)
+        jobs = [
+            self.compose_checked(config_name, words, RunMode.RUN, runs=True)
+            for words in jobs_with_each_value(self.loader, cfg, overrides)
+        ]
+        if self.command == "train":
+            for job in jobs:
+                check_job(job)
+                check_search(job)
+            if any(job.get("objective") for job in jobs):
+                from genlab.experiment.measured import check_objective
+
+                check_objective(jobs)
+        if self.on_sweep is not None:
+            self.on_sweep(cfg)
         return cfg
-
-    def check_jobs(self, jobs: Sequence["DictConfig"]) -> None:
-        """Checks jobs of a sweep, and that what the sweep is to optimize will be measured."""
-        for cfg in jobs:
-            check(cfg, self.command)
-            if self.command == "train":
-                check_job(cfg)
-                check_search(cfg)
-        if self.command == "train" and any(cfg.get("objective") for cfg in jobs):
-            from genlab.experiment.measured import check_objective
-
-            check_objective(jobs)
 
     def load_sweep_config(
         self, master_config: "DictConfig", sweep_overrides: list[str]
@@ -124,24 +110,32 @@ class CheckedLoader:
             self.jobs[words] = cfg
         return copy.deepcopy(self.jobs[words])
 
-    def composed(
-        self,
-        compose: Callable[[Sequence[str], Any], "DictConfig"],
-        overrides: Sequence[str],
-        mode: Any,
+    def compose(
+        self, config_name: str | None, overrides: list[str], mode: Any, validate: bool = True
     ) -> "DictConfig":
-        """Composes and checks Hydra's section; names all unknown keys at once.
+        """Composes as Hydra does."""
+        prefer_own_configs()
+        cfg: DictConfig = self.loader.load_configuration(
+            config_name, list(overrides), mode, True, validate
+        )
+        return cfg
 
-        Raises:
-            ConfigError: Something is refused, a file is no text, or keys are unknown.
+    def compose_checked(
+        self, config_name: str | None, overrides: list[str], mode: Any, runs: bool
+    ) -> "DictConfig":
+        """Composes, and refuses all that is wrong at once, unknown keys included.
+
+        Args:
+            config_name: The primary config.
+            overrides: The overrides.
+            mode: Hydra's mode, of a run or of a sweep.
+            runs: True for the config of a job, false for one that is only shown.
         """
-        from hydra.types import RunMode
-
         unknown: list[str] = []
         while True:
             kept = [text for text in overrides if text not in unknown]
             try:
-                cfg = compose(kept, mode)
+                cfg = self.compose(config_name, kept, mode)
                 break
             except UnicodeDecodeError as error:
                 raise ConfigError(undecodable_file(self.loader, error)) from None
@@ -151,30 +145,27 @@ class CheckedLoader:
                     raise
                 unknown += culprits
         check_hydra(cfg, self.typed)
-        if unknown:
-            lines = [unknown_key(text, cfg) for text in unknown]
-            try:
-                if self.runs and mode == RunMode.RUN:
-                    check(cfg, self.command)
-            except ConfigError as error:
-                lines.append(str(error))
-            raise ConfigError("\n".join(lines))
+        errors = [unknown_key(text, cfg) for text in unknown]
+        try:
+            if runs:
+                check(cfg, self.command)
+        except ConfigError as error:
+            errors.append(str(error))
+        if errors:
+            raise ConfigError("\n".join(errors))
         return cfg
 
 
 def undecodable_file(loader: Any, error: UnicodeDecodeError) -> str:
     """The config that is no text in UTF-8, with the line; Python's own error does not say."""
-    for place in loader.get_sources():
-        folder = Path(place.path)
-        for file in sorted(folder.rglob("*.yaml")) if place.scheme() == "file" else ():
-            content = file.read_bytes()
-            try:
-                content.decode()
-            except UnicodeDecodeError as found:
-                line = content[: found.start].count(b"\n") + 1
-                return (
-                    f"{file}:{line}: no text in UTF-8 (byte {content[found.start]:#x}); save it so"
-                )
+    folders = [Path(source.path) for source in loader.get_sources() if source.scheme() == "file"]
+    for file in sorted(file for folder in folders for file in folder.rglob("*.yaml")):
+        content = file.read_bytes()
+        try:
+            content.decode()
+        except UnicodeDecodeError as found:
+            line, byte = content.count(b"\n", 0, found.start) + 1, content[found.start]
+            return f"{file}:{line}: no text in UTF-8 (byte {byte:#x}); save it so"
     return f"a config is no text in UTF-8: {error}"
 
 
@@ -191,21 +182,20 @@ def jobs_with_each_value(
     params = cfg.hydra.sweeper.get("params") or {}
     values: dict[str, list[str]] = {}
     for override in parse_overrides([*(f"{k}={v}" for k, v in params.items()), *overrides], loader):
-        key = override.get_key_element()
-        if not override.is_sweep_override():
-            values[key] = [override.input_line or ""]
-        elif override.is_discrete_sweep():
+        key, text = override.get_key_element(), override.input_line
+        values[key] = [text]
+        if override.is_interval_sweep():
+            ends = override.value()
+            values[key] = [f"{key}={value}" for value in (ends.start, ends.end)]
+        elif override.is_sweep_override():
             try:
                 values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
             except ValueError as error:
-                raise ConfigError(f"{override.input_line}: {error}") from None
+                raise ConfigError(f"{text}: {error}") from None
             if not values[key]:
-                raise ConfigError(f"{override.input_line}: the sweep is empty, it has no values")
+                raise ConfigError(f"{text}: the sweep is empty, it has no values")
             if override.is_range_sweep():  # what is right at both ends is right between them
                 values[key] = list(dict.fromkeys([values[key][0], values[key][-1]]))
-        elif override.is_interval_sweep():
-            interval = override.value()
-            values[key] = [f"{key}={value}" for value in (interval.start, interval.end)]
     first = {key: choices[0] for key, choices in values.items()}
     jobs = [first]
     jobs += [{**first, key: value} for key, choices in values.items() for value in choices[1:]]

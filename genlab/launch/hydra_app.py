@@ -9,13 +9,14 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.config.allowlist import PACKAGES, THIRD_PARTY
 from genlab.config.check import check, trust_modules
 from genlab.config.folders import config_dir
-from genlab.config.hydra_section import CONFIG_PACKAGES, LOGGING, PLUGINS
+from genlab.config.hydra_section import LOGGING, PLUGINS
 from genlab.config.invocation import Invocation
 from genlab.config.overrides import check_overrides, opened, value_of
 from genlab.errors import GenlabError
@@ -29,7 +30,6 @@ from genlab.launch.hydra_patches import (
 from genlab.launch.messages import explain, printable
 from genlab.launch.multirun import Multirun
 from genlab.sweeps.supervise import Supervisor
-from genlab.system.patching import replaced
 from genlab.system.signals import unwinding
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def run(
 
     import hydra
 
-    task = CommandTask(command, tuple(original), trust, args.config_dir)
+    places = [Path.cwd(), *(folder.resolve().parent for folder in folders[1:])]
+    task = CommandTask(command, tuple(original), trust, tuple(map(str, places)))
     flags = [word for word in args.flags if word not in ("--multirun", "-m")]
     multirun = Multirun(command, args.overrides, flags, resume, task.attach)
     runs = not (args.cfg or args.info or args.shell_completion or args.hydra_help)
@@ -71,21 +72,25 @@ def run(
     def checked(loader: Any) -> CheckedLoader:
         task.extend_path()  # after Hydra has looked for plugins, which it imports
         on_sweep = multirun.begin if command == "train" else None
-        return CheckedLoader(loader, command, args.overrides, runs, on_sweep)
+        return CheckedLoader(loader, command, tuple(args.overrides), runs, on_sweep)
 
     main = hydra.main(config_path=str(config_dir()), config_name=command, **versioned(trust))
-    with (
-        replaced(sys, "argv", [original[0], *args.flags, *args.overrides]),
-        wrapped_config_loader(checked),
-        limited_packages(CONFIG_PACKAGES),
-        no_multirun_file(),
-        multirun.supervised(),
-    ):
-        main(task)()
+    sys.argv = [original[0], *args.flags, *args.overrides]
+    try:
+        with (
+            wrapped_config_loader(checked),
+            limited_packages(),
+            no_multirun_file(),
+            multirun.supervised(),
+        ):
+            main(task)()
+    finally:
+        sys.argv = list(original)  # secrets that were typed are redacted of what is printed next
     if multirun.sweep is not None and multirun.wandb is not None:
-        account = {key: multirun.wandb.get(key) for key in ("project", "entity", "mode")}
-        leaderboard = importlib.import_module("genlab.experiment.wandb_leaderboard")
-        leaderboard.after_sweep(multirun.sweep.path, **account)
+        from genlab.experiment.wandb_leaderboard import after_sweep
+
+        get: Any = multirun.wandb.get
+        after_sweep(multirun.sweep.path, get("project"), get("entity"), get("mode"))
     if task.error is not None:
         raise task.error
 
@@ -101,6 +106,7 @@ def versioned(trust: Sequence[str]) -> dict[str, Any]:
     return {"execution_whitelist": [*packages, *sorted(THIRD_PARTY | PLUGINS | LOGGING)]}
 
 
+@dataclass(eq=False)
 class CommandTask:
     """The function that Hydra calls with the config: picklable, so that launchers can send it.
 
@@ -108,20 +114,20 @@ class CommandTask:
         command: The command.
         argv: The original sys.argv.
         trust: The modules that a config may name.
-        folder: The user's config folder, beside which the user's modules are looked for.
+        folders: Where the user's modules are looked for.
+        supervisor: Runs the jobs of a sweep, in a process each.
+        error: What a single run raised.
     """
 
-    error: Exception | None = None
+    command: str
+    argv: tuple[str, ...]
+    trust: tuple[str, ...]
+    folders: tuple[str, ...]
     supervisor: Supervisor | None = None
+    error: Exception | None = None
 
-    def __init__(
-        self, command: str, argv: tuple[str, ...], trust: tuple[str, ...], folder: str | None
-    ):
-        self.__module__ = f"genlab.commands.{command}"  # Hydra names the job after it
-        self.command = command
-        self.argv = argv
-        self.trust = trust
-        self.folder = str(Path(folder).resolve().parent) if folder else None
+    def __post_init__(self) -> None:
+        self.__module__ = f"genlab.commands.{self.command}"  # Hydra names the job after it
 
     def attach(self, supervisor: Supervisor) -> None:
         """Leaves the jobs of a sweep to a supervisor, which starts a process for each."""
@@ -133,9 +139,7 @@ class CommandTask:
         They come last: a file of the user's must not stand in for an installed module.
         """
         if self.trust:
-            for folder in (os.getcwd(), self.folder):
-                if folder is not None and folder not in sys.path:
-                    sys.path.append(folder)
+            sys.path += [folder for folder in self.folders if folder not in sys.path]
 
     def __call__(self, cfg: "DictConfig") -> Any:
         """Runs the command; an error of a single run is kept for `run` to raise."""

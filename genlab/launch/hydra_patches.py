@@ -5,7 +5,7 @@ longer has what is used here. Hydra's public ways were tried first; each functio
 not do.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +25,9 @@ __all__ = [
     "wrapped_launcher",
 ]
 
+PACKAGES = ("genlab", "hydra", "hydra_plugins")
+"""Packages that configs may come from: to look into one is to import it."""
+
 
 @contextmanager
 def wrapped_config_loader(wrap: Callable[[Any], Any]) -> Iterator[None]:
@@ -33,7 +36,7 @@ def wrapped_config_loader(wrap: Callable[[Any], Any]) -> Iterator[None]:
     A config must be checked after it is composed and before Hydra sets up logging, callbacks and
     plugins by it. Hydra 1.4 accepts other config loaders, but `hydra.main` of no version takes one.
     Errors of ``hydra.callbacks`` become warnings. The Compose API would compose every config a
-    second time (0.1 s), and would miss those that a launcher composes in another process.
+    second time (0.07 s), and would miss those that a launcher composes in another process.
     """
     from hydra._internal.hydra import Hydra
 
@@ -49,8 +52,8 @@ def wrapped_config_loader(wrap: Callable[[Any], Any]) -> Iterator[None]:
 
 
 @contextmanager
-def limited_packages(allowed: Collection[str]) -> Iterator[None]:
-    """Inside, configs are looked for in these packages only.
+def limited_packages() -> Iterator[None]:
+    """Inside, configs are looked for in `PACKAGES` only.
 
     ``hydra.searchpath=[pkg://mine]`` imports ``mine`` before anything of the config can be checked.
     A ConfigSource plugin could refuse it, but Hydra takes no second one for ``pkg://``.
@@ -63,7 +66,7 @@ def limited_packages(allowed: Collection[str]) -> Iterator[None]:
 
     def create_checked(self: Any, provider: str, path: str) -> None:
         package = path.removeprefix("pkg://").replace("/", ".").partition(".")[0]
-        if package not in allowed:
+        if package not in PACKAGES:
             raise ConfigError(
                 f"hydra.searchpath=[{path}]: configs are not looked for in packages; give their "
                 "folder with --config-dir"

@@ -55,7 +55,7 @@ def explain(error: BaseException) -> GenlabError | None:
 
 
 def printable(error: GenlabError, command: str = "genlab") -> str:
-    """What to print of an error: at most `MAX_LINES` lines, and how many more; no secret."""
+    """The text to print of an error: at most `MAX_LINES` lines, and how many more; no secret."""
     lines = [redact(line) for line in str(error).splitlines() if line.strip()]
     lines = lines or [type(error).__name__]
     shown = [line if len(line) <= LONGEST else line[: LONGEST - 3] + "..." for line in lines]
@@ -98,7 +98,7 @@ def explain_yaml(error: BaseException) -> str | None:
 
 
 def explain_hydra(error: BaseException) -> str | None:
-    """What Hydra could not compose, find, parse or instantiate."""
+    """A config that Hydra could not compose, find, parse or instantiate."""
     from hydra import errors
 
     if isinstance(error, errors.MissingConfigException):
@@ -143,15 +143,14 @@ def explain_missing(text: str) -> str:
 
 
 def explain_composition(text: str, error: BaseException) -> str:
-    """What could not be put together, and what would have been meant."""
+    """A composition that failed, and what will have been meant."""
     if match := re.search(r"You must specify '([^']+)'", text):
         known = ", ".join(line.strip() for line in text.splitlines()[2:] if line.strip())
         return f"{match[1]}: no choice was made; give {match[1]}=NAME with one of {known}"
-    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+    if match := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '([^']+)'", text):
         key, _, value = match[1].partition("=")
-        return f"{match[1]}: several values are a sweep: add -m, or write a list as {key}=[{value}]"
-    if match := re.search(r"Sweep parameters '([^']+)' requires", text):
-        return f"{match[1]}: several values are a sweep: add -m"
+        also = f", or write a list as {key}=[{value}]" if "Ambiguous" in text else ""
+        return f"{match[1]}: several values are a sweep: add -m{also}"
     if match := re.search(r"An item is already at '([^']+)'", text):
         return f"+{match[1]}: the key is already there; leave the + out"
     lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]

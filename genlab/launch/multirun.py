@@ -9,6 +9,7 @@ same questions again as far as it got.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from genlab.config.overrides import key_of
 from genlab.errors import ConfigError, GenlabError
 from genlab.launch.hydra_patches import parse_overrides, wrapped_launcher
 from genlab.launch.messages import explain
-from genlab.runs.directory import NAME, Run
+from genlab.runs.directory import NAME
 from genlab.sweeps.jobs import Sweep, job_id
 from genlab.sweeps.objective import keys_of, values_of
 from genlab.sweeps.share import share_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Multirun"]
 
 
+@dataclass
 class Multirun:
     """The sweep of one command line, if that is what it asks for.
 
@@ -39,26 +41,19 @@ class Multirun:
         resume: The sweep to resume; None starts a new one.
         attach: Given the supervisor before the first launch: what Hydra calls for each job must
             have it, wherever it is sent.
+        sweep: Its directory, once it has begun.
+        error: What a launcher or a sweeper raised.
+        wandb: How the jobs log to W&B, if they do.
     """
 
-    def __init__(
-        self,
-        command: str,
-        words: Sequence[str],
-        flags: Sequence[str],
-        resume: Path | None,
-        attach: Callable[[Supervisor], None],
-    ):
-        self.command = command
-        self.words = tuple(words)
-        self.flags = tuple(flags)
-        self.resume = resume
-        self.attach = attach
-        self.sweep: Sweep | None = None
-        self.supervisor: Supervisor | None = None
-        self.error: Exception | None = None
-        self.wandb: Mapping[str, Any] | None = None
-        """How the jobs log to W&B, if they do."""
+    command: str
+    words: Sequence[str]
+    flags: Sequence[str]
+    resume: Path | None
+    attach: Callable[[Supervisor], None]
+    sweep: Sweep | None = None
+    error: Exception | None = None
+    wandb: Mapping[str, Any] | None = None
 
     @contextmanager
     def supervised(self) -> Iterator[None]:
@@ -68,28 +63,19 @@ class Multirun:
             GenlabError: Jobs were left that are not done; says which, and how to resume.
         """
         try:
-            with wrapped_launcher(self.wrap):
+            with wrapped_launcher(self.pending_only):
                 yield
         except KeyboardInterrupt:
             if self.sweep is not None:
                 self.sweep.write_manifest()
-                print(f"resume with\n  genlab sweep resume {self.shown}", flush=True)
+                print(f"resume with\n  genlab sweep resume {self.sweep.shown()}", flush=True)
             raise
         except Exception as error:
             if self.sweep is None:
                 raise
             self.error = self.error or error
-        self.close()
-
-    def wrap(self, launcher: Any, loader: Any, config: "DictConfig") -> Any:
-        """A launcher for the jobs that are not done; Hydra's own if this is no sweep of runs."""
-        return launcher if self.sweep is None else PendingJobs(self, launcher, loader, config)
-
-    @property
-    def shown(self) -> str:
-        """The sweep's directory as a person would type it."""
-        assert self.sweep is not None
-        return Run(self.sweep.path).shown()
+        if self.sweep is not None:
+            self.close(self.sweep)
 
     def begin(self, config: "DictConfig") -> None:
         """Makes the sweep's directory, or opens the one to resume; only once.
@@ -99,24 +85,24 @@ class Multirun:
         """
         if self.sweep is not None:  # hydra.verbose composes a second time, to print it
             return
-        self.sweep = self.open(config)
-        config.hydra.sweep.dir = str(self.sweep.path)
+        self.sweep = sweep = self.open(config)
+        config.hydra.sweep.dir = str(sweep.path)
         # What a launcher composes elsewhere must agree.
-        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(self.sweep.path))}")
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(sweep.path))}")
         storage = str(config.hydra.sweeper.get("storage"))
         if self.resume is not None and storage.startswith("sqlite:///"):
             # The study is given all results again, and would otherwise have them twice.
             Path(storage.removeprefix("sqlite:///")).unlink(missing_ok=True)
-        loggers = resolved(config.logger)[0] if config.get("logger") else {}
-        self.wandb = loggers.get("wandb")
+        if config.get("logger"):
+            self.wandb = resolved(config.logger)[0].get("wandb")
         self.supervisor = Supervisor(
-            sweep=self.sweep,
+            sweep=sweep,
             command=self.command,
-            flags=self.flags,
+            flags=tuple(self.flags),
             folder=Path.cwd(),
             root=Path(str(config.root)).absolute(),
             always=tuple(word for word in self.words if key_of(word) == "trust"),
-            group=self.sweep.name if config.get("group") is None else None,
+            group=sweep.path.name if config.get("group") is None else None,
             fixed=frozenset(
                 override.get_key_element().lstrip("+~")
                 for override in parse_overrides(self.words)
@@ -147,50 +133,53 @@ class Multirun:
             folder=os.getcwd(),
         )
 
-    def close(self) -> None:
+    def close(self, sweep: Sweep) -> None:
         """Writes the manifest a last time.
 
         Raises:
             GenlabError: Jobs were left.
         """
-        if self.sweep is None:
-            return
-        jobs = self.sweep.write_manifest()
+        jobs = sweep.write_manifest()
         left = [job for job in jobs if job.state != "done"]
         if not left and self.error is None and jobs:
-            print(f"sweep  {self.shown}: {some(jobs)}, all done", flush=True)
+            print(f"sweep  {sweep.shown()}: {some(jobs)}, all done", flush=True)
             return
-        said = "" if self.error is None else f"{one_line(self.error)}\n"
-        reasons = "".join(f"{job.id}: {job.state}, {job.reason}\n" for job in left if job.reason)
+        lines = [f"{job.id}: {job.state}, {job.reason}" for job in left if job.reason]
+        if self.error is not None:
+            known = explain(self.error) or f"{type(self.error).__name__}: {self.error}"
+            lines.insert(0, " ".join(str(known).split())[:300])
         raise GenlabError(
             f"{len(left)} of {len(jobs)} jobs of the sweep are not done; resume with: "
-            f"genlab sweep resume {self.shown}\n{said}{reasons}"
+            f"genlab sweep resume {sweep.shown()}\n" + "\n".join(lines)
         ) from self.error
 
+    def pending_only(self, launcher: Any, loader: Any, config: "DictConfig") -> Any:
+        """A launcher for the jobs that are not done; Hydra's own if this is no sweep of runs."""
+        return launcher if self.sweep is None else PendingJobs(self, launcher, loader, config)
 
+
+@dataclass
 class PendingJobs:
     """A launcher of Hydra's that is given only the jobs that are not done.
 
     Args:
-        multirun: The sweep.
+        multirun: The sweep, which has begun.
         launcher: Hydra's.
         loader: The config loader.
         config: The sweep's config.
     """
 
-    def __init__(self, multirun: Multirun, launcher: Any, loader: Any, config: "DictConfig"):
-        self.multirun = multirun
-        self.launcher = launcher
-        self.loader = loader
-        self.config = config
+    multirun: Multirun
+    launcher: Any
+    loader: Any
+    config: "DictConfig"
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         """Runs jobs, as Hydra's launchers do; a job that is not done returns None."""
         from hydra.core.utils import JobReturn, JobStatus
 
-        sweep, supervisor = self.multirun.sweep, self.multirun.supervisor
-        assert sweep is not None
-        assert supervisor is not None
+        supervisor = self.multirun.supervisor
+        sweep, objective = supervisor.sweep, supervisor.objective
         # Note the jobs, and find those to launch: of equal ones, the first.
         composed = [self.loader.load_sweep_config(self.config, list(o)) for o in job_overrides]
         tasks = [list(cfg.hydra.overrides.task) for cfg in composed]
@@ -200,7 +189,7 @@ class PendingJobs:
         if initial_job_idx == 0:
             done = len({job.id for job in planned}) - len(todo)
             before = f", {done} of them done before" if done else ""
-            where = self.multirun.shown
+            where = sweep.shown()
             print(
                 f"sweep  {where}: {some(planned)}{before}\n"
                 f"       what they print: {where}/*/output.log; "
@@ -208,23 +197,23 @@ class PendingJobs:
                 flush=True,
             )
         # Launch them.
-        if todo:
-            try:
+        try:
+            if todo:
                 self.launcher.launch([job_overrides[i] for i in todo], initial_job_idx)
-            except Exception as error:  # of the launcher: jobs keep theirs to themselves
-                self.multirun.error = error
+        except Exception as error:  # of the launcher: jobs keep theirs to themselves
+            self.multirun.error = error
         # Return what the manifest has of each.
         returns = []
         for task, cfg in zip(tasks, composed, strict=True):
             job = sweep.job(job_id(task))
-            missing = [key for key in supervisor.objective if key not in job.metrics]
+            missing = [key for key in objective if key not in job.metrics]
             if job.state == "done" and missing and cfg.get("objective"):
                 raise ConfigError(
-                    f"objective={', '.join(supervisor.objective)}: job {job.id} has no "
+                    f"objective={', '.join(objective)}: job {job.id} has no "
                     f"{', '.join(missing)}; there are {', '.join(job.metrics)}"
                 )
             result = JobReturn(overrides=task, cfg=cfg, status=JobStatus.COMPLETED)
-            result.return_value = values_of(job, supervisor.objective)
+            result.return_value = values_of(job, objective)
             returns.append(result)
         return returns
 
@@ -232,9 +221,3 @@ class PendingJobs:
 def some(jobs: Sequence[Any]) -> str:
     """The number of jobs, in words."""
     return "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
-
-
-def one_line(error: Exception) -> str:
-    """An error in a line."""
-    known = explain(error)
-    return " ".join(str(known or f"{type(error).__name__}: {error}").split())[:300]

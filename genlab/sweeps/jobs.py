@@ -121,22 +121,17 @@ class Sweep:
             raise ConfigError(f"{path} {what}: it would hold {MARK} and manifest.jsonl")
         return cls(path.resolve())
 
-    @property
-    def name(self) -> str:
-        """The sweep's name, which is its runs' group."""
-        return self.path.name
+    def shown(self) -> str:
+        """The path as a person would type it."""
+        return Run(self.path).shown()
 
     def metadata(self) -> dict[str, Any]:
-        """What was written when the sweep was made: command, flags, overrides and folder.
+        """The command that made the sweep, with its flags, overrides and folder.
 
         Raises:
             ConfigError: The file is damaged.
         """
-        try:
-            content = json.loads((self.path / MARK).read_text())
-        except ValueError as error:
-            raise ConfigError(f"{self.path / MARK} is damaged: {error}") from None
-        return dict(content)
+        return Run(self.path).read(MARK)
 
     def run(self, job: str) -> Run:
         """A job's run directory, whether or not it exists yet."""

@@ -32,7 +32,7 @@ def check_plugins(cfg: "DictConfig") -> None:
     """
     for kind in ("launcher", "sweeper"):
         target = str(cfg.hydra[kind].get("_target_"))
-        package = target.split(".")[1] if target.startswith("hydra_plugins.") else None
+        package = target.removeprefix("hydra_plugins.").partition(".")[0]
         if package in EXTRAS and importlib.util.find_spec(f"hydra_plugins.{package}") is None:
             extra = EXTRAS[package]
             name = str(cfg.hydra.runtime.choices.get(f"hydra/{kind}", extra))
@@ -57,17 +57,12 @@ def check_job(cfg: "DictConfig") -> None:
 
 
 STORAGE = "sqlite:///${hydra.sweep.dir}/"
-"""Where a study may be kept: the sweep fills it anew when it is resumed."""
+"""Start of the address of a study, which a resumed sweep fills again."""
 
 ONE_DEVICE = (
     "a job of a sweep has one device, as each process of a distributed job would start the sweep "
     "again; train on several devices without -m"
 )
-
-
-def optimizes(cfg: "DictConfig") -> bool:
-    """True for a sweeper that optimizes, false for a grid."""
-    return "optuna" in str(cfg.hydra.sweeper.get("_target_"))
 
 
 def check_search(cfg: "DictConfig") -> None:
@@ -81,8 +76,8 @@ def check_search(cfg: "DictConfig") -> None:
             seed, or a study kept elsewhere than in the sweep.
     """
     sweeper = cfg.hydra.sweeper
-    if not optimizes(cfg):
-        return
+    if "optuna" not in str(sweeper.get("_target_")):
+        return  # a grid
     from omegaconf import OmegaConf
 
     keys = keys_of(cfg.get("objective")) or ("best",)

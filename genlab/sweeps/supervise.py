@@ -67,22 +67,16 @@ class Supervisor:
             Its objective; None where it is not done.
         """
         identity = job_id(overrides)
-
-        def waiting() -> None:
-            print(f"sweep  {identity}: still runs from before; waits for it", flush=True)
-
-        with self.share.taken(self.machine()) as environment:
+        notice = f"sweep  {identity}: still runs from before; waits for it"
+        slots = self.sweep.path / ".jobs" / f"slots-{os.uname().nodename}"  # of this machine
+        with self.share.taken(slots) as environment:
             lock = self.sweep.lock(identity)
-            lock.acquire(waiting=waiting)
+            lock.acquire(waiting=lambda: print(notice, flush=True))
             with lock:
                 job = self.sweep.resolve(self.sweep.read_record(identity))
                 if job.state != "done":
                     job = self.attempt(job, overrides, lock.descriptor, environment)
         return values_of(job, self.objective)
-
-    def machine(self) -> Path:
-        """The folder of this machine's slots."""
-        return self.sweep.path / ".jobs" / f"slots-{os.uname().nodename}"
 
     def attempt(
         self, job: Job, overrides: Sequence[str], lock: int, environment: Mapping[str, str]
@@ -151,20 +145,17 @@ class Supervisor:
             job: The job.
             code: The process' exit code; minus the signal that ended it.
         """
-        run = self.sweep.run(job.id)
-        exit_code = 128 - code if code < 0 else code
         if code == 0:
-            return {"state": "done", "exit_code": 0, "metrics": summary_metrics(run)}
-        if exit_code - 128 in STOPS:
-            what = signal.Signals(exit_code - 128).name
-            return {"state": "interrupted", "exit_code": exit_code, "reason": f"stopped by {what}"}
+            metrics = summary_metrics(self.sweep.run(job.id))
+            return {"state": "done", "exit_code": 0, "metrics": metrics}
+        exit_code = 128 - code if code < 0 else code
+        number = exit_code - 128  # of the signal, if there was one
+        name = {known.value: known.name for known in signal.Signals}.get(number, f"signal {number}")
+        if number in STOPS:
+            return {"state": "interrupted", "exit_code": exit_code, "reason": f"stopped by {name}"}
         if code < 0:
-            try:
-                what = signal.Signals(-code).name
-            except ValueError:
-                what = f"signal {-code}"
-            hint = "; the machine may be out of memory" if -code == signal.SIGKILL else ""
-            return {"state": "killed", "exit_code": exit_code, "reason": f"{what}{hint}"}
+            hint = "; the machine may be out of memory" if number == signal.SIGKILL else ""
+            return {"state": "killed", "exit_code": exit_code, "reason": f"{name}{hint}"}
         return {"state": "failed", "exit_code": code, "reason": reason(self.sweep.log(job.id))}
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +98,73 @@ def test_what_failed_goes_on_and_what_is_done_does_not_start_again(genlab, lines
     code, out, _ = genlab("sweep", "status", "last")
     assert "3 done" in out
     assert "seed=66" in out
+
+
+OLD = {
+    "sweep.json": {
+        "created": "2026-01-01T08:20:24+0000",
+        "command": ["genlab", "train", "-m", "seed=0,66", "optimizer.lr=1e-2", "name=old"],
+        "flags": [],
+        "overrides": ["seed=0,66", "optimizer.lr=1e-2", "name=old"],
+    },
+    ".jobs/23336220.json": {
+        "id": "23336220",
+        "number": 0,
+        "overrides": ["seed=0", "optimizer.lr=0.01", "name=old"],
+        "state": "done",
+        "exit_code": 0,
+        "reason": None,
+        "attempts": [
+            {"started": "2026-01-01T08:20:25+0000", "host": "vm", "pid": 15442, "images_seen": 0}
+        ],
+        "seconds": 0.008,
+        "metrics": {"best": 3.5, "val/loss": 3.5, "a": 1.0, "seconds": 2.0},
+        "directory": "23336220",
+    },
+    ".jobs/8bf04a13.json": {
+        "id": "8bf04a13",
+        "number": 1,
+        "overrides": ["seed=66", "optimizer.lr=0.01", "name=old"],
+        "state": "failed",
+        "exit_code": 1,
+        "reason": "bad seed",
+        "attempts": [
+            {"started": "2026-01-01T08:20:25+0000", "host": "vm", "pid": 15442, "images_seen": 0}
+        ],
+        "seconds": 0.02,
+        "metrics": {},
+        "directory": "8bf04a13",
+    },
+}
+"""The files of a sweep as genlab wrote them before its rooms were rebuilt."""
+
+
+def test_a_sweep_of_an_older_genlab_is_resumed(genlab, lines):
+    for name, content in OLD.items():
+        folder = {"folder": str(Path.cwd())} if name == "sweep.json" else {}
+        write_json(Path("runs/old", name), content | folder)
+    code, out, err = genlab("sweep", "resume", "runs/old")
+    assert code == 0, err
+    assert "2 jobs, 1 of them done before" in out
+    assert [line[1] for line in lines] == ["seed=66"]
+    first, second = manifest("runs/old")
+    assert first == OLD[".jobs/23336220.json"]
+    assert (second["id"], second["state"], len(second["attempts"])) == ("8bf04a13", "done", 2)
+
+
+def test_a_job_that_still_runs_is_waited_for(tmp_path, lines, capsys):
+    sweep = Sweep.create(tmp_path / "s")
+    overrides = ["seed=1"]
+    job = sweep.begin(sweep.add_jobs([overrides])[0])
+    supervisor = Supervisor(sweep, "train", (), tmp_path, tmp_path)
+    with sweep.lock(job.id) as lock:
+        release = threading.Timer(1.5, lock.release)
+        release.start()
+        supervisor(overrides)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"sweep  {job.id}: still runs from before; waits for it"
+    assert said[1].startswith(f"sweep  {job.id} starts")
+    assert len(sweep.job(job.id).attempts) == 2
 
 
 def test_ctrl_c_waits_for_the_job_and_says_how_to_go_on(genlab, monkeypatch):
