@@ -6,9 +6,11 @@ the training result, and a resumed run needs no saved generator state: position 
 """
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 __all__ = ["isolated", "key", "seed_global", "stream"]
@@ -48,13 +50,21 @@ def seed_global(seed: int, purpose: str, *position: int) -> None:
 
 @contextmanager
 def isolated(seed: int, purpose: str, *position: int) -> Iterator[None]:
-    """Global randomness inside is a function of the key; outside it is as if nothing happened."""
-    cpu = torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
-    seed_global(seed, purpose, *position)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(cpu)
-        if cuda is not None:
-            torch.cuda.set_rng_state(cuda)
+    """Global randomness inside is a function of the key; outside it is as if nothing happened.
+
+    Covers Python, numpy, torch on the CPU and on every CUDA device in use. Samplers should draw
+    from the generator that they are given; one that does not is reproducible nevertheless.
+    """
+    value = key(seed, purpose, *position)
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=devices):
+        try:
+            random.seed(value)
+            np.random.seed(value % 2**32)  # noqa: NPY002
+            for generator in (torch.default_generator, *torch.cuda.default_generators):
+                generator.manual_seed(value)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)  # noqa: NPY002

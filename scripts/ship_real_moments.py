@@ -17,12 +17,12 @@ from genlab.data.images import ImageData
 from genlab.data.mnist import Mnist
 from genlab.data.mnist_dyn import BinarizedMnist
 from genlab.data.module import ImageDataModule
+from genlab.metrics.builtin import BUILT_IN
 from genlab.metrics.extractors.selection import choose
-from genlab.metrics.groups import GROUPS
 from genlab.metrics.measure import measure
-from genlab.metrics.real import RealImages
+from genlab.metrics.real import RealFeatures
 from genlab.metrics.shipped import FOLDER, ship
-from genlab.training.evaluation import reference_of
+from genlab.training.evaluator import reference_of
 
 COUNTS = (2_000, 10_000)
 """Samples of the metrics along the way, and of those at the end."""
@@ -32,12 +32,12 @@ def work_out(source: ImageData) -> None:
     """Moments, class shares and floors under the data set's own extractor."""
     reference = reference_of(ImageDataModule(source, batch_size=100))
     (extractor,) = choose("auto", source.name, reference.shape)
-    real = RealImages(reference, extractor)
+    real = RealFeatures(reference, extractor)
     floors = {}
     for n in COUNTS:
         test = real.subset("test", n, 0)
-        for name, group in GROUPS.items():
-            measure(name, group, [test], real, 0)
+        for name, metric in BUILT_IN.items():
+            measure(metric, [test], real)
             key = f"{name}/{n}/0"
             floors[real.floor_key(key)] = real.floor(key, dict)  # it is in the cache by now
     for path in ship(real.key("train"), real.moments, real.shares, floors):

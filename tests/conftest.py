@@ -1,8 +1,11 @@
 """Every test: one thread, no network, its own caches, the same random state."""
 
+import functools
+import http.server
 import logging
 import os
 import socket
+import threading
 
 import pytest
 
@@ -62,3 +65,25 @@ def _no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A web server on loopback: gives its folder and its address."""
+    monkeypatch.setenv("no_proxy", "*")
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()

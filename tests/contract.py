@@ -5,16 +5,15 @@ to models that break them.
 """
 
 import io
-import itertools
 import math
 from contextlib import contextmanager
 
 import pytest
 import torch
-from families import images, labels
+from families import conditions, examples
 
 from genlab.errors import ConfigError, Unsupported
-from genlab.types import Batch
+from genlab.types import Batch, LabelSpec, Tempered
 
 LATE = 10**9  # images seen when every warm-up and growth is over
 WHEN = (0, 10**3, 10**5, 10**7, LATE)
@@ -73,38 +72,53 @@ def scale_weights(model, factor):
 
 
 def check_samples(model):
-    spec, y = model.spec, labels(model, 5)
-    x = model.sample(5, y)
-    assert x.shape == (5, *spec.shape)
-    assert x.dtype == torch.uint8
-    assert int(x.max()) < spec.levels
-    assert model.sample(1, labels(model, 1)).shape == (1, *spec.shape)
+    check_examples(model, model.sample(5, conditions(model, 5)), 5)
+    check_examples(model, model.sample(1, conditions(model, 1)), 1)
     with global_randomness_untouched():
-        first = model.sample(3, labels(model, 3), generator=generator())
+        first = model.sample(3, conditions(model, 3), generator=generator())
     torch.manual_seed(1)
-    torch.testing.assert_close(model.sample(3, labels(model, 3), generator=generator()), first)
-    cool = model.sample(3, labels(model, 3), generator=generator(), temperature=0.5)
-    assert cool.shape == first.shape
-    assert int(cool.max()) < spec.levels
-    for arguments in ({"n": 0}, {"n": 1, "temperature": 0.0}):
-        with pytest.raises(ConfigError):
-            model.sample(y=labels(model, 1), **arguments)
+    torch.testing.assert_close(model.sample(3, conditions(model, 3), generator=generator()), first)
+    cool = model.sample(3, conditions(model, 3), generator=generator(), options=Tempered(0.5))
+    check_examples(model, cool, 3)
+    with pytest.raises(ConfigError):
+        model.sample(0, conditions(model, 1))
+    with pytest.raises(ConfigError):
+        model.sample(1, conditions(model, 1), options=Tempered(0.0))
 
 
-def check_labels(model):
-    """Labels are taken if and only if the model is conditional."""
+def check_conditions(model):
+    """Conditions are taken if and only if the model is conditional."""
     if not model.conditional:
         with pytest.raises(ConfigError):
             model.sample(2, torch.zeros(2, dtype=torch.int64))
         return
-    assert model.num_classes == model.spec.num_classes
-    x = images(model.spec, 2).x
-    for y in (None, torch.tensor([0, model.num_classes]), torch.tensor([-1, 0]), torch.zeros(3)):
+    assert model.condition == model.spec.condition
+    x, y = examples(model.spec, 2)
+    wrong = [None, torch.cat([y, y[:1]])]  # none, and too many
+    if model.num_classes:
+        wrong += [torch.tensor([0, model.num_classes]), torch.tensor([-1, 0])]
+    else:
+        wrong += [y.to(torch.complex64)]
+    for y in wrong:
         with pytest.raises(ConfigError):
             model.sample(2, y)
         if model.can("log_prob"):
             with pytest.raises(ConfigError):
                 model.log_prob(Batch(x, y))
+
+
+def check_progress(model):
+    """Partial results are reported if and only if the family says so, up to the last step."""
+    seen = []
+    x = model.sample(3, conditions(model, 3), on_progress=lambda *report: seen.append(report))
+    assert bool(seen) == model.draws_in_steps, f"{len(seen)} reports of partial results"
+    if seen:
+        done, totals, partial = zip(*seen, strict=True)
+        assert list(done) == sorted(set(done)), f"the steps that are done go {done}"
+        assert set(totals) == {done[-1]}, f"{done[-1]} of {totals} steps were done in the end"
+        assert all(image.shape[1:] == x.shape[1:] for image in partial)
+        model.sample(1, conditions(model, 1))
+        assert len(seen) == len(done), "it reports to who asked of an earlier call"
 
 
 def check_players(model):
@@ -162,39 +176,48 @@ def check_gradients(model, batch, *, when=WHEN):
                 assert name in reached, f"{player}: no gradient reaches {name}"
 
 
-def every_binary_image(spec):
-    rows = list(itertools.product((0, 1), repeat=spec.dims))
-    return torch.tensor(rows, dtype=torch.uint8).view(-1, *spec.shape)
+def every_example(spec):
+    """All examples of a discrete spec, and log 1; of vectors a grid, and the log of its cells."""
+    levels = torch.arange(spec.levels) if spec.levels else torch.arange(-8, 8.05, 0.1)
+    rows = torch.cartesian_prod(*[levels] * spec.dims).view(-1, *spec.shape)
+    return rows.to(spec.dtype), 0.0 if spec.levels else spec.dims * math.log(0.1)
 
 
-def few_images(spec):
-    """A batch of four binary images, over and over: a code for these is worth its rate."""
-    x = (torch.arange(spec.dims) % 4 == torch.arange(4)[:, None]).to(torch.uint8)
-    x = x.view(4, *spec.shape).repeat(4, 1, 1, 1)
-    return Batch(x, torch.arange(16) % 4 % max(spec.num_classes, 1))
+def few_examples(spec):
+    """A batch of four examples, over and over: a code for these is worth its rate."""
+    x = (torch.arange(spec.dims) % 4 == torch.arange(4)[:, None]).to(spec.dtype)
+    y = examples(spec, 4).y if spec.condition else None
+    if isinstance(spec.condition, LabelSpec):
+        y = torch.arange(4) % spec.condition.num_classes
+    return Batch(x.view(4, *spec.shape).repeat(4, *[1] * len(spec.shape)), repeated(y, 4))
+
+
+def repeated(x, times):
+    return None if x is None else x.repeat(times, *[1] * (x.dim() - 1))
 
 
 def check_likelihood(model, most=2048):
-    """Over all images the probabilities sum to 1 (exact) or, as a bound's should, to no more.
+    """Over all examples the probabilities sum to 1 (exact) or, as a bound's should, to no more.
 
     Args:
-        model: The model, of images so small that all of them can be listed.
+        model: The model, of examples so few that all of them can be listed.
         most: How often a bound is drawn at most; far below 1 far fewer draws will do.
     """
     if model.likelihood == "none":
         assert not model.can("log_prob"), "it has a likelihood, but declares none"
         with pytest.raises(Unsupported):
-            model.log_prob(images(model.spec))
+            model.log_prob(examples(model.spec))
         return
     assert model.can("log_prob"), "it declares a likelihood, but has none"
-    every, g = every_binary_image(model.spec), generator()
+    (every, volume), g = every_example(model.spec), generator()
+    given = conditions(model, 2)
 
     def log_prob(repeats, samples):
-        x = every.repeat(repeats, 1, 1, 1)
-        y = torch.ones(len(x), dtype=torch.int64) if model.conditional else None
+        x = repeated(every, repeats)
+        y = repeated(given[1:], len(x)) if model.conditional else None
         with torch.no_grad():
             log_p = model.log_prob(Batch(x, y), samples=samples, generator=g)
-        return log_p.view(repeats, len(every)).double()
+        return log_p.view(repeats, len(every)).double() + volume
 
     if model.likelihood == "exact":
         log_p = log_prob(1, 1)
@@ -235,11 +258,12 @@ def check_likelihood_is_pure(model, batch):
 def check_evaluation_leaves_no_trace(model, batch):
     """Sampling, coding and diagnosing change neither weights nor modes nor the random state."""
     model.train()
-    next(iter(model.children())).eval()  # a mode of its own, which must survive
+    for child in [*model.children()][:1]:
+        child.eval()  # a mode of its own, which must survive
     modes = [module.training for module in model.modules()]
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with global_randomness_untouched():
-        model.sample(2, labels(model, 2), generator=generator())
+        model.sample(2, conditions(model, 2), generator=generator())
         for value in model.diagnostics(batch).values():
             assert isinstance(value, float)
             assert math.isfinite(value)
@@ -260,17 +284,21 @@ def check_codes(model, batch):
         if z.is_floating_point():
             assert z.isfinite().all()
         if model.can("decode"):
-            check_image(model, model.decode(z, given), len(batch.x))
+            check_examples(model, model.decode(z, given), len(batch.x))
             if model.likelihood == "exact":
                 torch.testing.assert_close(model.decode(z, given), batch.x)
     if model.can("reconstruct"):
-        check_image(model, model.reconstruct(batch), len(batch.x))
+        check_examples(model, model.reconstruct(batch), len(batch.x))
 
 
-def check_image(model, x, n):
+def check_examples(model, x, n):
+    """Values that are what the spec says."""
     assert x.shape == (n, *model.spec.shape)
-    assert x.dtype == torch.uint8
-    assert int(x.max()) < model.spec.levels
+    assert x.dtype == model.spec.dtype
+    if model.spec.levels is None:
+        assert x.isfinite().all()
+    else:
+        assert 0 <= int(x.min()) <= int(x.max()) < model.spec.levels
 
 
 def check_state(model, other, batch):
@@ -281,7 +309,7 @@ def check_state(model, other, batch):
     file.seek(0)
     other.load_state_dict(torch.load(file, weights_only=True))
     other.images_seen = model.images_seen
-    y = labels(model, 4)
+    y = conditions(model, 4)
     mine = model.sample(4, y, generator=generator())
     torch.testing.assert_close(other.sample(4, y, generator=generator()), mine)
     if model.can("log_prob"):

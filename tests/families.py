@@ -1,30 +1,46 @@
 """Every family: the files under configs/model, and models built from them without Hydra's tree."""
 
+import dataclasses
 import functools
 import re
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.errors import ConfigError
-from genlab.types import Batch, ImageSpec
+from genlab.types import Batch, ImageSpec, LabelSpec, SequenceSpec, Spec, VectorSpec
 
 FOLDER = Path(__file__).parents[1] / "configs" / "model"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
-# The first one that a family accepts is what it is tested on; three labels, used or not.
-SPECS = [
-    ImageSpec(1, 8, 8, levels=4, num_classes=3),
-    ImageSpec(1, 8, 8, levels=2, num_classes=3),
-    ImageSpec(3, 8, 8, levels=4, num_classes=3),
-    ImageSpec(1, 28, 28, levels=256, num_classes=3),
-    ImageSpec(1, 32, 32, levels=256, num_classes=3),
-    ImageSpec(3, 32, 32, levels=256, num_classes=3),
-    ImageSpec(3, 64, 64, levels=256, num_classes=3),
-]
-TINY = ImageSpec(1, 2, 2, levels=2, num_classes=3)
+THREE = LabelSpec(3)
+"""Three labels, used or not."""
+
+SPECS: dict[type[Spec], list[Spec]] = {
+    ImageSpec: [
+        ImageSpec(1, 8, 8, levels=4, condition=THREE),
+        ImageSpec(1, 8, 8, levels=2, condition=THREE),
+        ImageSpec(3, 8, 8, levels=4, condition=THREE),
+        ImageSpec(1, 28, 28, levels=256, condition=THREE),
+        ImageSpec(1, 32, 32, levels=256, condition=THREE),
+        ImageSpec(3, 32, 32, levels=256, condition=THREE),
+        ImageSpec(3, 64, 64, levels=256, condition=THREE),
+    ],
+    SequenceSpec: [SequenceSpec(8, levels=5, condition=THREE)],
+    VectorSpec: [VectorSpec(2, condition=THREE)],
+}
+"""Of each kind of data, the first one that a family accepts is what it is tested on."""
+
+TINIEST: dict[type[Spec], Spec] = {
+    ImageSpec: ImageSpec(1, 2, 2, levels=2, condition=THREE),
+    SequenceSpec: SequenceSpec(4, levels=2, condition=THREE),
+    VectorSpec: VectorSpec(2, condition=THREE),
+}
+"""Of each kind, one of so few examples that all of them can be listed, or numbers integrated."""
+
+TINY = TINIEST[ImageSpec]
 
 
 def config(name: str, **overrides) -> DictConfig:
@@ -34,45 +50,75 @@ def config(name: str, **overrides) -> DictConfig:
     return OmegaConf.merge(cfg, overrides)
 
 
-def build(name: str, spec: ImageSpec, *, seed: int = 0, **overrides):
+def build(name: str, spec: Spec, *, seed: int = 0, **overrides):
     """A model of the family, on the CPU, in training mode."""
     torch.manual_seed(seed)
     return instantiate(config(name, **overrides), _partial_=True)(spec)
 
 
+def accepted(name: str) -> list[type[Spec]]:
+    """The kinds of data that the family models."""
+    return [kind for kind in SPECS if issubclass(kind, get_class(config(name)._target_).accepts)]
+
+
 @functools.cache
-def spec_of(name: str) -> ImageSpec:
+def spec_of(name: str, kind: type[Spec] = ImageSpec) -> Spec:
     """The first of `SPECS` that the family takes."""
-    for spec in SPECS:
+    for spec in SPECS[kind]:
         try:
             build(name, spec)
         except ConfigError:
             continue
         return spec
-    raise AssertionError(f"{name} takes none of the tests' image shapes")
+    raise AssertionError(f"{name} takes none of the tests' specs of {kind.kind()}s")
 
 
-def variants() -> list[tuple[str, dict]]:
-    """Each family as it is, and conditional, too, if it can be and is not."""
+def cases() -> list[tuple[str, type[Spec]]]:
+    """Each family with each kind of data that it accepts."""
+    return [(name, kind) for name in NAMES for kind in accepted(name)]
+
+
+def variants() -> list[tuple[str, type[Spec], dict]]:
+    """Each of `cases` as it is, and conditional, too, if it can be and is not."""
     found = []
-    for name in NAMES:
-        found.append((name, {}))
+    for name, kind in cases():
+        found.append((name, kind, {}))
         if config(name).get("conditional") is False:
-            found.append((name, {"conditional": True}))
+            found.append((name, kind, {"conditional": True}))
     return found
 
 
-def images(spec: ImageSpec, n: int = 6, seed: int = 0) -> Batch:
-    """Random images and labels."""
+def case_id(case: tuple) -> str:
+    """A name for the test of a case or a variant."""
+    name, kind, overrides = (*case, {})[:3]
+    words = [name, *([] if kind is ImageSpec else [kind.kind()])]
+    return "-".join([*words, *(["conditional"] if overrides else [])])
+
+
+def without_condition(spec: Spec) -> Spec:
+    """The same data with nothing beside it."""
+    bare = {"num_classes": 0} if isinstance(spec, ImageSpec) else {}
+    return dataclasses.replace(spec, condition=None, **bare)
+
+
+def values(spec: Spec, n: int, generator: torch.Generator) -> torch.Tensor:
+    """Random examples of any kind, ``(n, *spec.shape)``."""
+    if spec.levels is None:
+        return torch.randn(n, *spec.shape, dtype=spec.dtype, generator=generator)
+    return torch.randint(spec.levels, (n, *spec.shape), dtype=spec.dtype, generator=generator)
+
+
+def examples(spec: Spec, n: int = 6, seed: int = 0) -> Batch:
+    """Random examples and conditions."""
     g = torch.Generator().manual_seed(seed)
-    x = torch.randint(0, spec.levels, (n, *spec.shape), dtype=torch.uint8, generator=g)
-    y = torch.randint(0, spec.num_classes, (n,), generator=g) if spec.num_classes else None
-    return Batch(x, y)
+    return Batch(values(spec, n, g), spec.condition and values(spec.condition, n, g))
 
 
-def labels(model, n: int):
-    """Labels for n samples, None if the model takes none."""
-    return torch.arange(n) % model.num_classes if model.conditional else None
+def conditions(model, n: int):
+    """Conditions for n samples, None if the model takes none."""
+    if model.num_classes:
+        return torch.arange(n) % model.num_classes
+    return model.condition and values(model.condition, n, torch.Generator().manual_seed(0))
 
 
 def header(name: str) -> list[str]:

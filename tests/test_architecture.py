@@ -15,7 +15,7 @@ LAYERS = (
     ("runs", "config", "modalities", "nn"),
     ("models", "data", "metrics", "sweeps"),
     ("tasks", "comparison"),
-    ("training",),
+    ("training", "dashboard"),
     ("experiment",),
     ("launch",),
     ("commands",),
@@ -36,9 +36,24 @@ NEVER = {
 }
 """Frameworks that a room does not know."""
 
-HEAVY = ("torch", "torchvision", "pytorch_lightning", "wandb", "scipy", "hydra")
-LIGHT = ("errors", "ranges", "system", "runs", "config", "comparison", "sweeps", "launch", "cli")
+HEAVY = ("torch", "torchvision", "pytorch_lightning", "wandb", "trackio", "scipy", "hydra")
+LIGHT = (
+    "errors",
+    "ranges",
+    "system",
+    "runs",
+    "config",
+    "comparison",
+    "sweeps",
+    "dashboard",
+    "launch",
+    "cli",
+)
 """Rooms that import nothing heavy where they are imported themselves; in a function they may."""
+
+
+HYDRA = ("hydra", "hydra.errors", "hydra.types", "hydra.utils")
+"""Hydra's public modules: `instantiate`, the Compose API, errors; any other stays in launch."""
 
 
 def name_of(file):
@@ -151,6 +166,69 @@ def test_mathematics_knows_no_framework():
     assert wrong == []
 
 
+def test_the_dashboard_alone_knows_trackio():
+    users = {
+        room(name)
+        for name, tree in TREES.items()
+        for module in imports(tree, name)
+        if within(module, ["trackio"])
+    }
+    assert users == {"dashboard"}
+
+
+def test_hydras_inside_is_touched_in_one_room():
+    wrong = [
+        f"{name} imports {module}"
+        for name, tree in TREES.items()
+        for module in imports(tree, name)
+        if room(name) != "launch" and within(module, ["hydra"]) and module not in HYDRA
+    ]
+    assert sorted(wrong) == []
+
+
+def test_hydras_private_parts_are_used_in_one_file():
+    private = [
+        name
+        for name, tree in TREES.items()
+        for module in imports(tree, name)
+        if within(module, ["hydra._internal"])
+    ]
+    assert set(private) == {"genlab.launch.hydra_patches"}
+
+
+def patches(tree, library):
+    """The names imported of a library that a tree changes attributes of."""
+    names = {
+        alias.asname or alias.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if within(getattr(node, "module", None) or alias.name, [library])
+    }
+    changed = [
+        node.args[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and node.args
+        and ast.unparse(node.func) in ("replaced", "setattr", "delattr")
+    ]
+    changed += [
+        target.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Attribute)
+    ]
+    return sorted({ast.unparse(node).partition(".")[0] for node in changed} & names)
+
+
+def test_hydra_is_patched_in_one_file():
+    found = {name: patches(tree, "hydra") for name, tree in TREES.items()}
+    assert {name: names for name, names in found.items() if names} == {
+        "genlab.launch.hydra_patches": ["Hydra", "ImportlibResourcesConfigSource", "Plugins"]
+    }
+
+
 def is_light(name):
     """Whether a module must answer at once: a light room's, or a command that needs no Hydra."""
     if room(name) == "commands":
@@ -215,3 +293,65 @@ def test_there_is_no_registry():
     ]
     assert families
     assert wrong == []
+
+
+SET_FROM_OUTSIDE = {
+    "genlab.dashboard.server": ("self.server.should_exit",),  # how uvicorn is asked to end
+    "genlab.launch.multirun": ("config.hydra.sweep.dir",),  # Hydra's own config, composed so far
+    "genlab.nn.flows.spline": ("ctx.bins",),  # what torch's autograd hands to `backward`
+    "genlab.training.budget": ("trainer.should_stop",),  # Lightning's documented way to end
+    "genlab.training.generative_module": ("self.trainer.should_stop",),
+    "genlab.training.guard": ("trainer.should_stop",),
+    "genlab.training.step.chunks": ("trainer.validating", "trainer.training"),  # a validation
+    # between two steps, which Lightning has no call for
+}
+"""Attributes of other objects that a function may set, and why."""
+
+
+def set_from_outside(tree):
+    """The attributes of parameters, and of what `self` holds, that are set outside `__init__`."""
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        given = {
+            argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)
+        }
+        for node in ast.walk(function):
+            targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
+            if not isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+                continue
+            for target in [part for t in targets for part in getattr(t, "elts", [t])]:
+                path = ast.unparse(target) if isinstance(target, ast.Attribute) else ""
+                owner, _, rest = path.partition(".")
+                own = owner in ("self", "cls") and "." not in rest
+                if rest and owner.isidentifier() and owner in given | {"self"} and not own:
+                    yield path
+
+
+def test_no_object_is_set_up_from_outside():
+    found = {name: tuple(dict.fromkeys(set_from_outside(tree))) for name, tree in TREES.items()}
+    assert {name: paths for name, paths in found.items() if paths} == SET_FROM_OUTSIDE
+
+
+def test_setting_from_outside_is_seen():
+    text = """
+class A:
+    def __init__(self, b):
+        self.b = b
+    def act(self, module, *, other):
+        self.b = 1
+        self.b.c, local.d = 2, 3
+        module.x += 1
+        other.y: int = 2
+"""
+    assert list(set_from_outside(ast.parse(text))) == ["self.b.c", "module.x", "other.y"]
+
+
+def test_no_class_grows_too_long():
+    lengths = {
+        f"{name}.{node.name}": node.end_lineno - node.lineno + 1
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    assert {name: length for name, length in lengths.items() if length > 250} == {}

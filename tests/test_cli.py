@@ -22,7 +22,7 @@ def jobs(monkeypatch):
     """`genlab train` with the training taken out: the configs that it was given."""
     seen = []
 
-    def run(cfg):
+    def run(cfg, invocation):
         seen.append((cfg, list(sys.argv)))
         if cfg.seed == 66:
             raise ValueError("the seed is 66")
@@ -259,7 +259,7 @@ def test_an_unexpected_error_is_a_line_and_debug_shows_where(genlab, jobs):
 
 
 def test_an_interruption_exits_with_130(genlab, monkeypatch):
-    def run(cfg):
+    def run(cfg, invocation):
         raise KeyboardInterrupt
 
     stub = types.ModuleType("genlab.commands.train")
@@ -352,6 +352,7 @@ def test_list_tells_families_apart(genlab):
 
 
 def test_list_agrees_with_the_classes_themselves(genlab):
+    from dataclasses import fields
     from importlib import import_module
 
     found = json.loads(genlab("list", "model", "--json")[1])
@@ -363,6 +364,9 @@ def test_list_agrees_with_the_classes_themselves(genlab):
         if said["likelihood"] != "by argument":
             assert said["likelihood"] == model.likelihood, entry["name"]
         assert tuple(said["players"]) == model.players
+        assert said["accepts"] == [spec.kind() for spec in model.accepts], entry["name"]
+        assert said["conditions"] == [spec.kind() for spec in model.conditions], entry["name"]
+        assert said["sampling"] == [f.name for f in fields(model.sampling_options)], entry["name"]
         instance = object.__new__(model)
         assert set(said["capabilities"]) == set(model.capabilities(instance)), entry["name"]
 
@@ -446,7 +450,7 @@ def test_doctor_reports_a_problem(genlab, monkeypatch):
         ("genlab train optimizer=sgd optimizer.nest", {"optimizer.nesterov="}),
         ("genlab train trainer.acc", {"trainer.accelerator=", "trainer.accumulate="}),
         ("genlab train --mul", {"--multirun"}),
-        ("genlab list mo", {"model"}),
+        ("genlab list mo", {"model", "modality"}),
         ("genlab show optimizer/s", {"optimizer/sgd"}),
         ("genlab completion z", {"zsh"}),
     ],

@@ -10,7 +10,7 @@ from comparison.synthetic import value as full
 
 from genlab.cli import entry as cli
 from genlab.comparison.ranking import blocks, choose_key
-from genlab.comparison.reading import read_board
+from genlab.comparison.reading import read_leaderboard
 from genlab.errors import ConfigError
 
 
@@ -46,14 +46,14 @@ def test_equals_are_ranked_best_first(tmp_path):
     make(tmp_path, "b", value("fd_digits", 2.0))
     make(tmp_path, "a", value("fd_digits", 3.0))
     make(tmp_path, "c", value("fd_digits", 1.0))
-    board = read_board([tmp_path])
+    board = read_leaderboard([tmp_path])
     assert [names(block) for block in blocks(board, "fd_digits")] == [["c", "b", "a"]]
 
 
 def test_higher_can_be_better(tmp_path):
     make(tmp_path, "a", value("is", 2.0, better="higher"))
     make(tmp_path, "b", value("is", 9.0, better="higher"))
-    assert [names(b) for b in blocks(read_board([tmp_path]), "is")] == [["b", "a"]]
+    assert [names(b) for b in blocks(read_leaderboard([tmp_path]), "is")] == [["b", "a"]]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_differs_in_kind_is_never_ranked_together(tmp_path, capsys, other):
     make(tmp_path, "b", value("fd_digits", 3.0))
     data = other.pop("data", "d")
     make(tmp_path, "c", value("fd_digits", 1.0, **other), data=data)
-    found = blocks(read_board([tmp_path]), "fd_digits")
+    found = blocks(read_leaderboard([tmp_path]), "fd_digits")
     assert [names(block) for block in found] == [["a", "b"], ["c"]]
     assert cli.main(["compare", str(tmp_path)]) == 0
     assert "block 2 is not comparable with block 1" in capsys.readouterr().out
@@ -73,7 +73,7 @@ def test_what_differs_in_kind_is_never_ranked_together(tmp_path, capsys, other):
 def test_the_newest_report_counts(tmp_path):
     make(tmp_path, "a", value("fd_digits", 2.0), created="2026-01-01")
     make(tmp_path, "a", value("fd_digits", 1.0), created="2026-01-02")
-    assert read_board([tmp_path]).rows[0].metrics["fd_digits"].value == 1.0
+    assert read_leaderboard([tmp_path]).rows[0].metrics["fd_digits"].value == 1.0
 
 
 def test_damaged_runs_are_listed_and_fail_nothing(tmp_path, capsys):
@@ -118,7 +118,7 @@ def test_floors_stand_beside_values(tmp_path, capsys):
 
 def test_the_key_is_chosen_or_refused_by_name(tmp_path, capsys):
     make(tmp_path, "a", value("nll", 2.0), value("fd_digits", 1.0))
-    board = read_board([tmp_path])
+    board = read_leaderboard([tmp_path])
     assert choose_key(board, None) == "fd_digits"
     assert choose_key(board, "nll") == "nll"
     with pytest.raises(ConfigError, match="did you mean 'fd_digits'"):

@@ -34,8 +34,8 @@ class Pixels(GenerativeModel):
         nll = -self.log_prob(batch).mean()
         return Loss(nll, {"nll": nll.detach()})
 
-    def draw(self, n, y, generator, temperature):
-        p = (self.scale * self.logits / temperature).softmax(-1).flatten(0, -2)
+    def draw(self, n, y, generator, options):
+        p = (self.scale * self.logits / options.temperature).softmax(-1).flatten(0, -2)
         x = torch.multinomial(p, n, replacement=True, generator=generator)
         return x.T.reshape(n, *self.spec.shape).to(torch.uint8)
 '''
@@ -72,6 +72,9 @@ def test_it_is_listed_like_any_other(folder):
         "likelihood": "exact",
         "players": ["model"],
         "capabilities": ["log_prob"],
+        "accepts": ["image"],
+        "conditions": [],
+        "sampling": ["temperature"],
     }
 
 

@@ -170,7 +170,7 @@ def lab(tmp_path, monkeypatch):
     zipfile.ZipFile("z.zip", "w").close()
     stub = types.ModuleType("genlab.commands.train")
 
-    def run(cfg):
+    def run(cfg, invocation):
         Path("M_run").mkdir()
         instantiate(cfg.model)
 
@@ -260,7 +260,7 @@ def test_from_a_model_of_a_folder_and_in_a_sweep(lab, capsys):
 
 def test_from_a_run_directory(lab):
     cfg = OmegaConf.create({"model": PROBES["mkdir"], "callbacks": {"p": PROBES["torch.load"]}})
-    save_config(cfg, Path("evil/config.yaml"))
+    save_config(OmegaConf.to_container(cfg, resolve=True), Path("evil/config.yaml"))
     from genlab.config.saved import load_config
 
     with pytest.raises(ConfigError, match=r"os\.mkdir"):

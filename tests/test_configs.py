@@ -14,7 +14,7 @@ from genlab.config.check import check
 from genlab.config.folders import config_dir
 from genlab.errors import ConfigError
 from genlab.experiment.build import build_data, build_model, build_module
-from genlab.launch.composition import prefer_own
+from genlab.launch.hydra_patches import prefer_own_configs
 from genlab.types import Batch
 
 CONFIGS = config_dir()
@@ -30,7 +30,7 @@ MISSING = {"folder": ["data.path=x"], "hf": ["data.path=x"]}
 @pytest.fixture(autouse=True)
 def _hydra():
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        prefer_own()
+        prefer_own_configs()
         yield
     GlobalHydra.instance().clear()
 
@@ -48,9 +48,10 @@ def test_there_is_no_file_that_this_test_does_not_see():
 @pytest.mark.parametrize("file", [f for f in FILES if str(f.parent) not in (".", "hydra")], ids=str)
 def test_every_choice_composes_and_passes_the_check(file):
     group, name = str(file.parent), file.stem
+    command = "sample" if group == "task" else "train"
     parent = ["hydra/sweeper=optuna"] if group == "hydra/sweeper/sampler" else []
-    cfg = composed(*parent, f"{group}={name}", *(MISSING.get(name, []) if group == "data" else []))
-    check(cfg, "train")
+    missing = ["run=last"] if group == "task" else MISSING.get(name, []) if group == "data" else []
+    check(composed(*parent, f"{group}={name}", *missing, command=command), command)
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
@@ -68,7 +69,8 @@ def test_a_models_header_tells_its_size(name):
     from genlab.types import ImageSpec
 
     spec = ImageSpec(*map(int, match.groups()[1:]), num_classes=10)
-    model = build_model(composed(f"model={name}"), spec)
+    cfg = composed(f"model={name}")
+    model = build_model(cfg.model, spec, cfg.seed)
     count = sum(parameter.numel() for parameter in model.parameters())
     assert f"{count:,}" == match[1]
     assert re.search(r"# measured: \S", text), f"model/{name}.yaml does not say what was measured"
@@ -88,11 +90,11 @@ def test_every_model_trains_on_every_kind_of_data_or_says_why_not(model, data, r
     cfg = composed(
         f"model={model}", f"data={data}", *TINY_DATA[data], "data.batch_size=8", "data.val_size=16"
     )
-    check(cfg, "train")
-    source = build_data(cfg)
+    config = check(cfg, "train")
+    source = build_data(config.data)
     source.prepare_data()
     try:
-        built = build_model(cfg, source.spec)
+        built = build_model(config.model, source.spec, config.seed)
     except ConfigError as misfit:
         reason = str(misfit)
     else:
@@ -100,7 +102,7 @@ def test_every_model_trains_on_every_kind_of_data_or_says_why_not(model, data, r
     if reason is not None:
         assert "model." in reason or "data." in reason
         return
-    module = build_module(cfg, built, source.n_train)
+    module = build_module(config, built, source.n_train)
     batch = next(iter(source.train_stream()))
     batch = Batch(batch.x[0], None if batch.y is None else batch.y[0])
     for player, optimizer in zip(built.players, module.configure_optimizers(), strict=True):

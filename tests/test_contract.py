@@ -4,19 +4,23 @@ import contract
 import pytest
 from families import (
     NAMES,
-    TINY,
+    SPECS,
+    TINIEST,
+    accepted,
     build,
+    case_id,
+    cases,
     config,
+    examples,
     header,
-    images,
     promised_parameters,
     spec_of,
     variants,
+    without_condition,
 )
 
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
-from genlab.types import ImageSpec
 
 
 @pytest.fixture(params=NAMES)
@@ -24,20 +28,26 @@ def name(request):
     return request.param
 
 
-@pytest.fixture(params=variants(), ids=lambda v: v[0] + ("-conditional" if v[1] else ""))
+@pytest.fixture(params=cases(), ids=case_id)
+def case(request):
+    """A family, and a kind of data that it models."""
+    return request.param
+
+
+@pytest.fixture(params=variants(), ids=case_id)
 def variant(request):
-    """A family as it is, and conditional, where the two differ."""
+    """A case as it is, and conditional, where the two differ."""
     return request.param
 
 
 @pytest.fixture
-def model(name):
-    return build(name, spec_of(name))
+def model(case):
+    return build(case[0], spec_of(*case))
 
 
 @pytest.fixture
-def batch(name):
-    return images(spec_of(name))
+def batch(case):
+    return examples(spec_of(*case))
 
 
 def test_no_family_is_missed():
@@ -58,25 +68,36 @@ def test_the_header_keeps_its_promises(name):
     assert count == found, f"{name}.yaml should say '# parameters: {found:,} on ...'"
 
 
-def test_samples_are_images(variant):
-    name, overrides = variant
-    contract.check_samples(build(name, spec_of(name), **overrides))
+def test_data_of_a_kind_that_it_does_not_model_is_refused(name):
+    assert accepted(name)
+    for kind in set(SPECS) - set(accepted(name)):
+        with pytest.raises(ConfigError, match="models"):
+            build(name, SPECS[kind][0])
 
 
-def test_labels_are_taken_iff_asked_for(variant):
-    name, overrides = variant
-    contract.check_labels(build(name, spec_of(name), **overrides))
+def test_samples_are_examples(variant):
+    name, kind, overrides = variant
+    contract.check_samples(build(name, spec_of(name, kind), **overrides))
 
 
-def test_a_conditional_model_needs_labels(name):
-    spec = spec_of(name)
-    unlabelled = ImageSpec(*spec.shape, levels=spec.levels)
+def test_partial_results_are_reported_iff_declared(model):
+    contract.check_progress(model)
+
+
+def test_conditions_are_taken_iff_asked_for(variant):
+    name, kind, overrides = variant
+    contract.check_conditions(build(name, spec_of(name, kind), **overrides))
+
+
+def test_a_conditional_model_needs_conditions(case):
+    name = case[0]
+    bare = without_condition(spec_of(*case))
     if config(name).get("conditional") is None:
-        assert not build(name, unlabelled).conditional
+        assert not build(name, bare).conditional
         return
-    assert not build(name, unlabelled, conditional=False).conditional
+    assert not build(name, bare, conditional=False).conditional
     with pytest.raises(ConfigError, match="conditional"):
-        build(name, unlabelled, conditional=True)
+        build(name, bare, conditional=True)
 
 
 def test_every_parameter_has_one_player(model):
@@ -84,27 +105,28 @@ def test_every_parameter_has_one_player(model):
 
 
 def test_every_parameter_gets_a_finite_gradient(variant):
-    name, overrides = variant
-    spec = spec_of(name)
-    contract.check_gradients(build(name, spec, **overrides), images(spec))
+    name, kind, overrides = variant
+    spec = spec_of(name, kind)
+    contract.check_gradients(build(name, spec, **overrides), examples(spec))
 
 
 def test_the_declared_likelihood_is_honest(variant):
-    name, overrides = variant
-    model = build(name, spec_of(name), **overrides)
+    name, kind, overrides = variant
+    model = build(name, spec_of(name, kind), **overrides)
     if model.likelihood == "none":
         contract.check_likelihood(model)
         return
-    model = build(name, TINY, **overrides)
+    model = build(name, TINIEST[kind], **overrides)
     contract.scale_weights(model, 3)  # at initial weights a leak hardly shows
     contract.check_likelihood(model)
 
 
-def test_the_declared_likelihood_is_honest_after_training(name, model):
+def test_the_declared_likelihood_is_honest_after_training(case, model):
     if model.likelihood == "none":
         pytest.skip("no likelihood")
-    model = build(name, TINY)
-    contract.train(model, contract.few_images(TINY), 150, lr=1e-2)
+    name, kind = case
+    model = build(name, TINIEST[kind])
+    contract.train(model, contract.few_examples(TINIEST[kind]), 150, lr=1e-2)
     contract.check_likelihood(model)
 
 
@@ -120,8 +142,8 @@ def test_codes_are_what_they_promise(model, batch):
     contract.check_codes(model, batch)
 
 
-def test_the_state_says_everything(name, model, batch):
-    contract.check_state(model, build(name, spec_of(name), seed=1), batch)
+def test_the_state_says_everything(case, model, batch):
+    contract.check_state(model, build(case[0], spec_of(*case), seed=1), batch)
 
 
 def test_a_few_steps_lower_the_loss(model, batch):
@@ -130,7 +152,7 @@ def test_a_few_steps_lower_the_loss(model, batch):
 
 @pytest.mark.slow
 def test_two_hundred_steps_lower_the_loss_and_move_everything(variant):
-    name, overrides = variant
-    spec = spec_of(name)
-    unmoved = contract.check_learning(build(name, spec, **overrides), images(spec), 200)
+    name, kind, overrides = variant
+    spec = spec_of(name, kind)
+    unmoved = contract.check_learning(build(name, spec, **overrides), examples(spec), 200)
     assert not unmoved, f"200 steps did not move {sorted(unmoved)}"

@@ -9,7 +9,7 @@ import contextlib
 import pytest
 import torch
 from contract import LATE
-from families import build, images, labels, spec_of, variants
+from families import build, conditions, examples, spec_of, variants
 from torch import nn
 
 from genlab.models.base import GenerativeModel
@@ -18,7 +18,7 @@ from genlab.models.vae import VAE
 from genlab.types import Batch, ImageSpec, Loss
 
 CASES = [
-    *((name, spec_of(name), options) for name, options in variants()),
+    *((name, spec_of(name, kind), options) for name, kind, options in variants()),
     *(("gan", spec_of("gan"), {"augment": augment}) for augment in ("diffaugment", "ada")),
     ("gan_mlp", spec_of("gan_mlp"), {"packing": 2}),
     ("pixelcnn", ImageSpec(1, 12, 12, levels=256), {"head": "spiked", "marks": True}),
@@ -51,22 +51,22 @@ def check_steps(model, batch):
 
 @pytest.mark.parametrize(("name", "spec", "options"), CASES)
 def test_a_training_step_reads_no_value(name, spec, options):
-    batch = images(spec)
+    batch = examples(spec)
     check_steps(moved(build(name, spec, **options), batch), away(batch))
 
 
 @pytest.mark.parametrize(("name", "spec", "options"), CASES)
 def test_samples_and_likelihoods_stay_on_the_device(name, spec, options, monkeypatch):
     # What the caller gave is looked at once a call; that is not what is asked for here.
-    monkeypatch.setattr(GenerativeModel, "_check_labels", lambda self, y, n: y)
+    monkeypatch.setattr(GenerativeModel, "_check_condition", lambda self, y, n: y)
     monkeypatch.setattr(Flow, "_check_levels", lambda self, x: None)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # no meta
-    batch = images(spec)
+    batch = examples(spec)
     model = moved(build(name, spec, **options), batch)
     given = away(batch) if model.conditional else Batch(away(batch).x)
-    y = labels(model, 3)
+    y = conditions(model, 3)
     x = model.sample(3, None if y is None else y.to("meta"))
-    assert (x.device.type, x.dtype) == ("meta", torch.uint8)
+    assert (x.device.type, x.dtype) == ("meta", spec.dtype)
     if model.can("log_prob"):
         assert model.log_prob(given).device.type == "meta"
 
@@ -90,7 +90,7 @@ class Homesick(GenerativeModel):
         total = (self.weight * self.constant).sum()
         return Loss(total, {"loss": total.detach()})
 
-    def draw(self, n, y, generator, temperature):
+    def draw(self, n, y, generator, options):
         raise NotImplementedError
 
 
@@ -98,7 +98,7 @@ class Homesick(GenerativeModel):
     ("family", "message"), [(Watchful, "cannot be called on meta"), (Homesick, "expected device")]
 )
 def test_a_model_that_reads_a_value_or_leaves_a_tensor_behind_is_caught(family, message):
-    batch = images(SPEC)
+    batch = examples(SPEC)
     model = moved(family(SPEC), batch)
     with pytest.raises(RuntimeError, match=message):
         check_steps(model, away(batch))

@@ -1,4 +1,4 @@
-"""A job's process: `genlab` as always, which stops with all of it kept when the sweep dies.
+"""Process of a job: `genlab` as always, which stops with all of it kept when the sweep dies.
 
 Its standard input is the lifeline: the process that waits for the job holds the other end, and the
 kernel closes that when it is gone, however it went.
@@ -11,11 +11,11 @@ import threading
 
 from genlab.cli.entry import main
 
-__all__ = ["hold_on"]
+__all__ = ["watch_lifeline"]
 
 
-def hold_on() -> None:
-    """Watches the lifeline: its end asks this process to stop, as a scheduler would."""
+def watch_lifeline() -> None:
+    """Asks this process to stop, as a scheduler would, when the lifeline ends."""
 
     def watch(lifeline: int) -> None:
         while os.read(lifeline, 1):
@@ -30,6 +30,6 @@ def hold_on() -> None:
 
 
 if __name__ == "__main__":
-    hold_on()
+    watch_lifeline()
     sys.argv[0] = "genlab"
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""genlab COMMAND ...: finds the command, runs it, and says in a line what went wrong.
+"""Entry of the command line: finds the command, runs it, and says in a line what went wrong.
 
 Nothing heavy is imported here, so that help, completion and a typo are answered at once.
 """
@@ -87,7 +87,7 @@ def help_on(command: str) -> str:
 
 
 def hint(word: str) -> str:
-    """What may have been meant by a word that is no command."""
+    """A hint at the command that may have been meant."""
     if "=" in word or word.startswith("-"):
         return f"; a command comes first: genlab train {word}"
     return nearest(word, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
@@ -99,7 +99,7 @@ def report(error: Exception) -> int:
     Returns:
         The exit code.
     """
-    from genlab.config.messages import explain, printable
+    from genlab.launch.messages import explain, printable
 
     known = explain(error)
     if known is None:

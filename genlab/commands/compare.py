@@ -9,7 +9,7 @@ from pathlib import Path
 from genlab.commands.parser import Parser
 from genlab.comparison.leaderboard import shown_key
 from genlab.comparison.ranking import blocks, choose_key, front, front_keys
-from genlab.comparison.reading import read_board, sound
+from genlab.comparison.reading import drop_unreadable, read_leaderboard
 from genlab.comparison.seeds import named, over_seeds
 from genlab.comparison.settings import where
 from genlab.comparison.writing import to_csv, to_markdown, to_plain
@@ -30,9 +30,9 @@ def run(argv: Sequence[str]) -> int:
         from genlab.comparison.report.vega import find_library
 
         find_library()  # before any work
-    board = read_board([Path(place) for place in args.places])
+    board = read_leaderboard([Path(folder) for folder in args.folders])
     if args.diff or args.csv or args.html or args.where:
-        board = sound(board)
+        board = drop_unreadable(board)
     board = where(board, args.where)
     board = named(board if args.runs else over_seeds(board))
     if args.pareto is not None:
@@ -72,7 +72,7 @@ def make_parser() -> Parser:
     """The command line."""
     parser = Parser(prog="genlab compare", description="Rank runs that can be compared.")
     add = parser.add_argument
-    add("places", nargs="*", default=["runs"], metavar="DIR", help="runs, sweeps or folders")
+    add("folders", nargs="*", default=["runs"], metavar="DIR", help="runs, sweeps or folders")
     add("--sort", metavar="KEY", help="the metric to rank by, or seconds, images, parameters")
     only = "only runs with this, such as model=vae or model.latent=16,32; may be repeated"
     add("--where", action="append", default=[], metavar="KEY=VALUE", help=only)

@@ -9,12 +9,12 @@ from genlab.commands.list import config_folders, show
 from genlab.commands.parser import Parser, add_config_dir
 from genlab.config.catalog import Entry, entries
 from genlab.data.storage.bundled import ARCHIVE
-from genlab.data.storage.cache import cache_dir
 from genlab.data.storage.manifest import Manifest
 from genlab.data.storage.manifests import MANIFESTS
 from genlab.data.storage.sources import find, folders
 from genlab.data.storage.verify import problems_of_bundle, problems_of_cache, problems_of_files
 from genlab.errors import ConfigError, DataError, nearest
+from genlab.system.paths import cache_dir
 
 if TYPE_CHECKING:
     from genlab.data.module import ImageDataModule

@@ -161,7 +161,7 @@ def caches() -> Iterator[Finding]:
     """What lies in the caches."""
     import torch
 
-    from genlab.data.storage.cache import cache_dir
+    from genlab.system.paths import cache_dir
 
     for what, folder in (("cache", cache_dir()), ("torch hub", Path(torch.hub.get_dir()))):
         files = [file for file in folder.rglob("*") if file.is_file()]

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from torch import Tensor
 
 from genlab.config.check import check
+from genlab.config.invocation import Invocation
+from genlab.config.schema import Evaluate
 from genlab.errors import ConfigError
 from genlab.experiment.build import build_data, build_evaluator
 from genlab.experiment.reports import keep_report, log_report
@@ -21,7 +22,7 @@ from genlab.system.terminal import bars, console, say
 __all__ = ["run"]
 
 
-def run(cfg: DictConfig) -> float | None:
+def run(cfg: DictConfig, invocation: Invocation) -> float | None:
     """Measures what the config names, prints a table for each, and keeps the reports.
 
     Returns:
@@ -30,61 +31,58 @@ def run(cfg: DictConfig) -> float | None:
     Raises:
         GenlabError: Something the user can mend.
     """
-    check(cfg, "evaluate")
-    if (cfg.run is None) == (cfg.images is None):
+    config = check(cfg, "evaluate")
+    name = invocation.choices.get("metrics") or "custom"
+    if (config.run is None) == (config.images is None):
         raise ConfigError("give either run=DIR, or images=FOLDER together with data=NAME")
-    if cfg.images is not None:
-        return first_number(of_images(cfg))
-    names = [cfg.run] if isinstance(cfg.run, str) else list(cfg.run)
+    if config.images is not None:
+        return first_number(of_images(config))
+    names = [config.run] if isinstance(config.run, str) else list(config.run or [])
     # All of them are looked up before the first is measured.
-    runs = [find_run(str(name), Path(cfg.root)) for name in names]
+    runs = [find_run(str(name), Path(config.root)) for name in names]
     last = None
     for place in runs:
-        last = first_number(of_run(cfg, place))
+        last = first_number(of_run(config, place, name))
     return last
 
 
-def of_run(cfg: DictConfig, place: Run) -> Report:
+def of_run(config: Evaluate, place: Run, name: str) -> Report:
     """Measures a run, and writes the report into its directory, summary and loggers."""
     loaded = load_run(
         place,
-        cfg.checkpoint,
-        cfg.weights,
-        use_device(cfg.device),
-        lambda saved: check(saved, "train"),
+        config.checkpoint,
+        config.weights,
+        use_device(config.device),
     )
     loaded.data.prepare_data()
-    evaluator = build_evaluator(cfg, loaded.data, cfg.split)
+    evaluator = build_evaluator(config.metrics, loaded.data, config.split)
     with bars() as progress:
         report = evaluator.run(loaded.model, loaded.weights, progress)
-    name = HydraConfig.get().runtime.choices.get("metrics") or "custom"
     keep_report(report, loaded, name)
     log_report(report, loaded)
     console().print(report.table())
     say(
-        f"{place.name}: {cfg.checkpoint} checkpoint at {loaded.images_seen:,} images, "
+        f"{place.name}: {config.checkpoint} checkpoint at {loaded.images_seen:,} images, "
         f"{report.seconds:.0f} s; kept in {place.shown()}/evaluation"
     )
     return report
 
 
-def of_images(cfg: DictConfig) -> Report:
+def of_images(config: Evaluate) -> Report:
     """Measures a folder of images, a .npz or a .npy against a data set."""
-    if cfg.data is None:
+    if config.data is None or config.images is None:
         raise ConfigError("images=...: name the real images beside it: data=mnist")
-    if cfg.seeds > 1:
+    if config.seeds > 1:
         raise ConfigError("seeds: somebody else's images cannot be drawn again")
-    cfg = cfg.copy()
-    data = build_data(cfg)
-    images = read_images(Path(cfg.images), channels=data.spec.channels)
+    data = build_data(config.data)
+    images = read_images(Path(config.images), channels=data.spec.channels)
     data.prepare_data()
-    evaluator = build_evaluator(cfg, data, cfg.split)
+    evaluator = build_evaluator(config.metrics, data, config.split)
     n = evaluator.suite.n_samples or len(images)
     if n > len(images):
-        raise ConfigError(f"metrics.n_samples={n}: {cfg.images} holds only {len(images)} images")
-    evaluator.suite.n_samples = n
+        raise ConfigError(f"metrics.n_samples={n}: {config.images} holds only {len(images)} images")
     with bars() as progress:
-        report = evaluator.suite.run(
+        report = evaluator.suite.with_(n_samples=n).run(
             in_turn(images),
             evaluator.reference,
             extractors=evaluator.extractors(),

@@ -36,7 +36,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE", help=", ".join(KEYS))
     given = read(parser.parse_args(argv).words)
 
-    from genlab.config.check import check, trust_modules
+    from genlab.config.check import trust_modules
     from genlab.experiment.trained import load_run
     from genlab.runs.directory import find_run
     from genlab.training.saving.portable import SUMS, write_portable
@@ -46,9 +46,7 @@ def run(argv: Sequence[str]) -> int:
     out = Path(given.get("out", place.path / "export"))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"out={out}: has something in it; choose another folder with out=DIR")
-    loaded = load_run(
-        place, given.get("checkpoint", "best"), given.get("weights", "auto"), check=check
-    )
+    loaded = load_run(place, given.get("checkpoint", "best"), given.get("weights", "auto"))
     try:
         write_portable(out, loaded.model.state_dict(), facts(loaded))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The help texts: what the commands are, and for a Hydra command its keys and config groups."""
+"""Help texts: the list of commands, and for a Hydra command its keys and config groups."""
 
 import re
 from pathlib import Path
@@ -17,11 +17,11 @@ HYDRA_COMMANDS = {
 }
 COMMANDS = {
     **HYDRA_COMMANDS,
-    "sweep": "go on with a sweep, or see how it goes: genlab sweep status DIR",
+    "sweep": "resume a sweep, or see how it goes: genlab sweep status DIR",
     "compare": "rank runs that can be compared: genlab compare runs",
     "wandb": "upload offline runs, or a leaderboard: genlab wandb sync runs",
     "export": "a trained model as safetensors and JSON: genlab export run=last",
-    "dashboard": "the local dashboard of all runs, without an account",
+    "dashboard": "all runs in a browser, live, on this machine: genlab dashboard runs",
     "list": "what there is to choose: genlab list models",
     "show": "print a config, or copy it to change it: genlab show model/vae",
     "data": "fetch, verify and describe data sets",

@@ -71,13 +71,16 @@ def overview(folders: Sequence[Path], as_json: bool) -> int:
 def table(group: str, found: Sequence[Entry]) -> None:
     """The configs of a group."""
     if group == "model":
-        columns = ["model", "likelihood", "can", "players", "parameters", "what it is"]
+        facts = ["data", "given", "likelihood", "can", "players", "parameters"]
+        columns = ["model", *facts, "what it is"]
         rows = []
         for entry in found:
             kind = entry.family
             rows.append(
                 [
                     entry.name,
+                    " ".join(kind.accepts) if kind else "?",
+                    " ".join(kind.conditions) if kind else "",
                     kind.likelihood if kind else "?",
                     " ".join(("sample", *kind.capabilities)) if kind else "",
                     " ".join(kind.players) if kind else "",

@@ -1,4 +1,4 @@
-"""The argument parser of the commands that need no Hydra: its errors are a line, too."""
+"""Argument parser of the commands that need no Hydra: its errors are a line, too."""
 
 import argparse
 from typing import NoReturn
@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_config_dir(parser: argparse.ArgumentParser) -> None:
-    """The user's own config folder, as Hydra's commands take it."""
+    """Adds ``--config-dir``, the user's own config folder, as Hydra's commands take it."""
     parser.add_argument(
         "--config-dir", "-cd", metavar="DIR", help="look into this folder of configs, too"
     )

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
-from PIL import Image
 
 from genlab.config.check import check
+from genlab.config.invocation import Invocation
 from genlab.errors import ConfigError, Unsupported
 from genlab.experiment.trained import load_run, use_device
 from genlab.modalities.images.grid import show
+from genlab.modalities.rendering import save_rendering
 from genlab.rng import stream
 from genlab.runs.directory import find_run
 from genlab.system.terminal import say
@@ -21,21 +22,20 @@ __all__ = ["run"]
 SPLITS = ("train", "val", "test")
 
 
-def run(cfg: DictConfig) -> None:
+def run(cfg: DictConfig, invocation: Invocation) -> None:
     """Writes a grid of images above their reconstructions.
 
     Raises:
         GenlabError: Something the user can mend.
     """
-    check(cfg, "reconstruct")
-    if cfg.split not in SPLITS:
-        raise ConfigError(f"split={cfg.split}: {', '.join(SPLITS)} are allowed")
+    config = check(cfg, "reconstruct")
+    if config.split not in SPLITS:
+        raise ConfigError(f"split={config.split}: {', '.join(SPLITS)} are allowed")
     loaded = load_run(
-        find_run(str(cfg.run), Path(cfg.root)),
-        cfg.checkpoint,
-        cfg.weights,
-        use_device(cfg.device),
-        check,
+        find_run(str(config.run), Path(config.root)),
+        config.checkpoint,
+        config.weights,
+        use_device(config.device),
     )
     if not loaded.model.can("reconstruct"):
         raise Unsupported(
@@ -44,18 +44,19 @@ def run(cfg: DictConfig) -> None:
         )
     data = loaded.data
     data.prepare_data()
-    images = getattr(data, cfg.split)
-    order = torch.randperm(len(images.x), generator=stream(cfg.seed, "reconstruct"))[: cfg.n]
-    picture = pairs(loaded.model, Batch(*images.take(order)))
-    default = loaded.run.path / "reconstructions" / f"{loaded.images_seen:09d}-{cfg.split}.png"
-    target = Path(cfg.out) if cfg.out else default
-    if target.suffix != ".png":
-        raise ConfigError(f"out={target}: a .png is needed")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(target)
+    images = getattr(data, config.split)
+    order = torch.randperm(len(images.x), generator=stream(config.seed, "reconstruct"))[: config.n]
+    shown = pairs(loaded.model, loaded.modality, Batch(*images.take(order)))
+    suffix = "png" if shown.pixels is not None else "txt"
+    name = f"{loaded.images_seen:09d}-{config.split}.{suffix}"
+    target = Path(config.out or loaded.run.path / "reconstructions" / name)
+    save_rendering(target, shown)
     say(
-        f"{len(order)} images of the {cfg.split} split (odd rows) and their reconstructions by "
-        f"{loaded.run.name} (even rows): {target}"
+        f"{len(order)} {loaded.modality.noun} of the {config.split} split (odd rows) and their "
+        f"reconstructions by {loaded.run.name} (even rows): {target}"
     )
-    if cfg.show:
-        show(target)
+    if config.show:
+        if shown.text is not None:
+            say(shown.text)
+        if shown.pixels is not None:
+            show(shown.pixels)

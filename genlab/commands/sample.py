@@ -1,138 +1,96 @@
-"""genlab sample: images from a trained run."""
+"""genlab sample: what a trained run draws, or another task makes of it."""
 
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
 from genlab.config.check import check
-from genlab.errors import ConfigError, Unsupported
-from genlab.experiment.trained import Loaded, load_run, use_device
-from genlab.modalities.images.grid import grid, show
-from genlab.modalities.images.image_files import write_film, write_images
-from genlab.modalities.images.levels import to_bytes
+from genlab.config.invocation import Invocation
+from genlab.config.sampling import check_options
+from genlab.config.schema import Sample
+from genlab.errors import ConfigError
+from genlab.experiment.build import make
+from genlab.experiment.perform import origin, perform
+from genlab.experiment.trained import load_run, use_device
+from genlab.modalities.images.grid import show
 from genlab.runs.directory import find_run
 from genlab.system.terminal import bars, say
-from genlab.tasks.drawing import draw_images
-from genlab.tasks.inpaint import COLUMNS, completion
-from genlab.tasks.latent import STEPS, interpolation, walk
+from genlab.tasks.base import Task
 
 __all__ = ["run"]
 
-TASKS = {"sample": None, "interpolate": STEPS, "walk": None, "complete": COLUMNS}
-"""The columns of a task's grid; None for a square one."""
 
-
-def run(cfg: DictConfig) -> None:
-    """Draws images from a run and writes them.
+def run(cfg: DictConfig, invocation: Invocation) -> None:
+    """Performs a task with a run, and writes what comes of it.
 
     Raises:
         GenlabError: Something the user can mend.
     """
-    check(cfg, "sample")
+    # What is asked for
+    config = check(cfg, "sample")
+    sampling = sampling_of(config)
+    name = invocation.choices["task"] or "sample"
+    if config.gif and name not in ("sample", "walk"):
+        raise ConfigError(f"gif=true: there is a film of task=sample and task=walk, not {name}")
+    task = make(config.task)
+    if not isinstance(task, Task):
+        raise ConfigError(f"task._target_={config.task['_target_']}: is not a Task")
+    # The run and what it makes
     loaded = load_run(
-        find_run(str(cfg.run), Path(cfg.root)),
-        cfg.checkpoint,
-        cfg.weights,
-        use_device(cfg.device),
-        check,
+        find_run(str(config.run), Path(config.root)),
+        config.checkpoint,
+        config.weights,
+        use_device(config.device),
+        lambda trained: check_options(trained.model["_target_"], sampling),
     )
-    film = cfg.task == "walk" or cfg.gif
-    if film and cfg.task not in ("walk", "sample"):
-        raise ConfigError(f"gif=true: there is a film of task=sample and task=walk, not {cfg.task}")
-    images = draw_film(cfg, loaded) if film else draw(cfg, loaded)
-    suffix = "gif" if film else "png"
-    default = loaded.run.path / cfg.task / f"{loaded.images_seen:09d}-s{cfg.seed}.{suffix}"
-    target = Path(cfg.out) if cfg.out else default
-    provenance = {
-        "run": loaded.run.name,
-        "checkpoint": cfg.checkpoint,
-        "weights": loaded.weights,
-        "images_seen": loaded.images_seen,
-        "seed": cfg.seed,
-        "temperature": cfg.temperature,
-        "synthetic": True,
-    }
-    if film:
-        target = write_film(images, target, provenance)
-        what = f"{len(images):,} frames of {images.shape[1]:,} images"
-    else:
-        target = write_images(images, target, TASKS[cfg.task], provenance)
-        what = f"{len(images):,} images"
-    say(
-        f"{what} of {loaded.run.name} ({cfg.checkpoint} checkpoint at "
-        f"{loaded.images_seen:,} images, {loaded.weights} weights, seed {cfg.seed}): {target}"
-    )
-    if cfg.show:
-        show(grid(images[-1] if film else images, columns=TASKS[cfg.task]))
-
-
-def draw(cfg: DictConfig, loaded: Loaded) -> Tensor:
-    """The images of a task, uint8 ``(n, C, H, W)`` from 0 to 255."""
     with bars() as progress:
-        if cfg.task == "interpolate":
-            return interpolation(loaded, cfg.n, cfg.seed, cfg.temperature)
-        if cfg.task == "complete":
-            return completion(loaded, cfg.n, cfg.seed, cfg.keep, cfg.temperature, progress)
-        options: dict[str, Any] = {
-            "seed": cfg.seed,
-            "y": labels(loaded, cfg.label, cfg.n),
-            "temperature": cfg.temperature,
-            "batch": cfg.batch,
-        }
-        if not hasattr(loaded.model, "on_row"):
-            return draw_images(loaded.model, cfg.n, progress=progress("drawing", cfg.n), **options)
-        rows = progress("drawing rows", cfg.n * loaded.model.spec.height)
-        loaded.model.on_row = lambda row, x: rows(len(x))  # type: ignore[assignment]
-        return draw_images(loaded.model, cfg.n, **options)
-
-
-def draw_film(cfg: DictConfig, loaded: Loaded) -> Tensor:
-    """The frames of a film, uint8 ``(frames, n, C, H, W)`` from 0 to 255.
-
-    Raises:
-        Unsupported: The family does not draw row by row.
-    """
-    model, y = loaded.model, labels(loaded, cfg.label, cfg.n)
-    if cfg.task == "walk":
-        return walk(loaded, cfg.n, cfg.frames, cfg.seed, cfg.temperature, y)
-    if not hasattr(model, "on_row"):
-        raise Unsupported(
-            f"gif=true: {type(model).__name__} draws an image at once; a film of a walk through "
-            "its codes: task=walk"
+        made = perform(
+            loaded,
+            task,
+            config.n,
+            seed=config.seed,
+            label=config.label,
+            sampling=sampling,
+            batch=config.batch,
+            progress=progress,
         )
-    if cfg.n > min(cfg.batch, 256):
-        raise ConfigError(f"gif=true n={cfg.n}: a film shows at most {min(cfg.batch, 256)} images")
-    frames: list[Tensor] = []
+    # Its file
+    modality = loaded.modality
+    suffix = ".gif" if made.film else modality.suffix
+    default = loaded.run.path / name / f"{loaded.images_seen:09d}-s{config.seed}{suffix}"
+    target = Path(config.out) if config.out else default
+    note = origin(loaded, seed=config.seed, sampling=sampling)
+    if made.film:
+        target = modality.save_film(made.x, target, note)
+        what = f"{len(made.x):,} frames of {made.x.shape[1]:,} {modality.noun}"
+    else:
+        target = modality.save(made.x, target, made.columns, note)
+        what = f"{len(made.x):,} {modality.noun}"
+    say(
+        f"{what} of {loaded.run.name} ({config.checkpoint} checkpoint at "
+        f"{loaded.images_seen:,} images, {loaded.weights} weights, seed {config.seed}): {target}"
+    )
+    if config.show:
+        shown = modality.render(made.x[-1] if made.film else made.x, made.columns)
+        if shown.text is not None:
+            say(shown.text)
+        if shown.pixels is not None:
+            show(shown.pixels)
 
-    def keep(row: int, x: Tensor) -> None:
-        frames.append(to_bytes(x, model.spec.levels).cpu().clone())
 
-    model.on_row = keep  # type: ignore[assignment]
-    draw_images(model, cfg.n, seed=cfg.seed, y=y, temperature=cfg.temperature, batch=cfg.batch)
-    return torch.stack(frames)
-
-
-def labels(loaded: Loaded, label: Any, n: int) -> Tensor | None:
-    """The labels to draw: one for all, or a list in turn.
+def sampling_of(config: Sample) -> dict[str, Any]:
+    """The sampling options by their names, `temperature` among them.
 
     Raises:
-        ConfigError: The model is not conditional, or has no such class.
+        ConfigError: The temperature was given twice, and not the same.
     """
-    if label is None:
-        return None
-    model = loaded.model
-    if not model.conditional:
+    given = dict(config.sampling or {})
+    if config.temperature is None:
+        return given
+    if given.setdefault("temperature", config.temperature) != config.temperature:
         raise ConfigError(
-            f"label={label}: {loaded.run.name} is not conditional; train with "
-            "model.conditional=true"
+            f"temperature={config.temperature} and sampling.temperature={given['temperature']} "
+            "are the same option: give one of them"
         )
-    wanted = [label] if isinstance(label, int) else list(label)
-    for one in wanted:
-        if not 0 <= one < model.num_classes:
-            raise ConfigError(f"label={one}: 0 to {model.num_classes - 1} are allowed")
-    if not wanted:
-        raise ConfigError("label=[]: give at least one label")
-    return torch.tensor(wanted).repeat(-(-n // len(wanted)))[:n]
+    return given

@@ -1,4 +1,4 @@
-"""genlab completion: completes commands, config groups, options and keys in the shell."""
+"""genlab completion: commands, config groups, options and keys in the shell."""
 
 import io
 import os
@@ -69,7 +69,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def query(argv: Sequence[str]) -> int:
-    """Answers a shell: what the last word of the line in COMP_LINE can become, one a line."""
+    """Prints the completions of the line in COMP_LINE, one a line, for a shell."""
     if not argv or not argv[0].startswith("query="):
         return run([word.partition("=")[2] for word in argv if word.startswith("install=")])
     line = os.environ.get("COMP_LINE", "")
@@ -79,7 +79,7 @@ def query(argv: Sequence[str]) -> int:
 
 
 def candidates(words: Sequence[str]) -> list[str]:
-    """What the last of the words after ``genlab`` can become."""
+    """Completions of the last of the words after ``genlab``."""
     *before, word = words or [""]
     before = [text for text in before if text]
     if not before:
@@ -119,9 +119,10 @@ def keys(command: str, before: Sequence[str], word: str) -> list[str]:
     Raises:
         GenlabError: The line so far cannot be composed; shells show no error of a completion.
     """
-    from genlab.launch.hydra_app import parse, run
+    from genlab.launch.hydra_app import run
+    from genlab.launch.hydra_patches import parse_arguments
 
-    args = parse(before)
+    args = parse_arguments(before)
     flags = ["--config-dir", args.config_dir] if args.config_dir else []
     os.environ["COMP_LINE"] = " ".join(["genlab", *args.overrides, word])
     answer = io.StringIO()

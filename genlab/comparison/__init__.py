@@ -1,1 +1,1 @@
-"""Comparing runs: what was measured of each, which of it compares, and how it is shown."""
+"""Leaderboards of runs: read, ranked by what compares, and shown."""

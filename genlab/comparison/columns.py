@@ -3,12 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from genlab.comparison.leaderboard import FACTS, Board, Measured, Row, shown_key
+from genlab.comparison.leaderboard import FACTS, Leaderboard, Measured, RunRecord, shown_key
 
-__all__ = ["Column", "columns", "constant", "number_text"]
-
-QUALITY = ("fid", "fd_", "bpd", "prec_", "recall_")
-"""What is shown beside the metric that ranks, in this order; files hold everything."""
+__all__ = ["Column", "columns", "constant", "legend", "number_text"]
 
 
 @dataclass(frozen=True)
@@ -22,14 +19,16 @@ class Column:
         right: Whether it is a number.
         need: The higher, the sooner it is left out where there is no room; 0 never is.
         key: The metric's or the fact's key.
+        note: What it is, in words.
     """
 
     title: str
-    text: Callable[[Row], str]
-    value: Callable[[Row], float | str | None]
+    text: Callable[[RunRecord], str]
+    value: Callable[[RunRecord], float | str | None]
     right: bool = True
     need: int = 0
     key: str = ""
+    note: str = ""
 
 
 def number_text(value: float) -> str:
@@ -59,22 +58,22 @@ def measured_text(found: Measured | None, runs: int) -> str:
     return text if not found.kind else f"{text} {found.kind}"
 
 
-def metric_column(key: str, need: int) -> Column:
+def metric_column(board: Leaderboard, key: str, need: int) -> Column:
     """The column of a metric."""
 
-    def text(row: Row) -> str:
+    def text(row: RunRecord) -> str:
         return measured_text(row.metrics.get(key), len(row.runs))
 
-    def value(row: Row) -> float | None:
+    def value(row: RunRecord) -> float | None:
         return row.metrics[key].value if key in row.metrics else None
 
-    return Column(shown_key(key), text, value, True, need, key)
+    return Column(shown_key(key), text, value, True, need, key, board.facts(key).text)
 
 
 def fact_column(key: str, title: str, need: int, digits: int = 0) -> Column:
     """The column of a fact that is a number."""
 
-    def text(row: Row) -> str:
+    def text(row: RunRecord) -> str:
         value = row.facts[key]
         return "" if value is None else f"{value:,.{digits}f}"
 
@@ -84,16 +83,16 @@ def fact_column(key: str, title: str, need: int, digits: int = 0) -> Column:
 def word_column(key: str, title: str, need: int) -> Column:
     """The column of a fact that is a word."""
 
-    def text(row: Row) -> str:
+    def text(row: RunRecord) -> str:
         return "" if row.facts[key] is None else str(row.facts[key])
 
     return Column(title, text, text, False, need)
 
 
 def seeds_column(need: int) -> Column:
-    """How many seeds; of a single run, which."""
+    """The number of seeds; of a single run, which."""
 
-    def text(row: Row) -> str:
+    def text(row: RunRecord) -> str:
         seed = row.facts["seed"]
         if len(row.runs) > 1:
             return f"{len(row.runs)} ({seed})" if len(str(seed)) < 12 else str(len(row.runs))
@@ -102,21 +101,21 @@ def seeds_column(need: int) -> Column:
     return Column("seeds", text, lambda row: len(row.runs), True, need)
 
 
-def shown_keys(board: Board, key: str) -> list[str]:
-    """The metrics of the leaderboard: the one that ranks, then quality, likelihood and coverage."""
+def shown_keys(board: Leaderboard, key: str) -> list[str]:
+    """The metrics of the leaderboard: the one that ranks, then one key of each number shown."""
+    numbers: dict[str, list[str]] = {}
+    for name in board.keys:
+        if (facts := board.facts(name)).shown:
+            numbers.setdefault(facts.number, []).append(name)
     found = [] if key in FACTS else [key]
-    for start in QUALITY:
-        same = [k for k in board.keys if k == start or (start[-1:] == "_" and k.startswith(start))]
-        if start == "fid":
-            same = [k for k in board.keys if k.startswith("fid")]
-        # the same extractor as the ranking metric's, where there is one
-        suffix = key.partition("_")[2]
-        same.sort(key=lambda k: k.partition("_")[2] != suffix)
-        found += [k for k in same[:1] if k not in found]
+    suffix = key.partition("_")[2]  # the extractor of the metric that ranks, and its count
+    for _, same in sorted(numbers.items(), key=lambda item: (board.facts(item[1][0]).order, item)):
+        same.sort(key=lambda name: name.partition("_")[2] != suffix)
+        found += [name for name in same[:1] if name not in found]
     return found
 
 
-def columns(board: Board, key: str) -> list[Column]:
+def columns(board: Leaderboard, key: str) -> list[Column]:
     """All columns but the rank, the most needed first."""
     name = Column("configuration", lambda row: row.name, lambda row: row.name, False)
     first, *others = shown_keys(board, key) or [""]
@@ -133,15 +132,15 @@ def columns(board: Board, key: str) -> list[Column]:
     ]  # a sweep's jobs may be called by them
     found = [name, *words, seeds_column(1)]
     if first:
-        found.append(metric_column(first, 0))
-    found += [metric_column(other, 3 + i) for i, other in enumerate(others)]
+        found.append(metric_column(board, first, 0))
+    found += [metric_column(board, other, 3 + i) for i, other in enumerate(others)]
     if key == "images_seen":
         found.append(fact_column("images_seen", "images", 0))
     found += list(fact.values())
     return [*found, word_column("device", "device", 7)]
 
 
-def constant(board: Board, found: Sequence[Column]) -> dict[str, str]:
+def constant(board: Leaderboard, found: Sequence[Column]) -> dict[str, str]:
     """The words that are the same in all rows: said once, above the table."""
     same = {}
     for column in found:
@@ -151,3 +150,14 @@ def constant(board: Board, found: Sequence[Column]) -> dict[str, str]:
         if len(texts) == 1:
             same[column.title] = texts.pop()
     return same
+
+
+def legend(board: Leaderboard, floor: str) -> list[str]:
+    """The meanings of the marks in the cells, as far as there are any."""
+    found = [measured for row in board.rows for measured in row.metrics.values()]
+    said = {
+        f"{floor}real images against real ones": any(m.floor is not None for m in found),
+        "± standard deviation over seeds": any(m.std is not None for m in found),
+        "≤ a bound": any(m.kind not in ("", "exact") for m in found),
+    }
+    return [line for line, wanted in said.items() if wanted]

@@ -1,4 +1,4 @@
-"""What metrics.jsonl says of a run over time, and what was reached after so many seconds."""
+"""Learning curves of runs, and the best value that each had reached by a time."""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 
-from genlab.comparison.leaderboard import Row
+from genlab.comparison.leaderboard import RunRecord
 from genlab.runs.history import read_metrics
 
-__all__ = ["SLACK", "Curve", "History", "best_by", "moments", "over_time", "read_history"]
+__all__ = ["SLACK", "Curve", "History", "Timed", "best_by", "moments", "over_time", "read_history"]
 
 SKIPPED = ("images_seen", "seconds", "time", "epoch", "lr")
 MINUTES = (1, 3, 10, 30, 90, 300, 1440)
@@ -70,6 +70,10 @@ class History:
         return None
 
 
+Timed = Sequence[tuple[RunRecord, list[History]]]
+"""Rows of a leaderboard, each with the histories of its runs."""
+
+
 def read_history(path: Path) -> History:
     """Reads a run's history; without a file it is empty, and damaged lines are skipped."""
     history = History()
@@ -108,9 +112,12 @@ def best_by(curve: Curve, seconds: float, better: str) -> float | None:
 
 
 def over_time(
-    rows: Sequence[tuple[Row, list[History]]], metric: str, better: str, times: Sequence[float]
+    rows: Timed,
+    metric: str,
+    better: str,
+    times: Sequence[float],
 ) -> list[list[tuple[float, float | None] | None]]:
-    """What each row had reached at each time: mean and deviation over its seeds.
+    """The best value of each row by each time: mean and deviation over its seeds.
 
     None where not all of its seeds had a reading by then.
     """

@@ -1,6 +1,7 @@
 """Configurations by dotted keys, and the hash that runs of one setting share."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from genlab.errors import ConfigError
 from genlab.system.secrets import redact
 
-__all__ = ["ABSENT", "OWN", "flat_config", "setting_hash", "shown_value"]
+__all__ = ["ABSENT", "OWN", "flat_config", "setting_hash", "shown_value", "table_values"]
 
 OWN = (
     "seed",
@@ -32,7 +33,7 @@ ABSENT = object()
 
 
 def setting_hash(text: str) -> str:
-    """What runs of one setting share: the hash of the config less the seed and the names.
+    """The hash of a config less the seed and the names, which runs of one setting share.
 
     The lines are compared, not parsed: configs are written in one form, and parsing is slow.
 
@@ -84,6 +85,21 @@ def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def table_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration by dotted keys, with lists as JSON: what a tracker's table can compare.
+
+    Example:
+        >>> table_values({"model": {"latent": 8, "_target_": "a.B"}, "tags": ["x"]})
+        {'model.latent': 8, 'model._target_': 'a.B', 'tags': '["x"]'}
+    """
+    return {
+        key: value
+        if isinstance(value, bool | int | float | str | None)
+        else json.dumps(value, default=str)
+        for key, value in _flatten(config)
+    }
 
 
 def shown_value(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What is known of runs that are to be compared: facts, numbers and configuration."""
+"""Runs that are to be compared: their facts, numbers and configurations."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from genlab.comparison.flat import flat_config
+from genlab.comparison.numbers import NumberFacts, facts_of_key
 
-__all__ = ["ALIASES", "FACTS", "Board", "Measured", "Row", "shown_key"]
+__all__ = ["ALIASES", "FACTS", "Leaderboard", "Measured", "RunRecord", "shown_key"]
 
 FACTS = {
     "images_seen": "lower",
@@ -15,7 +16,7 @@ FACTS = {
     "parameters": "lower",
     "samples_per_second": "higher",
 }
-"""What is known without a protocol, and which way is better; it has no floor."""
+"""Facts of a run that need no protocol and have no floor, and which way is better."""
 
 ALIASES = {
     "seconds": "train_seconds",
@@ -23,11 +24,11 @@ ALIASES = {
     "samples/s": "samples_per_second",
     "bits/dim": "bpd",
 }
-"""What the columns are called: may be typed for a key."""
+"""Titles of columns that may be typed for a key."""
 
 
 def shown_key(key: str) -> str:
-    """What a column is called."""
+    """The title of a column."""
     return {value: name for name, value in ALIASES.items()}.get(key, key)
 
 
@@ -37,17 +38,17 @@ class Measured:
 
     Args:
         value: The number.
-        better: ``lower``, ``higher``, or None where neither is.
+        facts: What the report says of it.
         floor: The same of real images against real ones, where that was measured.
         identity: What must be equal for two numbers to be comparable: data, split, the number of
-            images, and the extractor's weights.
+            images, the extractor's weights, and the metric where it is none of genlab's.
         std: Standard deviation over training seeds (divisor n - 1), where it is a mean.
         runs: How many runs it is of.
         kind: Of a likelihood: ``exact``, or which bound (``elbo``, ``iw1000``).
     """
 
     value: float
-    better: str | None
+    facts: NumberFacts
     floor: float | None
     identity: tuple[tuple[str, Any], ...]
     std: float | None = None
@@ -56,7 +57,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Row:
+class RunRecord:
     """A run, or runs of one configuration under several seeds.
 
     Args:
@@ -79,10 +80,10 @@ class Row:
     config_text: str = ""
     sweep: str | None = None
     overrides: tuple[str, ...] = ()
-    members: tuple["Row", ...] = ()
+    members: tuple["RunRecord", ...] = ()
 
     @property
-    def runs(self) -> tuple["Row", ...]:
+    def runs(self) -> tuple["RunRecord", ...]:
         """The single runs."""
         return self.members or (self,)
 
@@ -97,7 +98,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Board:
+class Leaderboard:
     """All runs that were found.
 
     Args:
@@ -106,7 +107,7 @@ class Board:
         notes: What else to say, a line each: jobs that are not done, seeds that do not compare.
     """
 
-    rows: list[Row]
+    rows: list[RunRecord]
     damaged: list[tuple[Path, str]]
     notes: list[str] = field(default_factory=list)
 
@@ -118,3 +119,12 @@ class Board:
             for key in row.metrics:
                 counts[key] = counts.get(key, 0) + 1
         return sorted(counts, key=lambda key: (-counts[key], key))
+
+    def facts(self, key: str) -> NumberFacts:
+        """The facts that reports tell of a number, also of one of another count: ``fd_digits_2k``; else what
+        its name tells."""
+        for name in (key, *(known for known in self.keys if key.startswith(f"{known}_"))):
+            for row in self.rows:
+                if name in row.metrics:
+                    return row.metrics[name].facts
+        return facts_of_key(key)

@@ -1,11 +1,12 @@
-"""What may be ranked with what: blocks of comparable rows, the best first; and Pareto fronts."""
+"""Blocks of rows whose numbers compare, the best first; and Pareto fronts."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genlab.comparison.leaderboard import ALIASES, FACTS, Board, Row, shown_key
+from genlab.comparison.leaderboard import ALIASES, FACTS, Leaderboard, RunRecord, shown_key
 from genlab.errors import ConfigError, nearest
 
 __all__ = [
@@ -18,9 +19,6 @@ __all__ = [
     "identity_of",
     "number",
 ]
-
-PREFERRED = ("fid", "fd_digits", "fd_fashion", "fd_", "bpd", "nll")
-"""Beginnings of the metric to rank by where none is named, the first that a run has."""
 
 Identity = tuple[tuple[str, Any], ...]
 
@@ -35,26 +33,24 @@ class Block:
         reason: Why they do not compare with the first block; empty for the first.
     """
 
-    rows: list[Row]
+    rows: list[RunRecord]
     ranked: bool
     reason: str = ""
 
 
-def number(row: Row, key: str) -> float | None:
+def number(row: RunRecord, key: str) -> float | None:
     """A row's number under a metric's key or a fact's, None where it has none."""
     if key in FACTS:
         return None if row.facts[key] is None else float(row.facts[key])
     return row.metrics[key].value if key in row.metrics else None
 
 
-def better(board: Board, key: str) -> str | None:
-    """Which way is better: ``lower``, ``higher`` or None."""
-    if key in FACTS:
-        return FACTS[key]
-    return next((row.metrics[key].better for row in board.rows if key in row.metrics), None)
+def better(board: Leaderboard, key: str) -> str | None:
+    """The better direction: ``lower``, ``higher`` or None."""
+    return FACTS[key] if key in FACTS else board.facts(key).better
 
 
-def known_key(board: Board, asked: str, option: str) -> str:
+def known_key(board: Leaderboard, asked: str, option: str) -> str:
     """A key as it is stored, from what was typed.
 
     Raises:
@@ -68,7 +64,7 @@ def known_key(board: Board, asked: str, option: str) -> str:
     raise ConfigError(f"{option} {asked}: no run has it{hint or ';'} there are {', '.join(known)}")
 
 
-def choose_key(board: Board, asked: str | None) -> str:
+def choose_key(board: Leaderboard, asked: str | None) -> str:
     """The key to rank by.
 
     Raises:
@@ -76,35 +72,32 @@ def choose_key(board: Board, asked: str | None) -> str:
     """
     if asked is not None:
         return known_key(board, asked, "--sort")
-    known = board.keys
-    for start in PREFERRED:
-        for key in known:
-            if key.startswith(start):
-                return key
-    return known[0] if known else "images_seen"
+    return min(board.keys, key=lambda key: board.facts(key).order, default="images_seen")
 
 
-def identity_of(row: Row, key: str) -> Identity | None:
-    """What a row's number must share with another to compare; None where it has no number."""
+def identity_of(row: RunRecord, key: str) -> Identity | None:
+    """The facts that a row's number must share with another to compare; None without a number."""
     if key in FACTS:
         return None if row.facts[key] is None else (("data", row.facts["fingerprint"]),)
     return row.metrics[key].identity if key in row.metrics else None
 
 
-def blocks(board: Board, *keys: str) -> list[Block]:
+def blocks(board: Leaderboard, *keys: str) -> list[Block]:
     """The rows in blocks whose numbers under the keys compare, larger blocks first.
 
     They are ranked by the first key, NaN last. Rows that lack a number come last, in a block of
     their own, unranked.
     """
-    found: dict[tuple[Identity, ...], list[Row]] = {}
-    without: list[Row] = []
+    found: dict[tuple[Identity, ...], list[RunRecord]] = {}
+    without: list[RunRecord] = []
+    # Rows that share all identities make a block.
     for row in board.rows:
         identities = [identity_of(row, key) for key in keys]
         if any(identity is None for identity in identities):
             without.append(row)
         else:
             found.setdefault(tuple(i for i in identities if i is not None), []).append(row)
+    # The best come first in each, the largest block first of all.
     key, ranked = keys[0], []
     sign = -1.0 if better(board, key) == "higher" else 1.0
     groups = sorted(found.items(), key=lambda item: len(item[1]), reverse=True)
@@ -112,6 +105,7 @@ def blocks(board: Board, *keys: str) -> list[Block]:
         reason = f"other {differences(groups[0], (identity, rows))}" if i else ""
         rows = sorted(rows, key=lambda row: order(number(row, key), sign))
         ranked.append(Block(rows, better(board, key) is not None, reason))
+    # What cannot be ranked comes last.
     if without:
         lacking = [k for k in keys if any(number(row, k) is None for row in without)]
         reason = f"without {', '.join(map(shown_key, lacking))}"
@@ -126,9 +120,10 @@ def order(value: float | None, sign: float) -> tuple[bool, float]:
 
 
 def differences(
-    first: tuple[tuple[Identity, ...], list[Row]], other: tuple[tuple[Identity, ...], list[Row]]
+    first: tuple[tuple[Identity, ...], list[RunRecord]],
+    other: tuple[tuple[Identity, ...], list[RunRecord]],
 ) -> str:
-    """In what two blocks differ: ``data (mnist_dyn, not mnist)``."""
+    """The differences of two blocks: ``data (mnist_dyn, not mnist)``."""
     said: dict[str, str] = {}
     for here, there in zip(other[0], first[0], strict=True):
         before = dict(there)
@@ -148,10 +143,10 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     text = str(value)
-    return text[:8] if len(text) >= 32 else text or "none"
+    return text[:8] if re.fullmatch("[0-9a-f]{32,}", text) else text or "none"
 
 
-def front_keys(board: Board, asked: str) -> list[str]:
+def front_keys(board: Leaderboard, asked: str) -> list[str]:
     """The keys of a Pareto front, from what was typed.
 
     Raises:
@@ -170,7 +165,7 @@ def front_keys(board: Board, asked: str) -> list[str]:
     return keys
 
 
-def front(board: Board, keys: Sequence[str]) -> list[Row]:
+def front(board: Leaderboard, keys: Sequence[str]) -> list[RunRecord]:
     """The rows that no comparable row beats: as good in every key and better in one."""
     signs = [-1.0 if better(board, key) == "higher" else 1.0 for key in keys]
     kept = []
@@ -190,5 +185,5 @@ def front(board: Board, keys: Sequence[str]) -> list[Row]:
 
 
 def beats(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether one dominates the other, less being better."""
+    """True if one dominates the other, less being better."""
     return all(a <= b for a, b in zip(one, other, strict=True)) and list(one) != list(other)

@@ -1,4 +1,4 @@
-"""Finding runs and sweeps below some places, and reading what was measured of them."""
+"""Run directories below some folders, read into a leaderboard."""
 
 import json
 import os
@@ -9,35 +9,36 @@ from pathlib import Path
 from typing import Any
 
 from genlab.comparison.flat import setting_hash
-from genlab.comparison.leaderboard import FACTS, Board, Measured, Row
+from genlab.comparison.leaderboard import FACTS, Leaderboard, Measured, RunRecord
+from genlab.comparison.numbers import facts_of_value
 from genlab.errors import ConfigError
 from genlab.runs.directory import Run
 from genlab.sweeps.jobs import Job, Sweep
 
-__all__ = ["find_runs", "read_board", "sound"]
+__all__ = ["drop_unreadable", "find_runs", "read_leaderboard"]
 
 MARK = "run.json"
 TRACES = ("config.yaml", "metrics.jsonl", "summary.json", "checkpoints")
-"""What a run directory holds; without its mark it is half written."""
+"""Files of a run directory; without its mark it is half written."""
 
 COPIED = ("model", "data", "seed", "status", "fingerprint", "created")
 LIKELIHOOD = re.compile(r"bpd_(exact|iw(\d+)|elbo)")
 
 
-def read_board(places: Sequence[Path]) -> Board:
-    """Reads all runs at or below some places; a sweep's directory is a place of many.
+def read_leaderboard(roots: Sequence[Path]) -> Leaderboard:
+    """Reads all runs at or below some folders; a sweep's directory is a folder of many.
 
     Raises:
-        ConfigError: A place does not exist, or there are no runs.
+        ConfigError: A folder does not exist, or there are no runs.
     """
-    rows: list[Row] = []
-    board = Board(rows, [])
+    rows: list[RunRecord] = []
+    board = Leaderboard(rows, [])
     seen: set[Path] = set()
-    for place in places:
-        if not place.is_dir():
-            raise ConfigError(f"{place}: there is no such directory")
-        jobs = read_sweeps(place, board)
-        for path in find_runs(place):
+    for root in roots:
+        if not root.is_dir():
+            raise ConfigError(f"{root}: there is no such directory")
+        jobs = read_sweeps(root, board)
+        for path in find_runs(root):
             if path.resolve() in seen:
                 continue
             seen.add(path.resolve())
@@ -45,20 +46,20 @@ def read_board(places: Sequence[Path]) -> Board:
                 board.damaged.append((path, f"half written: there is no {MARK}"))
                 continue
             try:
-                rows.append(read_row(Run(path), place, jobs))
+                rows.append(read_run(Run(path), root, jobs))
             except (ConfigError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
                 kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
                 said = f"{kind}{error}".replace(f"{path}{os.sep}", "")
                 board.damaged.append((path, " ".join(said.split())))
     if not rows and not board.damaged:
-        where = ", ".join(str(place) for place in places)
+        where = ", ".join(str(root) for root in roots)
         raise ConfigError(f"{where}: there are no runs; start with genlab train")
     rows.sort(key=lambda row: (str(row.facts["created"]), str(row.path)))  # oldest first
     return board
 
 
-def sound(board: Board) -> Board:
-    """The board with runs whose config.yaml cannot be read among the damaged ones."""
+def drop_unreadable(board: Leaderboard) -> Leaderboard:
+    """The leaderboard with runs whose config.yaml cannot be read among the damaged ones."""
     rows, damaged = [], list(board.damaged)
     for row in board.rows:
         try:
@@ -69,12 +70,12 @@ def sound(board: Board) -> Board:
     return replace(board, rows=rows, damaged=damaged)
 
 
-def find_runs(place: Path) -> Iterator[Path]:
-    """The run directories at or below a place, those that are half written included.
+def find_runs(root: Path) -> Iterator[Path]:
+    """The run directories at or below a folder, those that are half written included.
 
     What lies inside a run directory is not looked at: checkpoints, media and logs are many files.
     """
-    for folder, below, files in os.walk(place):
+    for folder, below, files in os.walk(root):
         below[:] = sorted(name for name in below if not name.startswith("."))
         path = Path(folder)
         if MARK in files or any(name in files for name in TRACES[:3]):
@@ -82,13 +83,13 @@ def find_runs(place: Path) -> Iterator[Path]:
             yield path
 
 
-def read_sweeps(place: Path, board: Board) -> dict[Path, tuple[Path, Job]]:
-    """The jobs of the sweeps at or below a place, by their run directories.
+def read_sweeps(root: Path, board: Leaderboard) -> dict[Path, tuple[Path, Job]]:
+    """The jobs of the sweeps at or below a folder, by their run directories.
 
     Jobs that are not done go into the notes.
     """
     found: dict[Path, tuple[Path, Job]] = {}
-    for mark in sorted(place.glob("**/sweep.json")) if not (place / MARK).exists() else []:
+    for mark in sorted(root.glob("**/sweep.json")) if not (root / MARK).exists() else []:
         folder = mark.parent
         try:
             jobs = Sweep.open(folder).jobs()
@@ -106,8 +107,8 @@ def read_sweeps(place: Path, board: Board) -> dict[Path, tuple[Path, Job]]:
     return found
 
 
-def read_row(run: Run, place: Path, jobs: dict[Path, tuple[Path, Job]]) -> Row:
-    """Reads a run directory at or below a place.
+def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> RunRecord:
+    """Reads a run directory at or below a folder.
 
     Raises:
         ConfigError: A file of it is damaged; other errors where what it says makes no sense.
@@ -131,17 +132,17 @@ def read_row(run: Run, place: Path, jobs: dict[Path, tuple[Path, Job]]) -> Row:
     tightest = tightest_bits(metrics)
     if tightest is not None:
         metrics["bpd"] = tightest
-    name = run.name if run.path == place else run.path.relative_to(place).as_posix()
+    name = run.name if run.path == root else run.path.relative_to(root).as_posix()
     text = run.config_file.read_text() if run.config_file.is_file() else ""
     sweep, job = jobs.get(run.path, (None, None))
-    return Row(
+    return RunRecord(
         run.path,
         name,
         facts,
         metrics,
         setting_hash(text),
         text,
-        None if sweep is None else (sweep.relative_to(place).as_posix() if sweep != place else ""),
+        None if sweep is None else (sweep.relative_to(root).as_posix() if sweep != root else ""),
         () if job is None else job.overrides,
     )
 
@@ -158,7 +159,7 @@ def numeral(value: Any) -> int | float | None:
 
 
 def device_of(run: Run, summary: dict[str, Any]) -> str | None:
-    """What trained it: the GPU's name, or the CPU and its threads."""
+    """The device that trained it: the GPU's name, or the CPU and its threads."""
     device = summary.get("device")
     if device is None:
         return None
@@ -178,13 +179,13 @@ def values(report: dict[str, Any]) -> Iterator[tuple[str, Measured]]:
             "split": value["split"],
             "images": value["n"],
             "extractor": value["extractor_id"],
+            "metric": value.get("metric_id", ""),
         }
-        better = value["better"]
         yield (
             str(value["key"]),
             Measured(
                 value=float(value["value"]),
-                better=better if better in ("lower", "higher") else None,
+                facts=facts_of_value(value),
                 floor=None if value["floor"] is None else float(value["floor"]),
                 identity=tuple(identity.items()),
             ),
@@ -200,5 +201,8 @@ def tightest_bits(metrics: dict[str, Measured]) -> Measured | None:
             continue
         order = float("inf") if match[1] == "exact" else float(match[2] or 0)
         if best is None or order > best[0]:
-            best = order, replace(measured, kind=match[1])
+            best = (
+                order,
+                replace(measured, kind=match[1], facts=replace(measured.facts, shown=True)),
+            )
     return None if best is None else best[1]

@@ -5,26 +5,26 @@ from dataclasses import replace
 from statistics import mean, stdev
 
 from genlab.comparison.flat import shown_value
-from genlab.comparison.leaderboard import FACTS, Board, Measured, Row
+from genlab.comparison.leaderboard import FACTS, Leaderboard, Measured, RunRecord
 
 __all__ = ["named", "over_seeds"]
 
 SEED = ("seed=", "+seed=", "++seed=")
 
 
-def over_seeds(board: Board) -> Board:
-    """The board with one row a configuration: runs that differ in the seed alone are averaged."""
-    groups: dict[str, list[Row]] = {}
+def over_seeds(board: Leaderboard) -> Leaderboard:
+    """The leaderboard with one row a configuration: runs that differ in the seed alone are averaged."""
+    groups: dict[str, list[RunRecord]] = {}
     for row in board.rows:
         groups.setdefault(row.setting or str(row.path), []).append(row)
     notes = list(board.notes)
-    rows = [together(rows, notes) for rows in groups.values()]
-    return Board(rows, board.damaged, notes)
+    rows = [merge_seeds(rows, notes) for rows in groups.values()]
+    return Leaderboard(rows, board.damaged, notes)
 
 
-def together(rows: Sequence[Row], notes: list[str]) -> Row:
+def merge_seeds(rows: Sequence[RunRecord], notes: list[str]) -> RunRecord:
     """Rows of one setting as one; of runs of one seed, the newest that was measured counts."""
-    by_seed: dict[str, Row] = {}
+    by_seed: dict[str, RunRecord] = {}
     for row in rows:
         seed = str(row.path) if row.facts["seed"] is None else str(row.facts["seed"])
         before = by_seed.get(seed)
@@ -70,9 +70,9 @@ def average(found: Sequence[Measured]) -> Measured:
     )
 
 
-def named(board: Board) -> Board:
-    """The board with jobs of sweeps called by what they set, not by the hash of it."""
-    sweeps: dict[str, list[Row]] = {}
+def named(board: Leaderboard) -> Leaderboard:
+    """The leaderboard with jobs of sweeps called by what they set, not by the hash of it."""
+    sweeps: dict[str, list[RunRecord]] = {}
     for row in board.rows:
         if row.sweep is not None:
             sweeps.setdefault(str(row.path.parent), []).append(row)

@@ -1,19 +1,18 @@
-"""Configurations side by side: which runs share one, where others differ, which are asked for."""
+"""Configurations side by side: the keys in which runs differ, and conditions on them."""
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 from genlab.comparison.flat import ABSENT, OWN, shown_value
+from genlab.comparison.leaderboard import Leaderboard, RunRecord
 from genlab.errors import ConfigError, nearest
-
-if TYPE_CHECKING:
-    from genlab.comparison.leaderboard import Board, Row
 
 __all__ = ["differing", "where"]
 
 
-def differing(rows: Sequence["Row"]) -> dict[str, list[Any]]:
+def differing(rows: Sequence[RunRecord]) -> dict[str, list[Any]]:
     """The keys under which configurations differ, each with a value a row (or `ABSENT`).
 
     The model's and the data's own come first, in the order of the files.
@@ -32,7 +31,7 @@ def differing(rows: Sequence["Row"]) -> dict[str, list[Any]]:
     return dict(sorted(found.items(), key=lambda item: order.get(item[0].split(".")[0], 9)))
 
 
-def where(board: "Board", conditions: Sequence[str]) -> "Board":
+def where(board: Leaderboard, conditions: Sequence[str]) -> Leaderboard:
     """The runs that meet all conditions.
 
     Args:
@@ -43,8 +42,6 @@ def where(board: "Board", conditions: Sequence[str]) -> "Board":
     Raises:
         ConfigError: No equals sign, a key that no run has, or a value that none has.
     """
-    from dataclasses import replace
-
     rows = list(board.rows)
     for condition in conditions:
         key, equals, wanted = condition.partition("=")
@@ -73,7 +70,7 @@ def where(board: "Board", conditions: Sequence[str]) -> "Board":
 NAMED = ("model", "data", "seed", "status", "sweep")
 
 
-def _value(row: "Row", key: str) -> Any:
+def _value(row: RunRecord, key: str) -> Any:
     if key == "sweep":
         return row.sweep if row.sweep is not None else ABSENT
     if key in NAMED:

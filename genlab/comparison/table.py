@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from genlab.comparison.columns import Column, columns, constant
+from genlab.comparison.columns import Column, columns, constant, legend
 from genlab.comparison.flat import shown_value
-from genlab.comparison.leaderboard import Board, Row, shown_key
+from genlab.comparison.leaderboard import Leaderboard, RunRecord, shown_key
 from genlab.comparison.ranking import Block, better
 from genlab.comparison.settings import differing
 
@@ -29,7 +29,7 @@ def make_console() -> Console:
     return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
 
 
-def show(board: Board, ranked: Sequence[Block], key: str) -> None:
+def show(board: Leaderboard, ranked: Sequence[Block], key: str) -> None:
     """Prints the leaderboard, and below it what could not be ranked and why."""
     console = make_console()
     candidates = columns(board, key)
@@ -51,15 +51,17 @@ def show(board: Board, ranked: Sequence[Block], key: str) -> None:
             no_wrap=column.right, overflow="fold", min_width=None if column.right else 8,
         )  # fmt: skip
     for block in ranked:
-        for place, row in enumerate(block.rows, 1):
-            rank = str(place) if block.ranked else "-"
-            table.add_row(rank, *(escape(column.text(row) or "-") for column in kept))
+        for rank, row in enumerate(block.rows, 1):
+            table.add_row(
+                str(rank) if block.ranked else "-",
+                *(escape(column.text(row) or "-") for column in kept),
+            )
         table.add_section()
     console.print(table)
     explain(console, board, ranked, key, [c.title for c in filled if c not in kept])
 
 
-def fitting(found: Sequence[Column], board: Board, width: int) -> list[Column]:
+def fitting(found: Sequence[Column], board: Leaderboard, width: int) -> list[Column]:
     """The columns that there is room for: what is needed least is left out first."""
     widths = [3 + max([len(c.title), *(len(c.text(row)) for row in board.rows)]) for c in found]
     widths[0] = min(widths[0], NAME)  # it is folded where it is longer
@@ -72,22 +74,16 @@ def fitting(found: Sequence[Column], board: Board, width: int) -> list[Column]:
 
 
 def explain(
-    console: Console, board: Board, ranked: Sequence[Block], key: str, left_out: Sequence[str]
+    console: Console, board: Leaderboard, ranked: Sequence[Block], key: str, left_out: Sequence[str]
 ) -> None:
     """The lines below the table."""
 
     def line(text: str, style: str) -> None:
         console.print(text, style=style, markup=False, soft_wrap=True)
 
-    legend = []
-    if any(m.floor is not None for row in board.rows for m in row.metrics.values()):
-        legend.append("in parentheses: the floor, real images against real ones")
-    if any(m.std is not None for row in board.rows for m in row.metrics.values()):
-        legend.append("± standard deviation over seeds")
-    if any(m.kind not in ("", "exact") for row in board.rows for m in row.metrics.values()):
-        legend.append("≤ a bound")
-    if legend:
-        line("; ".join(legend), "dim")
+    said = [f"{shown_key(key)}: {what}"] if (what := board.facts(key).text) else []
+    if said := [*said, *legend(board, "in parentheses: the floor, ")]:
+        line("; ".join(said), "dim")
     if left_out:
         line(f"no room for: {', '.join(left_out)}; --csv FILE and --html FILE hold all", "dim")
     for count, block in enumerate(ranked, 1):
@@ -109,15 +105,15 @@ def explain(
         line(f"damaged: {path}: {reason}", "red")
 
 
-def unfinished(row: Row) -> str:
-    """How far a run came that did not come to its end."""
+def unfinished(row: RunRecord) -> str:
+    """The status of a run that did not come to its end, and how far it came."""
     seen = row.facts["images_seen"]
     far = "" if seen is None else f" after {seen:,.0f} images"
     return f"{row.path}: {row.facts['status']}{far}"
 
 
-def show_differences(rows: Sequence[Row]) -> None:
-    """Prints which keys of the configurations differ."""
+def show_differences(rows: Sequence[RunRecord]) -> None:
+    """Prints the keys in which the configurations differ."""
     console = make_console()
     differs = differing(rows)
     if not differs:

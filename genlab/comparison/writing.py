@@ -8,7 +8,7 @@ from typing import Any
 
 from genlab.comparison.columns import columns
 from genlab.comparison.flat import ABSENT, shown_value
-from genlab.comparison.leaderboard import FACTS, Board
+from genlab.comparison.leaderboard import FACTS, Leaderboard
 from genlab.comparison.ranking import Block
 from genlab.comparison.settings import differing
 
@@ -20,7 +20,7 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def to_plain(board: Board, ranked: Sequence[Block], key: str, diff: bool) -> dict[str, Any]:
+def to_plain(board: Leaderboard, ranked: Sequence[Block], key: str, diff: bool) -> dict[str, Any]:
     """The leaderboard as JSON can hold it.
 
     Args:
@@ -39,7 +39,7 @@ def to_plain(board: Board, ranked: Sequence[Block], key: str, diff: bool) -> dic
         {
             "block": count,
             "comparable": block.reason or "yes",
-            "rank": place if block.ranked else None,
+            "rank": rank if block.ranked else None,
             "run": str(row.path),
             "name": row.name,
             "runs_of": [str(member.path) for member in row.runs],
@@ -52,13 +52,23 @@ def to_plain(board: Board, ranked: Sequence[Block], key: str, diff: bool) -> dic
             **({"config": configs[id(row)]} if diff else {}),
         }
         for count, block in enumerate(ranked, 1)
-        for place, row in enumerate(block.rows, 1)
+        for rank, row in enumerate(block.rows, 1)
     ]
     damaged = [{"run": str(path), "reason": reason} for path, reason in board.damaged]
-    return {"sort": key, "runs": found, "damaged": damaged, "notes": board.notes}
+    facts = {name: board.facts(name) for name in board.keys}
+    return {
+        "sort": key,
+        "numbers": {
+            name: {"better": f.better, "label": f.label, "unit": f.unit}
+            for name, f in facts.items()
+        },
+        "runs": found,
+        "damaged": damaged,
+        "notes": board.notes,
+    }
 
 
-def to_csv(board: Board, ranked: Sequence[Block]) -> str:
+def to_csv(board: Leaderboard, ranked: Sequence[Block]) -> str:
     """The leaderboard with every metric, and every key in which configurations differ."""
     rows = [row for block in ranked for row in block.rows]
     differs = differing(rows)
@@ -81,8 +91,8 @@ def to_csv(board: Board, ranked: Sequence[Block]) -> str:
     writer.writerow([*head, "bpd_kind", *(f"config.{name}" for name in differs)])
     i = 0
     for count, block in enumerate(ranked, 1):
-        for place, row in enumerate(block.rows, 1):
-            line: list[Any] = [count, block.reason or "yes", place if block.ranked else None]
+        for rank, row in enumerate(block.rows, 1):
+            line: list[Any] = [count, block.reason or "yes", rank if block.ranked else None]
             line += [row.name, row.path, len(row.runs), *(row.facts[name] for name in facts)]
             for name in board.keys:
                 m = row.metrics.get(name)
@@ -94,7 +104,7 @@ def to_csv(board: Board, ranked: Sequence[Block]) -> str:
     return out.getvalue()
 
 
-def to_markdown(board: Board, ranked: Sequence[Block], key: str, diff: bool) -> str:
+def to_markdown(board: Leaderboard, ranked: Sequence[Block], key: str, diff: bool) -> str:
     """The leaderboard as tables of Markdown: one a block, and one of the configurations."""
     shown = [c for c in columns(board, key) if any(c.text(row) for row in board.rows)]
     lines: list[str] = []
@@ -105,8 +115,8 @@ def to_markdown(board: Board, ranked: Sequence[Block], key: str, diff: bool) -> 
             ["#", *(c.title for c in shown)],
             [True, *(c.right for c in shown)],
             [
-                [str(place) if block.ranked else "-", *(c.text(row) for c in shown)]
-                for place, row in enumerate(block.rows, 1)
+                [str(rank) if block.ranked else "-", *(c.text(row) for c in shown)]
+                for rank, row in enumerate(block.rows, 1)
             ],
         )
     if any(m.floor is not None for row in board.rows for m in row.metrics.values()):

@@ -15,7 +15,7 @@ from genlab.errors import ConfigError, nearest
 
 __all__ = ["OPTIMIZER_RANGES", "PACKAGES", "THIRD_PARTY", "TRUSTED_NEVER", "check_trust", "refusal"]
 
-PACKAGES = ("data", "metrics", "models", "nn", "training")
+PACKAGES = ("data", "metrics", "modalities", "models", "nn", "tasks", "training")
 """The packages of genlab whose public classes a config may name."""
 
 OPTIMIZERS = (

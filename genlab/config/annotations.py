@@ -82,9 +82,8 @@ MAPPINGS = {"dict", "Mapping", "MutableMapping", "OrderedDict"}
 
 def component(definition: Definition | None) -> Kind:
     """A config that is instantiated."""
-    name = definition.name if definition else "component"
     return Kind(
-        "a component" if name == "Component" else f"a {name} (a section with its _target_)",
+        f"a {definition.name} (a section with its _target_)" if definition else "a component",
         lambda value: isinstance(value, Mapping) and "_target_" in value,
         lambda value: "; choose one by its name, `genlab list` shows them",
     )
@@ -189,6 +188,8 @@ def generic(annotation: ast.Subscript, module: Module) -> Kind:
             given = {k.arg: ast.literal_eval(k.value) for k in limits[0].keywords if k.arg}
             order = [ast.literal_eval(value) for value in limits[0].args]
             return ranged(scalar, Range(*order, **given))
+        if any(isinstance(part, ast.Constant) and part.value == "component" for part in parts[1:]):
+            return component(None)
         return kind_of(parts[0], module)
     if name in LISTS:
         if name == "tuple" and not (len(parts) == 2 and ast.unparse(parts[1]) == "..."):

@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from genlab.config.overrides import groups, options
-from genlab.config.source import Definition, assigned, locate
+from genlab.config.source import Definition, assigned, fields, locate, signature
 from genlab.errors import ConfigError, nearest
 
-__all__ = ["Entry", "Family", "entries", "family", "find_group", "promise", "read_yaml"]
+__all__ = [
+    "Entry",
+    "Family",
+    "entries",
+    "family",
+    "find_group",
+    "kinds_of_data",
+    "promise",
+    "read_yaml",
+]
 
 BASE = "genlab.models.base.GenerativeModel"
 HEADER = re.compile(r"^# *([a-z][\w ]*): *(.+)$", re.MULTILINE)
@@ -25,11 +34,17 @@ class Family:
         likelihood: ``exact``, ``bound`` or ``none``.
         players: The parts with an optimizer each.
         capabilities: The optional methods that it implements.
+        accepts: The kinds of data that it models, ``image`` for one of an `ImageSpec`.
+        conditions: The kinds of condition that it can model its data given.
+        sampling: The options of its sampling.
     """
 
     likelihood: str
     players: tuple[str, ...]
     capabilities: tuple[str, ...]
+    accepts: tuple[str, ...]
+    conditions: tuple[str, ...]
+    sampling: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -148,11 +163,29 @@ def family(definition: Definition) -> Family | None:
     if "reconstruct" not in methods and {"encode", "decode"} <= set(methods):
         methods += ("reconstruct",)
     assert own
+    # Of a class that says nothing: its constructor tells whether it can be conditional at all.
+    declared = definition.member("conditions")
+    conditional = "conditional" in signature(definition).names or (
+        declared is not None and declared[0].target != base.target
+    )
     return Family(
         likelihood=str(definition.attribute("likelihood") or "by argument"),
         players=tuple(definition.attribute("players") or ()),
         capabilities=methods,
+        accepts=tuple(map(kind, definition.classes("accepts"))),
+        conditions=tuple(map(kind, definition.classes("conditions"))) if conditional else (),
+        sampling=tuple(n for r in definition.classes("sampling_options") for n in fields(r)),
     )
+
+
+def kinds_of_data(source: Definition) -> tuple[str, ...]:
+    """The kind of data that a data source gives, and what that is derived from; () if unknown."""
+    return tuple(kind(base) for spec in source.classes("provides") for base in spec.bases())
+
+
+def kind(spec: Definition) -> str:
+    """The kind of data of a class derived from `genlab.types.Spec`, as its `kind` says it."""
+    return spec.name.removesuffix("Spec").lower()
 
 
 def literal(definition: Definition) -> tuple[str, ...]:

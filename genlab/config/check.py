@@ -9,8 +9,9 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
+from genlab.config import schema
 from genlab.config.allowlist import OPTIMIZER_RANGES, THIRD_PARTY, check_trust, refusal
 from genlab.config.annotations import (
     ANYTHING,
@@ -24,6 +25,8 @@ from genlab.config.annotations import (
     record_problems,
     unknown,
 )
+from genlab.config.fit import misfits
+from genlab.config.folders import config_dir
 from genlab.config.source import Definition, Signature, fields, load, locate, signature
 from genlab.errors import ConfigError
 
@@ -38,6 +41,7 @@ DATA_MODULE = "genlab.data.module.ImageDataModule"
 SUPPLIED = {
     "data": ("source",),
     "logger.*": ("context",),
+    "modality": ("spec",),
     "model": ("spec",),
     "optimizer": ("params",),
     "optimizer.*": ("params",),
@@ -72,7 +76,27 @@ def trust_modules(names: Sequence[str]) -> None:
     trusted = tuple(names)
 
 
-def check(cfg: "DictConfig", command: str = "train", trust: Sequence[str] | None = None) -> None:
+@overload
+def check(
+    cfg: "DictConfig", command: Literal["train"] = ..., trust: Sequence[str] | None = ...
+) -> schema.Train: ...
+@overload
+def check(
+    cfg: "DictConfig", command: Literal["evaluate"], trust: Sequence[str] | None = ...
+) -> schema.Evaluate: ...
+@overload
+def check(
+    cfg: "DictConfig", command: Literal["sample"], trust: Sequence[str] | None = ...
+) -> schema.Sample: ...
+@overload
+def check(
+    cfg: "DictConfig", command: Literal["reconstruct"], trust: Sequence[str] | None = ...
+) -> schema.Reconstruct: ...
+@overload
+def check(cfg: "DictConfig", command: str, trust: Sequence[str] | None = ...) -> schema.Record: ...
+def check(
+    cfg: "DictConfig", command: str = "train", trust: Sequence[str] | None = None
+) -> schema.Record:
     """Refuses a config with anything wrong in it, before anything of it is built.
 
     Args:
@@ -81,17 +105,35 @@ def check(cfg: "DictConfig", command: str = "train", trust: Sequence[str] | None
         trust: Modules of the user's whose classes it may name; None takes those of
             `trust_modules`.
 
+    Returns:
+        The config as the command's typed record. What only Hydra's run time knows is `UNKNOWN` in
+        it; when the job runs, nothing is.
+
     Raises:
         ConfigError: All that is wrong with it, a line each.
     """
     content, errors = resolved(cfg)
     for path, section in components(content, ""):
         errors += check_component(path, section, trusted if trust is None else trust)
-    schema = locate(f"genlab.config.schema.{command.capitalize()}")
-    assert schema is not None, f"no schema for {command}"
-    errors += record_problems("", content, fields(schema).values())
+    if not errors:
+        errors += misfits(content, config_folders(cfg))
+    kind = getattr(schema, command.capitalize(), None)
+    assert kind is not None, f"no schema for {command}"
+    definition = locate(f"{schema.__name__}.{kind.__name__}")
+    assert definition is not None
+    errors += record_problems("", content, fields(definition).values())
     if errors:
         raise ConfigError("\n".join(dict.fromkeys(errors)))
+    record: schema.Record = kind.of(content)
+    return record
+
+
+def config_folders(cfg: "DictConfig") -> list[Path]:
+    """The folders that a config was composed from; genlab's own for one that was read again."""
+    from omegaconf import OmegaConf
+
+    sources = OmegaConf.select(cfg, "hydra.runtime.config_sources") or ()
+    return [Path(s.path) for s in sources if s.schema == "file"] or [config_dir()]
 
 
 def resolved(cfg: "DictConfig") -> tuple[dict[str, Any], list[str]]:

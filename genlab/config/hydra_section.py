@@ -1,11 +1,11 @@
-"""Hydra's own section of a config, held against what may stand there.
+"""Check of Hydra's own section of a config.
 
 Launchers, sweepers, callbacks and the handlers of the logging configuration are called while Hydra
 starts, before any job: a config that comes from elsewhere must not choose them freely.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from genlab.errors import ConfigError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["LOGGING", "PLUGINS", "check_hydra", "of_known_packages"]
+__all__ = ["CONFIG_PACKAGES", "LOGGING", "PLUGINS", "check_hydra"]
 
 PLUGINS = frozenset(
     [
@@ -30,20 +30,13 @@ PLUGINS = frozenset(
         "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
         "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
         *(
-            f"optuna.samplers.{name}"
-            for name in (
-                "CmaEsSampler",
-                "GPSampler",
-                "GridSampler",
-                "NSGAIISampler",
-                "NSGAIIISampler",
-                "QMCSampler",
-                "RandomSampler",
-                "TPESampler",
-            )
+            f"optuna.samplers.{name}Sampler"
+            for name in ("CmaEs", "GP", "Grid", "NSGAII", "NSGAIII", "QMC", "Random", "TPE")
         ),
     ]
 )
+"""Launchers, sweepers, their samplers, and callbacks."""
+
 LOGGING = frozenset(
     [
         "colorlog.ColoredFormatter",
@@ -53,6 +46,8 @@ LOGGING = frozenset(
         "rich.logging.RichHandler",
     ]
 )
+"""Formatters and handlers that write to a stream."""
+
 STREAMS = frozenset(["ext://sys.stderr", "ext://sys.stdout"])
 LOG_FILE = {  # Hydra's own default handler
     "class": "logging.FileHandler",
@@ -71,7 +66,7 @@ ENVIRONMENT = ("CUDA_", "NCCL_", "OMP_", "MKL_", "SLURM_", "RAY_")
 ENVIRONMENT_NAMES = ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_RUN_GROUP", "TMPDIR")
 """What a config may set in a job's environment."""
 
-PACKAGES = ("genlab", "hydra", "hydra_plugins")
+CONFIG_PACKAGES = ("genlab", "hydra", "hydra_plugins")
 """Where configs may be looked for in packages: to look into one is to import it."""
 
 JOB_NAME = re.compile(r"[A-Za-z0-9_.-]*")
@@ -95,22 +90,16 @@ def check_hydra(cfg: "DictConfig", typed: Sequence[str] = ()) -> None:
     assert isinstance(raw, dict)
     errors: list[str] = []
     for name in ("job_logging", "hydra_logging"):
-        errors += logging_doors(f"hydra.{name}", content.pop(name, None), raw.get(name))
+        errors += unsafe_logging_entries(f"hydra.{name}", content.pop(name, None), raw.get(name))
     for path, section in components(content, "hydra"):
-        if not is_one_of(section["_target_"], PLUGINS):
-            errors.append(f"{path}._target_={word(section['_target_'])}: not a plugin known here")
+        if not is_known(section["_target_"], PLUGINS):
+            errors.append(f"{path}._target_={text(section['_target_'])}: not a plugin known here")
     keys = {key_of(override) for override in typed}
     for path in TYPED_ONLY:
         value = OmegaConf.select(cfg, path, default=None)
         if value and not any(path == key or key.startswith(f"{path}.") for key in keys):
-            errors.append(f"{path}={word(value)}: counts only when typed on the command line")
-    subdir = content["sweep"]["subdir"]
-    if subdir != ".":
-        errors.append(
-            f"hydra.sweep.subdir={word(subdir)}: leave it out; jobs lie in directories that are "
-            "named by a hash of their overrides"
-        )
-    errors += paths_elsewhere(content)
+            errors.append(f"{path}={text(value)}: counts only when typed on the command line")
+    errors += misplaced_paths(content)
     for name in content["job"].get("env_set", {}):
         if not str(name).startswith(ENVIRONMENT) and name not in ENVIRONMENT_NAMES:
             errors.append(
@@ -120,44 +109,29 @@ def check_hydra(cfg: "DictConfig", typed: Sequence[str] = ()) -> None:
         raise ConfigError("\n".join(errors))
 
 
-def paths_elsewhere(content: Mapping[str, Any]) -> Iterator[str]:
+def misplaced_paths(content: Mapping[str, Any]) -> Iterator[str]:
     """Places that Hydra would write to besides the run directory, which has all that it would."""
+    subdir = content["sweep"]["subdir"]
+    if subdir != ".":
+        yield (
+            f"hydra.sweep.subdir={text(subdir)}: leave it out; jobs lie in directories that are "
+            "named by a hash of their overrides"
+        )
     directory = content["run"]["dir"]
     # Lightning gives it to the other processes of a distributed run.
     if not isinstance(directory, str) or Path(directory).resolve() != Path.cwd():
-        yield f"hydra.run.dir={word(directory)}: leave it out; root= and name= say where a run lies"
+        yield f"hydra.run.dir={text(directory)}: leave it out; root= and name= say where a run lies"
     if content["output_subdir"] is not None:
         yield (
-            f"hydra.output_subdir={word(content['output_subdir'])}: leave it out; a run keeps its "
+            f"hydra.output_subdir={text(content['output_subdir'])}: leave it out; a run keeps its "
             "config in config.yaml"
         )
     name = content["job"].get("name")
     if isinstance(name, str) and not JOB_NAME.fullmatch(name):
-        yield f"hydra.job.name={word(name)}: letters, digits and . _ - are allowed, no path"
+        yield f"hydra.job.name={text(name)}: letters, digits and . _ - are allowed, no path"
 
 
-def of_known_packages(make: Callable[..., None]) -> Callable[..., None]:
-    """Hydra's source of configs in packages, held to `PACKAGES`.
-
-    ``hydra.searchpath=[pkg://mine]`` imports ``mine`` before anything of the config can be checked.
-
-    Args:
-        make: The ``__init__`` of that source.
-    """
-
-    def checked(self: Any, provider: str, path: str) -> None:
-        package = path.removeprefix("pkg://").replace("/", ".").partition(".")[0]
-        if package not in PACKAGES:
-            raise ConfigError(
-                f"hydra.searchpath=[{path}]: configs are not looked for in packages; give their "
-                "folder with --config-dir"
-            )
-        make(self, provider=provider, path=path)
-
-    return checked
-
-
-def logging_doors(path: str, value: Any, raw: Any) -> Iterator[str]:
+def unsafe_logging_entries(path: str, value: Any, raw: Any) -> Iterator[str]:
     """Classes, factories, streams and files of a logging configuration that are not known ones."""
     if isinstance(value, Mapping):
         if isinstance(raw, Mapping) and LOG_FILE.items() <= raw.items() and "mode" not in raw:
@@ -165,24 +139,25 @@ def logging_doors(path: str, value: Any, raw: Any) -> Iterator[str]:
         for key, item in value.items():
             where = f"{path}.{key}"
             if key in ("class", "()", "_target_", "factory", "."):
-                if not is_one_of(item, LOGGING):
-                    yield f"{where}={word(item)}: not a logging class known here"
+                if not is_known(item, LOGGING):
+                    yield f"{where}={text(item)}: not a logging class known here"
             elif key == "filename":
-                yield f"{where}={word(item)}: a log file may not be put elsewhere"
+                yield f"{where}={text(item)}: a log file may not be put elsewhere"
             else:
-                yield from logging_doors(where, item, raw[key] if isinstance(raw, dict) else None)
+                inner = raw[key] if isinstance(raw, dict) else None
+                yield from unsafe_logging_entries(where, item, inner)
     elif isinstance(value, list):
         for i, item in enumerate(value):
-            yield from logging_doors(f"{path}.{i}", item, None)
+            yield from unsafe_logging_entries(f"{path}.{i}", item, None)
     elif value is UNKNOWN or (isinstance(value, str) and "://" in value and value not in STREAMS):
-        yield f"{path}={word(value)}: allowed are {', '.join(sorted(STREAMS))}"
+        yield f"{path}={text(value)}: allowed are {', '.join(sorted(STREAMS))}"
 
 
-def is_one_of(value: Any, names: frozenset[str]) -> bool:
-    """Whether a value is one of the names; it may be anything, a mapping too."""
+def is_known(value: Any, names: frozenset[str]) -> bool:
+    """True for one of the names; a value may be anything, a mapping too."""
     return isinstance(value, str) and value in names
 
 
-def word(value: Any) -> str:
-    """A value for an error."""
+def text(value: Any) -> str:
+    """A value as an error shows it."""
     return "?" if value is UNKNOWN else shown(value)

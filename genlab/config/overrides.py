@@ -1,12 +1,16 @@
-"""The command line's overrides, looked at before Hydra sees them: no import, no composition."""
+"""Overrides of the command line, checked before Hydra sees them: no import, no composition."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genlab.errors import ConfigError
 
-__all__ = ["check_overrides", "groups", "key_of", "options", "value_of"]
+__all__ = ["check_overrides", "groups", "key_of", "opened", "options", "value_of"]
+
+OPEN = ("sampling",)
+"""Sections whose keys no YAML lists: what a run holds says which there are."""
 
 
 def key_of(override: str) -> str:
@@ -29,6 +33,16 @@ def value_of(overrides: Sequence[str], key: str) -> list[str]:
     texts = [text.partition("=")[2] for text in overrides if key_of(text) == key]
     words = [word for text in texts for word in text.strip("[]()'\"").split(",")]
     return [word.strip(" '\"") for word in words if word.strip(" '\"")]
+
+
+def opened(overrides: Sequence[str]) -> list[str]:
+    """The overrides as Hydra takes them: keys of an open section are added to it.
+
+    Example:
+        >>> opened(["n=4", "sampling.steps=50"])
+        ['n=4', '++sampling.steps=50']
+    """
+    return [f"++{t}" if re.split("[.=]", t)[0] in OPEN else t for t in overrides]
 
 
 def options(folders: Sequence[Path], group: str) -> list[str]:
@@ -58,12 +72,12 @@ def check_overrides(overrides: Sequence[str], folders: Sequence[Path]) -> None:
     Raises:
         ConfigError: All that is wrong, a line each.
     """
-    errors = [*shapes(overrides, folders), *repeats(overrides)]
+    errors = [*malformed(overrides, folders), *repeated(overrides)]
     if errors:
         raise ConfigError("\n".join(errors))
 
 
-def shapes(overrides: Sequence[str], folders: Sequence[Path]) -> Iterator[str]:
+def malformed(overrides: Sequence[str], folders: Sequence[Path]) -> Iterator[str]:
     """Words that are no ``key=value``, and groups that were given something else than a name."""
     known = groups(folders)
     for text in overrides:
@@ -82,7 +96,7 @@ def shapes(overrides: Sequence[str], folders: Sequence[Path]) -> Iterator[str]:
 
 
 def is_no_name(value: str) -> bool:
-    """Whether a value can be no config's name: empty, null, a truth value or a number."""
+    """True for what can be no config's name: empty, null, a truth value or a number."""
     if value.lower() in ("", "null", "true", "false"):
         return True
     try:
@@ -93,7 +107,7 @@ def is_no_name(value: str) -> bool:
 
 
 def is_path(value: str) -> bool:
-    """Whether a value leads out of the folders of configs, or is no text for a file's name.
+    """True for a value that leads out of the folders of configs, or can be no file's name.
 
     Example:
         >>> is_path("../../etc/passwd"), is_path("/etc/passwd"), is_path("joblib")
@@ -103,7 +117,7 @@ def is_path(value: str) -> bool:
     return name.startswith(("/", "~")) or ".." in name.split("/") or "\0" in name
 
 
-def repeats(overrides: Sequence[str]) -> Iterator[str]:
+def repeated(overrides: Sequence[str]) -> Iterator[str]:
     """Keys that were given twice; Hydra silently takes the last."""
     first: dict[str, str] = {}
     for text in overrides:

@@ -1,57 +1,99 @@
-"""The typed keys of a config that belong to no class: what the check holds it against.
+"""The typed records of the commands' configs: their keys and the values allowed.
 
-A field is a key, its annotation the values allowed, a field without a default a key that must be
-there. A dataclass as the annotation is a section of its own. Keys below a ``_target_`` are not
-listed here: they are held against the signature of what it names.
+A field is a key, its annotation the values allowed; a record as the annotation is a section of its
+own. Sections with a ``_target_`` are not spelled out here: they are held against the signature of
+what they name, and stay plain dictionaries.
+
+Defaults stand in the YAML files alone, and a field without one must be in the config. A default
+here is for a key that configs lack which were saved before the key was there: it is what the
+program did at that time, and no run began with it since.
 """
 
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
 from genlab.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Range
 
-__all__ = ["Component", "Ema", "Evaluate", "Reconstruct", "Sample", "Train", "Trainer"]
+__all__ = [
+    "Closing",
+    "Component",
+    "Ema",
+    "Evaluate",
+    "Guard",
+    "Reconstruct",
+    "Record",
+    "Sample",
+    "Train",
+    "Trainer",
+]
+
+Component = Annotated[dict[str, Any], "component"]
+"""A section with a ``_target_``, chosen by name: ``model=vae``."""
 
 
-class Component:
-    """A section with a ``_target_``, chosen by name: ``model=vae``."""
+@dataclass(kw_only=True)
+class Record:
+    """A checked config, or a section of it: plain Python with every value resolved."""
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Self:
+        """The record of a mapping that the check found right."""
+        records = {
+            key: kind
+            for key, kind in get_type_hints(cls).items()
+            if isinstance(kind, type) and issubclass(kind, Record)
+        }
+        return cls(
+            **{
+                key: records[key].of(value)
+                if key in records and isinstance(value, Mapping)
+                else value
+                for key, value in content.items()
+            }
+        )
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The whole of it as dictionaries and lists, as a run keeps it in its config.yaml."""
+        return asdict(self)
 
 
-@dataclass
-class Ema:
+@dataclass(kw_only=True)
+class Ema(Record):
     """The moving average of the weights."""
 
-    enabled: bool = True
-    halflife: PositiveInt = 20000
-    rampup: Fraction | None = 0.05
-    every: PositiveInt = 4
+    enabled: bool
+    halflife: PositiveInt
+    rampup: Fraction | None
+    every: PositiveInt = 1  # the average followed every step
 
 
-@dataclass
-class Trainer:
-    """Budget, device and rhythm of a training run."""
+@dataclass(kw_only=True)
+class Trainer(Record):
+    """Budget, device and intervals of a training run."""
 
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
-    devices: PositiveInt | list[int] | Literal["auto"] = 1
-    strategy: str = "auto"
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"] = "32-true"
-    max_images: PositiveInt | None = None
-    epochs: PositiveFloat | None = None
-    max_time: PositiveFloat | str | None = None
-    validate_every: PositiveInt | str = "1 epoch"
-    log_every: PositiveInt | str = 5000
-    chunk: PositiveInt = 16
-    accumulate: PositiveInt = 1
-    clip: PositiveFloat | None = None
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
+    devices: PositiveInt | list[int] | Literal["auto"]
+    strategy: str
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"]
+    max_images: PositiveInt | None
+    epochs: PositiveFloat | None
+    max_time: PositiveFloat | str | None
+    validate_every: PositiveInt | str
+    log_every: PositiveInt | str
+    chunk: PositiveInt
+    accumulate: PositiveInt
+    clip: PositiveFloat | None
     compile: bool | Literal["auto"] = False
-    deterministic: bool | Literal["warn"] = False
-    threads: PositiveInt | None = None
-    profiler: Literal["simple", "advanced", "pytorch"] | None = None
-    progress: bool = True
+    deterministic: bool | Literal["warn"]
+    threads: PositiveInt | None
+    profiler: Literal["simple", "advanced", "pytorch"] | None
+    progress: bool
 
 
-@dataclass
-class Guard:
+@dataclass(kw_only=True)
+class Guard(Record):
     """What counts as collapse, and what is done about it; see `genlab.training.guard.Guard`."""
 
     action: Literal["warn", "stop", "rollback"] = "warn"
@@ -63,17 +105,17 @@ class Guard:
     lr_factor: Fraction = 0.5
 
 
-@dataclass
-class Closing:
+@dataclass(kw_only=True)
+class Closing(Record):
     """The evaluation of the best checkpoint when training ends."""
 
-    n_samples: Annotated[int, Range(low=2)] | None = 10000
-    likelihood_samples: PositiveInt = 1
-    likelihood_images: PositiveInt | None = None
+    n_samples: Annotated[int, Range(low=2)] | None
+    likelihood_samples: PositiveInt
+    likelihood_images: PositiveInt | None
 
 
-@dataclass
-class Train:
+@dataclass(kw_only=True)
+class Train(Record):
     """``genlab train``."""
 
     model: Component
@@ -81,73 +123,75 @@ class Train:
     optimizer: Component | dict[str, Component]
     scheduler: Component
     trainer: Trainer
-    ema: Ema = field(default_factory=Ema)
+    ema: Ema
     guard: Guard = field(default_factory=Guard)
-    closing: Closing = field(default_factory=Closing)
-    callbacks: dict[str, Component | None] | None = None
-    logger: dict[str, Component | None] | list[Component] | None = None
-    metrics: Any = None
-    curriculum: Any = None
-    seed: NonNegativeInt = 0
-    root: str = "runs"
-    name: str | None = None
-    run: str | None = None
-    init_from: str | None = None
-    freeze: list[str] = field(default_factory=list)
-    group: str | None = None
+    closing: Closing
+    callbacks: dict[str, Component | None] | None
+    logger: dict[str, Component | None] | None
+    metrics: Component
+    curriculum: Component | None
+    modality: Component | None = None  # what belongs to the kind of the data
+    seed: NonNegativeInt
+    root: str
+    name: str | None
+    run: str | None
+    init_from: str | None
+    freeze: list[str]
+    group: str | None
     objective: str | list[str] | None = None
-    tags: list[str] = field(default_factory=list)
-    notes: str | None = None
-    trust: list[str] = field(default_factory=list)
+    tags: list[str]
+    notes: str | None
+    trust: list[str]
 
 
-@dataclass
-class OfRun:
+@dataclass(kw_only=True)
+class OfRun(Record):
     """What every command that takes a trained run has."""
 
-    root: str = "runs"
-    checkpoint: Literal["best", "last"] = "best"
-    weights: Literal["auto", "ema", "raw"] = "auto"
-    device: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    seed: NonNegativeInt = 0
-    trust: list[str] = field(default_factory=list)
+    root: str
+    checkpoint: Literal["best", "last"]
+    weights: Literal["auto", "ema", "raw"]
+    device: Literal["auto", "cpu", "gpu", "mps"]
+    seed: NonNegativeInt
+    trust: list[str]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Evaluate(OfRun):
     """``genlab evaluate``."""
 
-    run: str | list[str] | None = None
-    images: str | None = None
-    data: Component | None = None
-    metrics: Any = None
-    split: Literal["test", "val"] = "test"
-    seeds: PositiveInt = 1
+    run: str | list[str] | None
+    images: str | None
+    data: Component | None = None  # `data` is in the config only if one was chosen
+    metrics: Component
+    split: Literal["test", "val"]
+    seeds: PositiveInt
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Sample(OfRun):
     """``genlab sample``."""
 
-    run: str = "???"
-    n: PositiveInt = 64
-    label: NonNegativeInt | list[NonNegativeInt] | None = None
-    temperature: PositiveFloat = 1.0
-    task: Literal["sample", "interpolate", "walk", "complete"] = "sample"
-    keep: PositiveFloat = 0.5
-    gif: bool = False
-    frames: PositiveInt = 48
-    batch: PositiveInt = 500
-    out: str | None = None
-    show: bool = False
+    run: str
+    n: PositiveInt
+    label: NonNegativeInt | list[NonNegativeInt] | None
+    temperature: PositiveFloat | None
+    sampling: dict[str, Any]
+    task: Component
+    keep: PositiveFloat
+    gif: bool
+    frames: PositiveInt
+    batch: PositiveInt
+    out: str | None
+    show: bool
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Reconstruct(OfRun):
     """``genlab reconstruct``."""
 
-    run: str = "???"
-    n: PositiveInt = 32
-    split: Literal["test", "val", "train"] = "test"
-    out: str | None = None
-    show: bool = False
+    run: str
+    n: PositiveInt
+    split: Literal["test", "val", "train"]
+    out: str | None
+    show: bool

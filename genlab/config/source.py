@@ -108,6 +108,15 @@ class Definition:
         except ValueError:
             return None
 
+    def classes(self, name: str) -> "tuple[Definition, ...]":
+        """The classes that a class attribute holds, one or a tuple, as far as they are found."""
+        found = self.member(name)
+        value = assigned(found[1]) if found else None
+        if found is None or value is None:
+            return ()
+        items = value.elts if isinstance(value, ast.Tuple) else [value]
+        return tuple(d for item in items if (d := resolve(item, found[0].module)))
+
     def is_dataclass(self) -> bool:
         """Whether the class is decorated as a dataclass."""
         decorators = getattr(self.node, "decorator_list", [])

@@ -1,4 +1,4 @@
-"""What a user may have meant by a key that the config does not have."""
+"""Suggestions for override keys that the config does not have."""
 
 from typing import TYPE_CHECKING, Any
 

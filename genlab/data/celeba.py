@@ -13,10 +13,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from genlab.data.storage.archive import FileImages
-from genlab.data.storage.bounded import read_bounded
 from genlab.data.storage.cache import Writer
+from genlab.data.storage.damage import expecting, read_bounded
 from genlab.data.storage.decoding import fill, fit
-from genlab.errors import ConfigError, DataError, nearest
+from genlab.errors import ConfigError, nearest
 from genlab.ranges import PositiveInt
 from genlab.types import ImageSpec
 
@@ -72,27 +72,21 @@ class CelebA(FileImages):
         partition = dict(self._table(paths["list_eval_partition.txt"]))
         labels = self._labels(paths["list_attr_celeba.txt"])
         lock = Lock()  # one reader at a time in the archive; decoding is what takes time
-        try:
-            with zipfile.ZipFile(path) as archive:
+        with expecting("CelebA's zip archive", path), zipfile.ZipFile(path) as archive:
 
-                def read(name: str) -> npt.NDArray[np.uint8]:
-                    with lock, archive.open(f"img_align_celeba/{name}") as member:
-                        data = read_bounded(member, LARGEST, name)
-                    with Image.open(io.BytesIO(data)) as picture:
-                        return fit(self._cut(picture), self.size, 3)
+            def read(name: str) -> npt.NDArray[np.uint8]:
+                with lock, archive.open(f"img_align_celeba/{name}") as member:
+                    data = read_bounded(member, LARGEST, name)
+                with Image.open(io.BytesIO(data)) as picture:
+                    return fit(self._cut(picture), self.size, 3)
 
-                for split, code in PARTITIONS.items():
-                    names = [name for name, number in partition.items() if number == code]
-                    shape = (len(names), 3, self.size, self.size)
-                    fill(writer.array(f"{split}_x", shape, "uint8"), names, read)
-                    if labels is not None:
-                        y = np.array([labels[name] for name in names], np.int64)
-                        writer.put(f"{split}_y", y)
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
-            raise DataError(
-                f"{path}: expected CelebA's zip archive, found {type(error).__name__} ({error}); "
-                f"repair: {self.repair}"
-            ) from error
+            for split, code in PARTITIONS.items():
+                names = [name for name, number in partition.items() if number == code]
+                shape = (len(names), 3, self.size, self.size)
+                fill(writer.array(f"{split}_x", shape, "uint8"), names, read)
+                if labels is not None:
+                    y = np.array([labels[name] for name in names], np.int64)
+                    writer.put(f"{split}_y", y)
 
     def _cut(self, picture: Image.Image) -> Image.Image:
         left = (picture.width - self.crop) // 2

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from genlab.data.storage.archive import FileImages
-from genlab.data.storage.bounded import read_bounded
 from genlab.data.storage.cache import Writer
+from genlab.data.storage.damage import expecting, read_bounded
 from genlab.errors import DataError
 
 __all__ = ["Cifar10", "unpickle"]
@@ -39,24 +39,15 @@ class Cifar10(FileImages):
 
     name = "cifar10"
 
-    def __init__(self, root: str | None = None):
-        super().__init__(root)
-
     def decode(self, paths: dict[str, Path], writer: Writer) -> None:
         path = paths["cifar-10-python.tar.gz"]
-        try:
-            with tarfile.open(path, "r:gz") as tar:
-                for split, names in BATCHES.items():
-                    batches = [self._batch(tar, name) for name in names]
-                    x = np.concatenate([np.asarray(b[b"data"], np.uint8) for b in batches])
-                    writer.put(f"{split}_x", x.reshape(-1, 3, 32, 32))
-                    y = np.concatenate([np.asarray(b[b"labels"], np.int64) for b in batches])
-                    writer.put(f"{split}_y", y)
-        except (OSError, EOFError, KeyError, ValueError, tarfile.TarError) as error:
-            raise DataError(
-                f"{path}: expected CIFAR-10's archive, found {type(error).__name__} ({error}); "
-                f"repair: {self.repair}"
-            ) from error
+        with expecting("CIFAR-10's archive", path), tarfile.open(path, "r:gz") as tar:
+            for split, names in BATCHES.items():
+                batches = [self._batch(tar, name) for name in names]
+                x = np.concatenate([np.asarray(b[b"data"], np.uint8) for b in batches])
+                writer.put(f"{split}_x", x.reshape(-1, 3, 32, 32))
+                y = np.concatenate([np.asarray(b[b"labels"], np.int64) for b in batches])
+                writer.put(f"{split}_y", y)
 
     def _batch(self, tar: tarfile.TarFile, name: str) -> dict[bytes, Any]:
         member = tar.extractfile(f"cifar-10-batches-py/{name}")

@@ -5,17 +5,16 @@ Reference: Cohen, Afshar, Tapson and van Schaik (2017), arXiv 1702.05373.
 
 import gzip
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from genlab.data.storage.archive import FileImages
-from genlab.data.storage.bounded import read_bounded
 from genlab.data.storage.cache import Writer
+from genlab.data.storage.damage import expecting, read_bounded
 from genlab.data.storage.idx import parse_idx
-from genlab.errors import ConfigError, DataError, nearest
+from genlab.errors import ConfigError, nearest
 from genlab.types import ImageSpec
 
 __all__ = ["Emnist"]
@@ -75,24 +74,18 @@ class Emnist(FileImages):
 
     def decode(self, paths: dict[str, Path], writer: Writer) -> None:
         path = paths["gzip.zip"]
-        try:
-            with zipfile.ZipFile(path) as archive:
-                for split in ("train", "test"):
-                    stem = f"gzip/emnist-{self.subset}-{split}"
-                    n = self.counts[split]
-                    assert n is not None
-                    x = unpacked(archive, f"{stem}-images-idx3-ubyte.gz", 28 * 28 * n)
-                    y = unpacked(archive, f"{stem}-labels-idx1-ubyte.gz", n)
-                    images = parse_idx(x, f"{path}:{stem}-images", 3, self.repair)
-                    labels = parse_idx(y, f"{path}:{stem}-labels", 1, self.repair)
-                    writer.put(f"{split}_x", images.swapaxes(1, 2)[:, None])
-                    first = int(self.subset == "letters")
-                    writer.put(f"{split}_y", labels.astype(np.int64) - first)
-        except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            raise DataError(
-                f"{path}: expected EMNIST's zip archive, found {type(error).__name__} ({error}); "
-                f"repair: {self.repair}"
-            ) from error
+        with expecting("EMNIST's zip archive", path), zipfile.ZipFile(path) as archive:
+            for split in ("train", "test"):
+                stem = f"gzip/emnist-{self.subset}-{split}"
+                n = self.counts[split]
+                assert n is not None
+                x = unpacked(archive, f"{stem}-images-idx3-ubyte.gz", 28 * 28 * n)
+                y = unpacked(archive, f"{stem}-labels-idx1-ubyte.gz", n)
+                images = parse_idx(x, f"{path}:{stem}-images", 3)
+                labels = parse_idx(y, f"{path}:{stem}-labels", 1)
+                writer.put(f"{split}_x", images.swapaxes(1, 2)[:, None])
+                first = int(self.subset == "letters")
+                writer.put(f"{split}_y", labels.astype(np.int64) - first)
 
 
 def unpacked(archive: zipfile.ZipFile, name: str, most: int) -> bytes:

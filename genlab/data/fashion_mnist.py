@@ -19,6 +19,3 @@ class FashionMnist(IdxImages):
     """
 
     name = "fashion_mnist"
-
-    def __init__(self, root: str | None = None):
-        super().__init__(root)

@@ -10,6 +10,7 @@ import torch
 
 from genlab.data.images import CachedImages
 from genlab.data.storage.cache import Writer
+from genlab.data.storage.damage import repairable
 from genlab.data.storage.decoding import fill, open_picture
 from genlab.errors import ConfigError, DataError
 from genlab.ranges import Fraction, PositiveInt
@@ -90,11 +91,12 @@ class ImageFolder(CachedImages):
         splits, classes = self._scan()
         for split, paths in splits.items():
             shape = (len(paths), self.channels, self.size, self.size)
-            fill(
-                writer.array(f"{split}_x", shape, "uint8"),
-                [str(path) for path in paths],
-                lambda name: open_picture(name, self.size, self.channels),
-            )
+            with repairable("replace or remove them"):
+                fill(
+                    writer.array(f"{split}_x", shape, "uint8"),
+                    [str(path) for path in paths],
+                    lambda name: open_picture(name, self.size, self.channels),
+                )
             if classes:
                 y = [classes.index(self._class(path)) for path in paths]
                 writer.put(f"{split}_y", np.array(y, np.int64))

@@ -8,11 +8,12 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from genlab.data.storage.cache import Arrays, Writer, array_digest, cache_dir, cached
+from genlab.data.storage.cache import Arrays, Writer, array_digest, cached
 from genlab.errors import DataError
-from genlab.types import ImageSpec
+from genlab.system.paths import cache_dir
+from genlab.types import ImageSpec, Spec
 
-__all__ = ["CachedImages", "ImageData", "Split", "SplitName", "check_split"]
+__all__ = ["CachedImages", "ImageData", "Split", "SplitName", "check_split", "split_of"]
 
 SplitName = Literal["train", "test"]
 
@@ -42,6 +43,9 @@ class ImageData(ABC):
 
     name: ClassVar[str]
     """The name in tables and reports, that of the YAML."""
+
+    provides: ClassVar[type[Spec]] = ImageSpec
+    """The kind of `spec`, for the check of a config, which reads it and imports nothing."""
 
     @property
     @abstractmethod
@@ -126,17 +130,20 @@ class CachedImages(ImageData):
         return self._arrays
 
     def load(self, split: SplitName) -> Split:
-        arrays = self.arrays()
-        y = arrays.get(f"{split}_y")
-        loaded = Split(
-            torch.from_numpy(arrays[f"{split}_x"]), None if y is None else torch.from_numpy(y)
-        )
+        loaded = split_of(self.arrays(), split)
         check_split(loaded, self.spec, f"{self.name}/{split}")
         return loaded
 
     def _digests(self) -> list[str]:
         digests = self.arrays().digests
         return [digests.get(name, "") for name in ("train_x", "train_y", "test_x", "test_y")]
+
+
+def split_of(arrays: Arrays, split: str) -> Split:
+    """The tensors of a split over its arrays, which share their memory."""
+    y = arrays.get(f"{split}_y")
+    x = torch.from_numpy(arrays[f"{split}_x"])
+    return Split(x, None if y is None else torch.from_numpy(y))
 
 
 def fingerprint(name: str, spec: ImageSpec, digests: list[str]) -> str:

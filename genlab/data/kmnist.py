@@ -16,6 +16,3 @@ class Kmnist(IdxImages):
     """
 
     name = "kmnist"
-
-    def __init__(self, root: str | None = None):
-        super().__init__(root)

@@ -5,11 +5,11 @@ Reference: LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning app
 recognition.
 """
 
-from genlab.data.images import CachedImages
-from genlab.data.storage.archive import check_arrays, put_idx
-from genlab.data.storage.bundled import ARCHIVE, REPAIR, read_archive
+from genlab.data.images import CachedImages, check_split, split_of
+from genlab.data.storage.archive import put_idx
+from genlab.data.storage.bundled import ARCHIVE, read_archive
 from genlab.data.storage.cache import Writer
-from genlab.data.storage.idx import parse_idx
+from genlab.data.storage.idx import idx_dims, parse_idx
 from genlab.data.storage.manifests import MANIFESTS
 from genlab.types import ImageSpec
 
@@ -31,7 +31,6 @@ class Mnist(CachedImages):
     def build(self, writer: Writer) -> None:
         manifest = MANIFESTS["mnist"]
         for name, data in read_archive().items():
-            split = "train" if name.startswith("train") else "test"
-            put_idx(writer, split, parse_idx(data, f"{ARCHIVE}:{name}", 3 if "idx3" in name else 1))
+            put_idx(writer, name, parse_idx(data, f"{ARCHIVE}:{name}", idx_dims(name)))
         for split, n in (("train", manifest.train), ("test", manifest.test)):
-            check_arrays(writer.arrays, split, self.spec, f"mnist/{split}", n, REPAIR)
+            check_split(split_of(writer.arrays, split), self.spec, f"mnist/{split}", n)

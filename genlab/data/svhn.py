@@ -10,7 +10,7 @@ import numpy as np
 
 from genlab.data.storage.archive import FileImages
 from genlab.data.storage.cache import Writer
-from genlab.errors import DataError
+from genlab.data.storage.damage import expecting
 
 __all__ = ["Svhn"]
 
@@ -24,23 +24,15 @@ class Svhn(FileImages):
 
     name = "svhn"
 
-    def __init__(self, root: str | None = None):
-        super().__init__(root)
-
     def decode(self, paths: dict[str, Path], writer: Writer) -> None:
         from scipy.io import loadmat
 
         for split in ("train", "test"):
             path = paths[f"{split}_32x32.mat"]
-            try:
+            # On damaged files, SciPy's reader raises whatever it likes.
+            with expecting("a MATLAB file with X and y", path, (Exception,)):
                 content = loadmat(str(path), variable_names=["X", "y"])
                 x = np.asarray(content["X"], np.uint8).transpose(3, 2, 0, 1)
                 y = np.asarray(content["y"], np.int64).reshape(-1)
-            # On damaged files, SciPy's reader raises whatever it likes.
-            except Exception as error:
-                raise DataError(
-                    f"{path}: expected a MATLAB file with X and y, found "
-                    f"{type(error).__name__} ({error}); repair: {self.repair}"
-                ) from error
             writer.put(f"{split}_x", x)
             writer.put(f"{split}_y", y % 10)

@@ -15,7 +15,6 @@ __all__ = ["facts", "import_model", "is_export"]
 def facts(loaded: "Loaded") -> dict[str, Any]:
     """What is known of a trained model, as JSON can hold it."""
     import genlab
-    from genlab.experiment.build import plain
     from genlab.system.secrets import redact
 
     model, spec = loaded.model, loaded.model.spec
@@ -33,7 +32,7 @@ def facts(loaded: "Loaded") -> dict[str, Any]:
                 "num_classes": spec.num_classes,
             },
             "metrics": loaded.run.read("summary.json").get("metrics", {}),
-            "config": plain(loaded.cfg),
+            "config": loaded.config.content,
         }
     )
     return described
@@ -56,18 +55,19 @@ def import_model(folder: Path) -> "GenerativeModel":
     from omegaconf import OmegaConf
 
     from genlab.config.check import check
+    from genlab.config.saved import without_retired
     from genlab.experiment.build import build_data, build_model
     from genlab.training.saving.portable import WEIGHTS, read_portable
 
     state, described = read_portable(folder)
-    cfg = OmegaConf.create(described["config"])
-    check(cfg, "train")
-    model = build_model(cfg, build_data(cfg).spec)
+    content = without_retired(described["config"])
+    config = check(OmegaConf.create(content), "train")
+    model = build_model(config.model, build_data(config.data).spec, config.seed)
     try:
         model.load_state_dict(state)
     except RuntimeError:
         raise DataError(
             f"{folder / WEIGHTS} holds the weights of another model than model.json's config"
         ) from None
-    model.images_seen = described["images_seen"]
+    model.begin_step(described["images_seen"], 0)
     return model.eval().requires_grad_(False)

@@ -1,12 +1,13 @@
-"""Whether what a sweep is to optimize will be measured, known before its first job starts."""
+"""The check of a sweep's objective: it must be measured, which is known before its first job."""
 
 from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
+from genlab.config.check import check
+from genlab.config.schema import Train
 from genlab.errors import ConfigError, nearest
 from genlab.experiment.build import build_data, build_evaluator, build_model
-from genlab.metrics.keys import metric_key, standard_count
 from genlab.metrics.likelihood import likelihood_keys
 from genlab.sweeps.objective import COSTS, keys_of
 
@@ -36,7 +37,7 @@ def check_objective(jobs: Sequence[DictConfig]) -> None:
         asked = keys_of(cfg.objective)
         if set(asked) <= {"best", *COSTS}:
             continue
-        known = measured_keys(cfg)
+        known = measured_keys(check(cfg, "train"))
         for key in asked:
             if key not in known:
                 raise ConfigError(
@@ -45,31 +46,26 @@ def check_objective(jobs: Sequence[DictConfig]) -> None:
                 )
 
 
-def measured_keys(cfg: DictConfig) -> list[str]:
+def measured_keys(config: Train) -> list[str]:
     """The keys that the summary of a run of this config will have; no data is read.
 
     Raises:
         WeightsMissing: Weights that the config asks for by name are not here.
     """
-    data = build_data(cfg)
-    evaluator = build_evaluator(cfg, data).closing(cfg.closing.n_samples, 1, None)
+    data, closing = build_data(config.data), config.closing
+    evaluator = build_evaluator(config.metrics, data).closing(closing.n_samples, 1, None)
     suite, extractors = evaluator.suite, evaluator.extractors()
-    keys = ["best", monitored(cfg), *COSTS]
-    model = build_model(cfg, data.spec)
+    keys = ["best", monitored(config), *COSTS]
+    model = build_model(config.model, data.spec, config.seed)
     if model.likelihood != "none":
-        k, images = cfg.closing.likelihood_samples, cfg.closing.likelihood_images
+        k, images = closing.likelihood_samples, closing.likelihood_images
         total = images or 1  # the number stands in the key only where it is not all of the split
         keys += likelihood_keys(model.likelihood, k, total, 1 if images is None else 0)
-    drawn = suite.count(extractors)
-    for extractor in extractors:
-        for group in suite.groups.values():
-            if group.needs(extractor):
-                n = min(drawn, standard_count(group.names[0], extractor.name))
-                keys += [metric_key(name, extractor, n) for name in group.names]
-    return list(dict.fromkeys(keys))
+    return list(dict.fromkeys([*keys, *suite.keys(extractors)]))
 
 
-def monitored(cfg: DictConfig) -> str:
+def monitored(config: Train) -> str:
     """The name of the metric that makes the best checkpoint."""
-    monitor = OmegaConf.select(cfg, "callbacks.checkpoints.monitor", default="auto")
+    checkpoints = (config.callbacks or {}).get("checkpoints")
+    monitor = checkpoints.get("monitor") if checkpoints else None
     return "val/loss" if monitor in (None, "auto") else str(monitor)

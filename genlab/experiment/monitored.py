@@ -1,4 +1,4 @@
-"""Whether what makes the best checkpoint will be measured: known before a run begins."""
+"""The check of the monitored metric: it must be measured, which is known before a run begins."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,12 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from genlab.data.feed.eval_loader import Batches
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError, nearest
-from genlab.metrics.keys import metric_key, standard_count
+from genlab.metrics.builtin import LIKELIHOOD
 from genlab.metrics.likelihood import likelihood_keys
 from genlab.rng import isolated
 from genlab.training.checkpoints import Checkpoints
-from genlab.training.evaluation import Evaluator, QuickMetrics
+from genlab.training.evaluation import QuickMetrics
+from genlab.training.evaluator import Evaluator
 from genlab.training.generative_module import GenerativeModule
 from genlab.types import Batch
 
@@ -28,7 +29,7 @@ OURS = ("genlab.", "pytorch_lightning.")
 def check_monitor(
     checkpoints: Checkpoints,
     module: GenerativeModule,
-    data: ImageDataModule,
+    evaluator: Evaluator,
     callbacks: Iterable[pl.Callback],
 ) -> None:
     """Refuses a monitor that no validation will know.
@@ -38,7 +39,7 @@ def check_monitor(
     Args:
         checkpoints: What monitors.
         module: What validates.
-        data: Its data, set up.
+        evaluator: What measures along the way; its data is set up.
         callbacks: All callbacks of the run.
 
     Raises:
@@ -50,13 +51,13 @@ def check_monitor(
     known = validation_keys(module)
     floors: list[str] = []
     for callback in callbacks:
-        if isinstance(callback, QuickMetrics) and callback.evaluator is not None:
-            quick = quick_keys(callback.evaluator, module)
+        if isinstance(callback, QuickMetrics):
+            quick = quick_keys(evaluator, module)
             known += [f"quick/{key}" for key in quick]
             floors += [f"quick/floor_{key}" for key in quick]
     if asked in (*known, *floors):
         return
-    known += [f"val/{name}" for name in diagnosed(module, data)]
+    known += [f"val/{name}" for name in diagnosed(module, evaluator.data)]
     if asked not in known:
         raise ConfigError(
             f"callbacks.checkpoints.monitor={asked}: will not be measured"
@@ -89,16 +90,10 @@ def diagnosed(module: GenerativeModule, data: ImageDataModule) -> list[str]:
 def quick_keys(evaluator: Evaluator, module: GenerativeModule) -> list[str]:
     """What the metrics along the way may be called; some are not defined of some images."""
     suite = evaluator.suite
-    if not suite.groups:
+    if not suite.sample_metrics:
         return []
-    extractors = evaluator.extractors()
-    drawn, keys = suite.count(extractors), []
-    for extractor in extractors:
-        for group in suite.groups.values():
-            if group.needs(extractor):
-                n = min(drawn, standard_count(group.names[0], extractor.name))
-                keys += [metric_key(name, extractor, n) for name in group.names]
-    if "likelihood" in suite.metrics and module.model.likelihood != "none":
+    keys = suite.keys(evaluator.extractors())
+    if LIKELIHOOD in suite.metrics and module.model.likelihood != "none":
         total = len(getattr(evaluator.data, evaluator.split).x)
         n = min(suite.likelihood_images or total, total)
         keys += likelihood_keys(module.model.likelihood, suite.likelihood_samples, n, total)

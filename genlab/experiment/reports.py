@@ -3,10 +3,10 @@
 import time
 from typing import Any
 
-from genlab.experiment.build import plain
 from genlab.experiment.trained import Loaded
 from genlab.metrics.report import Report
-from genlab.modalities.images.grid import grid, save_png
+from genlab.modalities.images.grid import grid
+from genlab.modalities.rendering import save_png
 from genlab.system.paths import write_json
 from genlab.training.loggers.setup import build_loggers, close_loggers, log_metrics
 
@@ -51,7 +51,7 @@ def log_report(report: Report, loaded: Loaded) -> None:
 
     The run's own loggers go on under the same identity: the same W&B run, the same dashboard row.
     """
-    loggers = build_loggers(plain(loaded.cfg.logger), loaded.run, plain(loaded.cfg))
+    loggers = build_loggers(loaded.config.logger, loaded.run, loaded.config.content)
     try:
         scalars = {f"test/{key}": value for key, value in report.scalars().items()}
         log_metrics(loggers, scalars, loaded.images_seen)

@@ -6,18 +6,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from omegaconf import DictConfig
 
+from genlab.config.check import check
 from genlab.config.saved import load_config
+from genlab.config.schema import Train
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError, DataError
-from genlab.experiment.build import build_data, build_model
+from genlab.experiment.build import build_data, build_modality, build_model
+from genlab.modalities.base import Modality
 from genlab.models.base import GenerativeModel
 from genlab.runs.directory import Run
 from genlab.system.terminal import warn
 from genlab.training.saving.checkpoint_io import newest, read_checkpoint
 
-__all__ = ["Loaded", "load_run", "model_part", "use_device", "wanted"]
+__all__ = ["Loaded", "load_run", "use_device"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,9 @@ class Loaded:
 
     Args:
         run: Its run directory.
-        cfg: The run's config.
+        config: The run's config.
         data: The run's data, prepared but not read.
+        modality: Their kind.
         model: The model, in evaluation mode.
         images_seen: Of the checkpoint.
         weights: ``ema`` or ``raw``.
@@ -35,8 +38,9 @@ class Loaded:
     """
 
     run: Run
-    cfg: DictConfig
+    config: Train
     data: ImageDataModule
+    modality: Modality
     model: GenerativeModel
     images_seen: int
     weights: Literal["ema", "raw"]
@@ -48,28 +52,31 @@ def load_run(
     which: str = "best",
     weights: str = "auto",
     device: torch.device | str = "cpu",
-    check: Callable[[DictConfig], None] | None = None,
+    inspect: Callable[[Train], None] | None = None,
 ) -> Loaded:
     """Rebuilds a run's model from its directory alone.
+
+    The run's config is checked before anything that it names is built.
 
     Args:
         run: The run.
         which: ``best`` or ``last``.
         weights: ``ema``, ``raw``, or ``auto``: the average where it was kept.
         device: Where to.
-        check: Called with the run's config before anything that it names is built.
+        inspect: Called with the run's config before anything is read or built.
 
     Raises:
-        ConfigError: The run has no such weights.
+        ConfigError: The run has no such weights, or its config is wrong.
         DataError: The checkpoint is missing or damaged.
     """
     if which not in ("best", "last"):
         raise ConfigError(f"checkpoint={which}: best and last are allowed")
-    cfg = load_config(run.config_file)
-    if check is not None:
-        check(cfg)
-    data = build_data(cfg)
-    path, checkpoint = wanted(run, which)
+    config = check(load_config(run.config_file), "train")
+    if inspect is not None:
+        inspect(config)
+    data = build_data(config.data)
+    # The checkpoint, and the weights of it that are wanted
+    path, checkpoint = usable_checkpoint(run, which)
     state = checkpoint["genlab"]
     if weights == "auto":
         weights = "raw" if state["ema"] is None else "ema"
@@ -77,16 +84,18 @@ def load_run(
         raise ConfigError(f"weights=ema: {run.shown()} was trained with ema.enabled=false")
     if weights not in ("ema", "raw"):
         raise ConfigError(f"weights={weights}: auto, ema and raw are allowed")
-    model = build_model(cfg, data.spec)
+    # The model
+    model = build_model(config.model, data.spec, config.seed)
     try:
         model.load_state_dict(state["ema"] if weights == "ema" else model_part(checkpoint))
     except RuntimeError:
         raise DataError(f"{path} is the checkpoint of another model than config.yaml's") from None
-    model.images_seen = state["images_seen"]
+    model.begin_step(state["images_seen"], state["steps"])
     return Loaded(
         run=run,
-        cfg=cfg,
+        config=config,
         data=data,
+        modality=build_modality(config.modality, data.spec),
         model=model.eval().requires_grad_(False).to(device),
         images_seen=state["images_seen"],
         weights="ema" if weights == "ema" else "raw",
@@ -94,7 +103,7 @@ def load_run(
     )
 
 
-def wanted(run: Run, which: str) -> tuple[Path, dict[str, Any]]:
+def usable_checkpoint(run: Run, which: str) -> tuple[Path, dict[str, Any]]:
     """A run's checkpoint. For a ``last`` one that is damaged, the one before is as good; for the
     best there is no other, so the user is told what there is.
 

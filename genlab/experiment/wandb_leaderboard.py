@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.comparison.ranking import blocks, choose_key
-from genlab.comparison.reading import read_board
+from genlab.comparison.reading import read_leaderboard
 from genlab.comparison.seeds import named, over_seeds
 from genlab.comparison.writing import to_csv
 from genlab.errors import ConfigError
@@ -79,7 +79,7 @@ def table(place: Path) -> tuple[list[str], list[list[Any]]]:
     Raises:
         ConfigError: There are no runs to rank.
     """
-    board = named(over_seeds(read_board([place])))
+    board = named(over_seeds(read_leaderboard([place])))
     columns, *rows = csv.reader(io.StringIO(to_csv(board, blocks(board, choose_key(board, None)))))
     kinds = [all(numeric(row[i]) for row in rows) for i in range(len(columns))]
     return columns, [

@@ -6,64 +6,55 @@ first of them.
 """
 
 import copy
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.config.check import check
-from genlab.config.folders import config_dir
 from genlab.config.hydra_section import check_hydra
 from genlab.config.overrides import key_of
 from genlab.config.suggest import unknown_key
 from genlab.errors import ConfigError
-from genlab.sweeps.rules import check_engines, check_job, check_search
+from genlab.launch.hydra_patches import parse_overrides, prefer_own_configs
+from genlab.launch.messages import unknown_override
+from genlab.sweeps.rules import check_job, check_plugins, check_search
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["CheckedLoader", "prefer_own"]
-
-
-def prefer_own() -> None:
-    """Takes the plugins' configs out of Hydra's store where genlab has one of the same name.
-
-    Hydra would hold ours against theirs, with a warning, or refuse to where theirs has defaults.
-    It is called again before each composition, since a process that looks for plugins stores them.
-    """
-    from hydra.core.config_store import ConfigStore
-
-    for file in (config_dir() / "hydra").rglob("*.yaml"):
-        stored: Any = ConfigStore.instance().repo
-        for group in file.parent.relative_to(config_dir()).parts:
-            stored = stored.get(group, {})
-        stored.pop(file.name, None)
+__all__ = ["CheckedLoader"]
 
 
 class CheckedLoader:
     """Hydra's config loader, whose configs are checked before Hydra acts on them.
 
+    It is pickled with the jobs that a launcher runs elsewhere, and composes their configs there.
+
     Args:
         loader: Hydra's own.
         command: The command whose schema a job's config must fit.
         typed: The overrides of the command line.
-        runs: Whether jobs will run; a config that is only shown may be incomplete.
-        multirun: Whether the command line asks for a sweep.
+        runs: True if jobs will run; a config that is only shown may be incomplete.
+        on_sweep: Called with the config of a sweep once it and its jobs are checked.
     """
 
     def __init__(
-        self, loader: Any, command: str, typed: tuple[str, ...], runs: bool, multirun: bool
+        self,
+        loader: Any,
+        command: str,
+        typed: Sequence[str],
+        runs: bool,
+        on_sweep: Callable[["DictConfig"], None] | None = None,
     ):
         self.loader = loader
         self.command = command
-        self.typed = typed
+        self.typed = tuple(typed)
         self.runs = runs
-        self.multirun = multirun
-        self.ahead: tuple[list[str], DictConfig | Exception] | None = None
+        self.on_sweep = on_sweep
         self.jobs: dict[tuple[str, ...], DictConfig] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "jobs": {}}
+        return {**vars(self), "jobs": {}, "on_sweep": None}
 
     def __getattr__(self, name: str) -> Any:
         if name == "loader":  # not set yet: a copy is being unpickled
@@ -71,7 +62,7 @@ class CheckedLoader:
         return getattr(self.loader, name)
 
     def get_mode(self, config_name: str | None, overrides: list[str]) -> Any:
-        """Whether the config asks for a sweep; Hydra 1.4 asks this way, and composes nothing."""
+        """The config's ``hydra.mode``; Hydra 1.4 asks this way, and composes nothing."""
         parsed = self.loader.parse_overrides(config_name, overrides)
         return self.loader.get_mode(config_name, overrides, parsed)
 
@@ -86,33 +77,28 @@ class CheckedLoader:
         """Composes, explains what cannot be composed, and checks the result."""
         from hydra.types import RunMode
 
-        def compose(chosen: Sequence[str], mode: Any, validate: bool = True) -> "DictConfig":
-            prefer_own()
+        def compose(words: Sequence[str], mode: Any) -> "DictConfig":
+            prefer_own_configs()
             cfg: DictConfig = self.loader.load_configuration(
-                config_name, list(chosen), mode, from_shell, validate
+                config_name, list(words), mode, from_shell, validate_sweep_overrides
             )
             return cfg
 
-        if not validate_sweep_overrides:
-            return self.composed_for_mode(compose, overrides, run_mode)
-        if run_mode == RunMode.RUN and self.ahead is not None and overrides == self.ahead[0]:
-            if isinstance(self.ahead[1], Exception):
-                raise self.ahead[1]
-            cfg = self.ahead[1]
-            cfg.hydra.mode = RunMode.RUN
-            cfg.hydra.overrides.hydra.append("hydra.mode=RUN")
-        else:
-            cfg = self.composed(compose, overrides, run_mode)
+        if not validate_sweep_overrides:  # Hydra 1.3 asks for hydra.mode, and uses nothing else
+            return compose(overrides, run_mode)
+        cfg = self.composed(compose, overrides, run_mode)
         if self.runs and run_mode == RunMode.RUN:
             check(cfg, self.command)
         elif self.runs:
-            check_engines(cfg)
-            chosen = each_value(self.loader, cfg, overrides)
+            check_plugins(cfg)
+            chosen = jobs_with_each_value(self.loader, cfg, overrides)
             self.check_jobs([self.composed(compose, words, RunMode.RUN) for words in chosen])
+            if self.on_sweep is not None:
+                self.on_sweep(cfg)
         return cfg
 
     def check_jobs(self, jobs: Sequence["DictConfig"]) -> None:
-        """Checks jobs of a sweep, and whether what the sweep is to optimize can be measured."""
+        """Checks jobs of a sweep, and that what the sweep is to optimize will be measured."""
         for cfg in jobs:
             check(cfg, self.command)
             if self.command == "train":
@@ -123,36 +109,13 @@ class CheckedLoader:
 
             check_objective(jobs)
 
-    def composed_for_mode(self, compose: Any, overrides: list[str], mode: Any) -> "DictConfig":
-        """Composes for Hydra's question whether the config asks for a sweep.
-
-        Hydra then composes all over again. So this is composed as for a single run, which it most
-        often is, and what came of it is kept.
-        """
-        from hydra.types import RunMode
-
-        if self.multirun:
-            raise ConfigError("asked and answered")  # Hydra goes by the flag
-        try:
-            cfg = self.composed(compose, overrides, RunMode.RUN)
-        except Exception as error:
-            if re.search("Ambiguous value|requires --multirun|You must specify", str(error)):
-                cfg = compose(overrides, mode, False)  # right, if the config asks for a sweep
-                check_hydra(cfg, self.typed)
-                return cfg
-            self.ahead = ([*overrides, "hydra.mode=RUN"], error)
-            raise
-        if cfg.hydra.mode is None:
-            self.ahead = ([*overrides, "hydra.mode=RUN"], cfg)
-        return cfg
-
     def load_sweep_config(
         self, master_config: "DictConfig", sweep_overrides: list[str]
     ) -> "DictConfig":
         """Composes and checks the config of one job of a sweep, once: Hydra asks several times."""
         words = tuple(sweep_overrides)
         if words not in self.jobs:
-            prefer_own()
+            prefer_own_configs()
             cfg: DictConfig = self.loader.load_sweep_config(master_config, sweep_overrides)
             check_hydra(cfg, self.typed)
             check(cfg, self.command)
@@ -161,24 +124,32 @@ class CheckedLoader:
             self.jobs[words] = cfg
         return copy.deepcopy(self.jobs[words])
 
-    def composed(self, compose: Any, overrides: Sequence[str], mode: Any) -> "DictConfig":
-        """Composes; where keys are unknown, says for all of them what is known."""
+    def composed(
+        self,
+        compose: Callable[[Sequence[str], Any], "DictConfig"],
+        overrides: Sequence[str],
+        mode: Any,
+    ) -> "DictConfig":
+        """Composes and checks Hydra's section; names all unknown keys at once.
+
+        Raises:
+            ConfigError: Something is refused, a file is no text, or keys are unknown.
+        """
         from hydra.types import RunMode
 
         unknown: list[str] = []
         while True:
             kept = [text for text in overrides if text not in unknown]
             try:
-                cfg: DictConfig = compose(kept, mode)
+                cfg = compose(kept, mode)
                 break
             except UnicodeDecodeError as error:
-                raise ConfigError(undecodable(self.loader, error)) from None
+                raise ConfigError(undecodable_file(self.loader, error)) from None
             except Exception as error:
-                match = re.search(r"Could not override '([^']+)'", str(error))
-                culprit = [text for text in kept if match and key_of(text) == match[1]]
-                if not culprit:
+                culprits = [text for text in kept if key_of(text) == unknown_override(error)]
+                if not culprits:
                     raise
-                unknown += culprit
+                unknown += culprits
         check_hydra(cfg, self.typed)
         if unknown:
             lines = [unknown_key(text, cfg) for text in unknown]
@@ -191,8 +162,8 @@ class CheckedLoader:
         return cfg
 
 
-def undecodable(loader: Any, error: UnicodeDecodeError) -> str:
-    """Which config is no text in UTF-8; Python's own error does not say."""
+def undecodable_file(loader: Any, error: UnicodeDecodeError) -> str:
+    """The config that is no text in UTF-8, with the line; Python's own error does not say."""
     for place in loader.get_sources():
         folder = Path(place.path)
         for file in sorted(folder.rglob("*.yaml")) if place.scheme() == "file" else ():
@@ -207,19 +178,19 @@ def undecodable(loader: Any, error: UnicodeDecodeError) -> str:
     return f"a config is no text in UTF-8: {error}"
 
 
-def each_value(loader: Any, cfg: "DictConfig", overrides: Sequence[str]) -> list[list[str]]:
-    """Jobs that together have each value of a sweep at least once, of a range or an interval its
-    ends: far fewer than all of them.
+def jobs_with_each_value(
+    loader: Any, cfg: "DictConfig", overrides: Sequence[str]
+) -> list[list[str]]:
+    """Overrides of the fewest jobs that have each value of a sweep, or a range's two ends.
 
     Hydra composes all jobs, too, but only after it has written into the sweep's directory.
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
 
+    Raises:
+        ConfigError: A sweep over no values, or one that cannot be listed.
+    """
     params = cfg.hydra.sweeper.get("params") or {}
-    texts = [f"{key}={value}" for key, value in params.items()]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides([*texts, *overrides])
     values: dict[str, list[str]] = {}
-    for override in parsed:
+    for override in parse_overrides([*(f"{k}={v}" for k, v in params.items()), *overrides], loader):
         key = override.get_key_element()
         if not override.is_sweep_override():
             values[key] = [override.input_line or ""]
@@ -233,7 +204,7 @@ def each_value(loader: Any, cfg: "DictConfig", overrides: Sequence[str]) -> list
             if override.is_range_sweep():  # what is right at both ends is right between them
                 values[key] = list(dict.fromkeys([values[key][0], values[key][-1]]))
         elif override.is_interval_sweep():
-            interval: Any = override.value()
+            interval = override.value()
             values[key] = [f"{key}={value}" for value in (interval.start, interval.end)]
     first = {key: choices[0] for key, choices in values.items()}
     jobs = [first]

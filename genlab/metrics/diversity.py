@@ -1,11 +1,27 @@
 """How much variety there is: Vendi score, modes and class balance."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from genlab.errors import DataError
+from genlab.metrics.base import FeatureMetric, Number
+from genlab.metrics.extractors.base import Extractor, Features
 
-__all__ = ["class_kl", "class_shares", "mode_count", "stacked_modes", "vendi_score"]
+if TYPE_CHECKING:  # which counts the classes of real images with `class_shares`
+    from genlab.metrics.real import RealFeatures
+
+__all__ = [
+    "Modes",
+    "Quality",
+    "Vendi",
+    "class_kl",
+    "class_shares",
+    "mode_count",
+    "stacked_modes",
+    "vendi_score",
+]
 
 
 def vendi_score(features: Tensor) -> float:
@@ -69,3 +85,58 @@ def stacked_modes(logits: Tensor) -> tuple[int, float]:
     """
     shares = class_shares(logits)
     return int((shares > 0).sum()), class_kl(shares)
+
+
+class Vendi(FeatureMetric):
+    """Effective number of different samples."""
+
+    name = "vendi"
+    numbers = (Number("vendi", "higher", "Vendi score", "samples", shown=False),)
+
+    def measure(self, samples: Features, real: "RealFeatures") -> dict[str, float]:
+        return {"vendi": vendi_score(samples.features)}
+
+
+class Modes(FeatureMetric):
+    """Classes found, and how far their shares are from those of the training images."""
+
+    name = "modes"
+    numbers = (
+        Number("modes", "higher", "classes found", "classes", shown=False),
+        Number("class_kl", "lower", "KL divergence of the classes' shares", "nats", shown=False),
+    )
+
+    def needs(self, extractor: Extractor | None) -> bool:
+        return extractor is not None and extractor.modes > 0
+
+    def count(self, extractor: Extractor | None) -> int:
+        return 26_000 if stacked(extractor) else 10_000
+
+    def measure(self, samples: Features, real: "RealFeatures") -> dict[str, float]:
+        assert samples.logits is not None
+        if stacked(real.extractor):
+            modes, divergence = stacked_modes(samples.logits)
+        else:
+            shares = class_shares(samples.logits)
+            modes = mode_count(shares[: real.extractor.modes])
+            divergence = class_kl(shares, real.shares)
+        return {"modes": modes, "class_kl": divergence}
+
+
+def stacked(extractor: Extractor | None) -> bool:
+    """Whether modes are counted by the protocol of Stacked MNIST."""
+    return extractor is not None and extractor.name == "stacked_digits"
+
+
+class Quality(FeatureMetric):
+    """Share of samples that lie near a mode, where an extractor knows modes and the rest."""
+
+    name = "quality"
+    numbers = (Number("quality", "higher", "share of samples near a mode", shown=False),)
+
+    def needs(self, extractor: Extractor | None) -> bool:
+        return extractor is not None and 0 < extractor.modes < extractor.classes
+
+    def measure(self, samples: Features, real: "RealFeatures") -> dict[str, float]:
+        assert samples.logits is not None
+        return {"quality": 1 - float(class_shares(samples.logits)[-1])}

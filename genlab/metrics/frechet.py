@@ -12,9 +12,12 @@ import torch
 from torch import Tensor
 
 from genlab.errors import DataError
+from genlab.metrics.base import FeatureMetric, Number, published_count
+from genlab.metrics.extractors.base import Extractor, Features
 from genlab.metrics.moments import Moments
+from genlab.metrics.real import RealFeatures
 
-__all__ = ["frechet_distance", "frechet_infinity"]
+__all__ = ["Frechet", "FrechetInfinity", "frechet_distance", "frechet_infinity"]
 
 
 def frechet_distance(samples: Moments, reference: Moments) -> float:
@@ -82,3 +85,26 @@ def frechet_infinity(
         distances.append(frechet_distance(Moments.of(features[subset]), reference))
     _slope, intercept = np.polyfit(1 / sizes, distances, 1)
     return float(intercept)
+
+
+class Frechet(FeatureMetric):
+    """Fréchet distance from the training images; FID under Inception."""
+
+    name = "frechet"
+    numbers = (Number("fd", "lower", "Fréchet distance", published="fid", rank=0),)
+
+    def count(self, extractor: Extractor | None) -> int:
+        return published_count(extractor)
+
+    def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
+        return {"fd": frechet_distance(Moments.of(samples.features), real.moments)}
+
+
+class FrechetInfinity(Frechet):
+    """Fréchet distance extrapolated to infinitely many samples."""
+
+    name = "frechet_infinity"
+    numbers = (Number("fdinf", "lower", "Fréchet distance without its bias", shown=False),)
+
+    def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
+        return {"fdinf": frechet_infinity(samples.features, real.moments)}

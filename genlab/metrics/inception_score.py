@@ -7,8 +7,11 @@ import torch
 from torch import Tensor
 
 from genlab.errors import DataError
+from genlab.metrics.base import FeatureMetric, Number, published_count
+from genlab.metrics.extractors.base import Extractor, Features
+from genlab.metrics.real import RealFeatures
 
-__all__ = ["Spread", "class_score"]
+__all__ = ["ClassScore", "Spread", "class_score"]
 
 
 class Spread(NamedTuple):
@@ -50,3 +53,24 @@ def class_score(logits: Tensor, *, splits: int = 10, seed: int = 2020) -> Spread
         surprise = torch.where(part.exp() > 0, part - marginal.log(), 0.0)
         scores.append((part.exp() * surprise).sum(1).mean().exp().item())
     return Spread(float(np.mean(scores)), float(np.std(scores)))
+
+
+class ClassScore(FeatureMetric):
+    """Score of an extractor's classes; the Inception score under Inception."""
+
+    name = "score"
+    numbers = (
+        Number("cs", "higher", "class score", published="is_mean", shown=False),
+        Number("cs_std", None, "its deviation over splits", published="is_std", shown=False),
+    )
+
+    def needs(self, extractor: Extractor | None) -> bool:
+        return extractor is not None and extractor.classes > 0
+
+    def count(self, extractor: Extractor | None) -> int:
+        return published_count(extractor)
+
+    def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
+        assert samples.logits is not None
+        score = class_score(samples.logits)
+        return {"cs": score.mean, "cs_std": score.std}

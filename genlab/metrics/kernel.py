@@ -5,9 +5,12 @@ import torch
 from torch import Tensor
 
 from genlab.errors import DataError
+from genlab.metrics.base import FeatureMetric, Number, published_count
+from genlab.metrics.extractors.base import Extractor, Features
 from genlab.metrics.inception_score import Spread
+from genlab.metrics.real import RealFeatures
 
-__all__ = ["kernel_distance", "median_distance", "mmd_rbf", "unbiased_mmd"]
+__all__ = ["KernelDistance", "Mmd", "kernel_distance", "median_distance", "mmd_rbf", "unbiased_mmd"]
 
 
 def unbiased_mmd(xx: Tensor, xy: Tensor, yy: Tensor) -> Tensor:
@@ -93,3 +96,37 @@ def mmd_rbf(
         return torch.stack(kernels).mean(0)
 
     return float(unbiased_mmd(gram(x, x), gram(x, y), gram(y, y)))
+
+
+class KernelDistance(FeatureMetric):
+    """MMD² under a cubic kernel, over subsets; KID under Inception."""
+
+    name = "kernel"
+    numbers = (
+        Number("kd", "lower", "kernel distance", published="kid", shown=False),
+        Number("kd_std", None, "its deviation over subsets", published="kid_std", shown=False),
+    )
+
+    def count(self, extractor: Extractor | None) -> int:
+        return published_count(extractor)
+
+    def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
+        reference = real.features("train").features
+        size = min(1000, len(samples), len(reference))
+        distance = kernel_distance(samples.features, reference, size=size)
+        return {"kd": distance.mean, "kd_std": distance.std}
+
+
+class Mmd(FeatureMetric):
+    """MMD² under Gaussian kernels around the median distance of real images."""
+
+    name = "mmd"
+    numbers = (Number("mmd", "lower", "maximum mean discrepancy, squared", shown=False),)
+
+    def count(self, extractor: Extractor | None) -> int:
+        return 2000
+
+    def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
+        reference = real.subset("train", len(samples)).features
+        bandwidth = median_distance(reference)
+        return {"mmd": mmd_rbf(samples.features, reference, bandwidth=bandwidth)}

@@ -20,10 +20,13 @@ import torch
 from torch import Tensor
 
 from genlab.errors import DataError
+from genlab.metrics.base import Number
 from genlab.metrics.keys import count_suffix
 from genlab.rng import key
 
 __all__ = [
+    "BITS",
+    "NATS",
     "Likelihood",
     "bits_per_dim",
     "bootstrap",
@@ -32,6 +35,9 @@ __all__ = [
     "nats",
     "random_subset",
 ]
+
+NATS = Number("nll", "lower", "negative log-likelihood", "nats", rank=4, shown=False)
+BITS = Number("bpd", "lower", "negative log-likelihood", "bits/dim", rank=3, shown=False)
 
 LOG2 = math.log(2)
 BUDGET = 20_000

@@ -6,8 +6,11 @@ import torch
 from torch import Tensor
 
 from genlab.errors import DataError
+from genlab.metrics.base import FeatureMetric, Number
+from genlab.metrics.extractors.base import Features
+from genlab.metrics.real import RealFeatures
 
-__all__ = ["Manifold", "manifold_scores", "neighbour_distances"]
+__all__ = ["Manifold", "ManifoldScores", "manifold_scores", "neighbour_distances"]
 
 CHUNK = 1024
 
@@ -76,3 +79,20 @@ def manifold_scores(
         density=float(inside / (prdc_ball * len(x))),
         coverage=float((nearest < real[:, prdc_ball - 1]).double().mean()),
     )
+
+
+class ManifoldScores(FeatureMetric):
+    """Precision, recall, density and coverage against as many training images."""
+
+    name = "manifold"
+    numbers = (
+        Number("prec", "higher", "precision"),
+        Number("recall", "higher", "recall"),
+        Number("density", "higher", "density", shown=False),
+        Number("coverage", "higher", "coverage", shown=False),
+    )
+
+    def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
+        reference = real.subset("train", len(samples)).features.to(real.device)
+        scores = manifold_scores(samples.features.to(real.device), reference)
+        return {number.name: score for number, score in zip(self.numbers, scores, strict=True)}

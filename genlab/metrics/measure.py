@@ -1,16 +1,19 @@
 """The numbers of a report: each with its floor or its interval."""
 
 import time
+from collections.abc import Sequence
 from statistics import mean, stdev
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from genlab.errors import DataError
-from genlab.metrics.extractors.base import Features, full_precision
-from genlab.metrics.groups import BETTER, Group
-from genlab.metrics.keys import metric_key, standard_count
+from genlab.errors import ConfigError, DataError
+from genlab.metrics.base import Metric, Number
+from genlab.metrics.extractors.base import Extractor, Features, full_precision
+from genlab.metrics.keys import metric_key
 from genlab.metrics.likelihood import (
+    BITS,
+    NATS,
     Likelihood,
     bits_per_dim,
     bootstrap,
@@ -18,94 +21,111 @@ from genlab.metrics.likelihood import (
     log_probs,
     random_subset,
 )
-from genlab.metrics.memorization import nearest_neighbours, panel
-from genlab.metrics.real import RealImages
-from genlab.metrics.report import Panel, Value
+from genlab.metrics.real import RealSamples
+from genlab.metrics.report import Value
 from genlab.rng import key
 from genlab.system.progress import Progress, quiet
 
-__all__ = ["join", "measure", "measure_likelihood", "nearest_panel"]
+__all__ = ["join", "measure", "measure_likelihood"]
 
 
-def measure(
-    name: str, group: Group, sets: list[Features], real: RealImages, seed: int
-) -> list[Value]:
-    """The group's numbers, each with its floor.
+def measure(metric: Metric, sets: Sequence[Any], real: RealSamples) -> list[Value]:
+    """A metric's numbers, each with its floor.
 
     Args:
-        name: Name of the group.
-        group: What to measure.
-        sets: Features of the samples, one set for each time they were drawn.
-        real: The real images under the same extractor.
-        seed: Seed of all subsets.
+        metric: What to measure.
+        sets: What it sees of the samples, once for each time that they were drawn.
+        real: The other side.
 
     Raises:
         DataError: Too few samples.
+        ConfigError: The metric gave something else than the numbers that it declares.
     """
     extractor = real.extractor
-    n = min(len(sets[0]), standard_count(group.names[0], extractor.name))
+    standard = metric.count(extractor)
+    n = min(len(sets[0]), standard)
     started = time.perf_counter()
-    with full_precision():
-        runs = [group.measure(x.take(random_subset(len(x), n, seed)), real, seed) for x in sets]
+    runs = [numbers_of(metric, take(x, n, real.seed), real) for x in sets]
     seconds = time.perf_counter() - started
     floor_n = min(n, len(real.reference.test))
-    floors = _floors(name, group, floor_n, real, seed)
+    floors = floors_of(metric, floor_n, real)
     values = []
-    for i, short in enumerate(group.names):
-        numbers = [float(number) for run in runs if (number := run[i]) is not None]
-        if not numbers:
+    for number in metric.numbers:
+        found = [run[number.name] for run in runs if number.name in run]
+        if not found:
             continue
+        name = metric_key(number, extractor, n, standard)
         values.append(
             Value(
-                key=metric_key(short, extractor, n),
-                value=mean(numbers),
-                better=BETTER[short],
+                key=name,
+                value=mean(found),
+                better=number.better,
                 n=n,
                 split="train",
-                floor=floors.get(short),
-                floor_n=floor_n if short in floors else None,
-                std=stdev(numbers) if len(numbers) > 1 else None,
-                extractor=extractor.name,
-                extractor_id=extractor.id,
+                floor=floors.get(number.name),
+                floor_n=floor_n if number.name in floors else None,
+                std=stdev(found) if len(found) > 1 else None,
+                extractor="" if extractor is None else extractor.name,
+                extractor_id="" if extractor is None else extractor.id,
                 seconds=seconds,
+                metric_id=metric.id,
+                **facts(number, name, extractor),
             )
         )
     return values
 
 
-def _floors(name: str, group: Group, n: int, real: RealImages, seed: int) -> dict[str, float]:
-    """The group's numbers of n real test images, cached; none where there are too few of them."""
+def facts(number: Number, name: str, extractor: Extractor | None) -> dict[str, Any]:
+    """What a value says of its number, so that who reads it needs no metric.
+
+    Runs are ranked by a published name first, then by what the data's own extractor sees.
+    """
+    published = bool(number.published) and name.startswith(number.published)
+    behind = 0 if published or extractor is None else 1 if extractor.modes else 2
+    return {
+        "number": number.published if published else number.name,
+        "label": number.label,
+        "unit": number.unit,
+        "rank": None if number.rank is None else number.rank + behind,
+        "shown": number.shown,
+    }
+
+
+def take(x: Any, n: int, seed: int) -> Any:
+    """A seeded random subset of n of the samples, or of what an extractor sees in them."""
+    index = random_subset(len(x), n, seed)
+    return x.take(index) if isinstance(x, Features) else x[index]
+
+
+def numbers_of(metric: Metric, samples: Any, real: RealSamples) -> dict[str, float]:
+    """What a metric gives, held against what it declares.
+
+    Raises:
+        ConfigError: A number that it does not declare.
+    """
+    with full_precision():
+        found = dict(metric.measure(samples, real))
+    declared = [number.name for number in metric.numbers]
+    if unknown := [name for name in found if name not in declared]:
+        raise ConfigError(
+            f"metrics.metrics: {metric.name} measured {', '.join(map(repr, unknown))}, "
+            f"its numbers are {', '.join(declared)}"
+        )
+    return {name: float(number) for name, number in found.items()}
+
+
+def floors_of(metric: Metric, n: int, real: RealSamples) -> dict[str, float]:
+    """A metric's numbers of n real test samples; none where there are too few of them."""
 
     def compute() -> dict[str, float]:
-        # another draw than the one that a group takes as its own real images
-        test = real.subset("test", n, key(seed, "floor"))
+        # another draw than the one that a metric takes as its own real samples
+        test = real.subset("test", n, key(real.seed, "floor"))
         try:
-            with full_precision():
-                numbers = group.measure(test, real, seed)
+            return numbers_of(metric, test, real)
         except DataError:
             return {}
-        found = zip(group.names, numbers, strict=True)
-        return {name: float(number) for name, number in found if number is not None}
 
-    return real.floor(f"{name}/{n}/{seed}", compute)
-
-
-def nearest_panel(images: Tensor, x: Features, real: RealImages, rows: int = 8) -> Panel:
-    """The samples that are nearest to training images, beside five of these.
-
-    Args:
-        images: The samples, uint8 ``(n, C, H, W)``.
-        x: Their features.
-        real: The real images under the same extractor.
-        rows: How many samples to show.
-    """
-    n = min(len(x), standard_count("nn_ratio", real.extractor.name))
-    k = min(5, len(real.reference.train))
-    near = nearest_neighbours(x.features[:n], real.features("train").features, k)
-    worst = near.distance[:, 0].argsort()[:rows]
-    chosen, indices = images[worst], near.indices[worst]
-    picture = panel(chosen, indices, real.reference.train)
-    return Panel(chosen, indices, near.distance[worst], picture)
+    return real.floor(f"{metric.name}/{n}/{real.seed}", compute, metric)
 
 
 def measure_likelihood(
@@ -137,11 +157,21 @@ def measure_likelihood(
     low, high = bootstrap(found, seed=seed)
     seconds = time.perf_counter() - started
     keys = likelihood_keys(likelihood.kind, k, n, total)
-    numbers = (float(found.mean()), low, high)
-    bits = tuple(bits_per_dim(number, likelihood.dims) for number in numbers)
+    nats = (float(found.mean()), low, high)
+    bits = tuple(bits_per_dim(number, likelihood.dims) for number in nats)
     return [
-        Value(name, value, "lower", n, likelihood.split, low=a, high=b, seconds=seconds)
-        for name, (value, a, b) in zip(keys, (numbers, bits), strict=True)
+        Value(
+            name,
+            value,
+            number.better,
+            n,
+            likelihood.split,
+            low=a,
+            high=b,
+            seconds=seconds,
+            **facts(number, name, None),
+        )
+        for number, name, (value, a, b) in zip((NATS, BITS), keys, (nats, bits), strict=True)
     ]
 
 

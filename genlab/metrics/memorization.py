@@ -1,13 +1,18 @@
 """Does it copy its training images? Nearest neighbours in the training set."""
 
+import warnings
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from genlab.errors import DataError
+from genlab.metrics.base import FeatureMetric, Number
+from genlab.metrics.extractors.base import Extractor, Features
+from genlab.metrics.real import RealFeatures
+from genlab.metrics.report import Panel
 
-__all__ = ["Neighbours", "authenticity", "nearest_neighbours", "neighbour_ratio", "panel"]
+__all__ = ["Memorization", "Neighbours", "authenticity", "nearest_neighbours", "neighbour_ratio"]
 
 CHUNK = 512
 
@@ -74,21 +79,41 @@ def authenticity(samples: Tensor, train: Tensor) -> float:
         train: Features ``(m, d)``, m at least 2.
     """
     near = nearest_neighbours(samples, train)
-    real, place = near.indices[:, 0].unique(return_inverse=True)
-    own = nearest_neighbours(train[real], train, 2).distance[:, 1][place]
+    real, index = near.indices[:, 0].unique(return_inverse=True)
+    own = nearest_neighbours(train[real], train, 2).distance[:, 1][index]
     return float((near.distance[:, 0] > own).double().mean())
 
 
-def panel(samples: Tensor, neighbours: Tensor, train: Tensor) -> Tensor:
-    """A picture of samples, each at the left of its nearest training images.
+class Memorization(FeatureMetric):
+    """Distances to the nearest training images, and the samples that are nearest to them."""
 
-    Args:
-        samples: uint8 ``(n, C, H, W)``.
-        neighbours: int64 ``(n, k)``, indices of training images.
-        train: uint8 ``(m, C, H, W)``.
+    name = "memorization"
+    numbers = (
+        # far below 1 are copies, far above 1 is off the data
+        Number("nn_ratio", None, "nearest training image, over that of test images", shown=False),
+        Number("authenticity", "higher", "share of samples that copy no image", shown=False),
+    )
 
-    Returns:
-        uint8 ``(C, n * H, (1 + k) * W)``.
-    """
-    rows = torch.cat([samples[:, None], train[neighbours]], 1)  # (n, 1 + k, C, H, W)
-    return rows.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2).contiguous()
+    def count(self, extractor: Extractor | None) -> int:
+        return 2000
+
+    def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
+        train = real.features("train").features.to(real.device)
+        test = real.subset("test", len(samples)).features.to(real.device)
+        x = samples.features.to(real.device)
+        ratio = {}
+        try:
+            ratio["nn_ratio"] = neighbour_ratio(x, test, train)
+        except DataError as error:
+            warnings.warn(f"no nn_ratio: {error}", stacklevel=2)
+        return ratio | {"authenticity": authenticity(x, train)}
+
+    def panel(self, samples: Tensor, seen: Features, real: RealFeatures) -> Panel:
+        """The eight samples that are nearest to training images, beside five of these."""
+        n = min(len(seen), self.count(real.extractor))
+        k = min(5, len(real.reference.train))
+        near = nearest_neighbours(seen.features[:n], real.features("train").features, k)
+        worst = near.distance[:, 0].argsort()[:8]
+        chosen, indices = samples[worst], near.indices[worst]
+        picture = real.reference.picture(chosen, indices)
+        return Panel(chosen, indices, near.distance[worst], picture)

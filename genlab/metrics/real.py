@@ -7,10 +7,10 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,28 +18,25 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from genlab.errors import DataError
+from genlab.metrics.base import Metric
 from genlab.metrics.diversity import class_shares
 from genlab.metrics.extractors.base import Extractor, Features, extract
 from genlab.metrics.likelihood import random_subset
 from genlab.metrics.moments import Moments
 from genlab.metrics.shipped import shipped_floor, shipped_moments
 from genlab.modalities.images.levels import check_images
+from genlab.system.paths import cache_dir
 
-__all__ = ["RealImages", "Reference", "cache_dir"]
+__all__ = ["RealFeatures", "RealSamples", "Reference"]
 
 FORMAT = 1
-
-
-def cache_dir() -> Path:
-    """``GENLAB_CACHE``, or ``genlab`` in the user's cache directory."""
-    named = os.environ.get("GENLAB_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named).expanduser() if named else home / "genlab"
 
 
 @dataclass(frozen=True)
 class Reference:
     """The real images that samples are compared with.
+
+    It knows their kind of data: one of another kind overrides `check` and `picture`.
 
     Args:
         train: The whole training split as published, uint8 ``(N, C, H, W)`` with values 0..255;
@@ -55,10 +52,38 @@ class Reference:
     fingerprint: str
     name: str
     extractor: Extractor | None = None
+    floors: dict[Any, dict[str, float]] = field(default_factory=dict, repr=False, compare=False)
+    """Floors that this process alone knows, by what they are of."""
 
     def __post_init__(self) -> None:
-        check_images(self.train, f"{self.name} train")
-        check_images(self.test, f"{self.name} test")
+        self.check(self.train, f"{self.name} train")
+        self.check(self.test, f"{self.name} test")
+
+    def check(self, samples: Tensor, name: str, n: int | None = None) -> None:
+        """Refuses samples of another kind, and with n what are not n of the same shape.
+
+        Raises:
+            DataError: They are.
+        """
+        check_images(samples, name)
+        if n is not None and tuple(samples.shape) != (n, *self.shape):
+            raise DataError(
+                f"{name}: shape {tuple(samples.shape)}, expected {(n, *self.shape)} as the "
+                f"real images of {self.name}"
+            )
+
+    def picture(self, samples: Tensor, neighbours: Tensor) -> Tensor:
+        """A picture of samples, each at the left of its nearest training images.
+
+        Args:
+            samples: uint8 ``(n, C, H, W)``.
+            neighbours: int64 ``(n, k)``, indices of training images.
+
+        Returns:
+            uint8 ``(C, n * H, (1 + k) * W)``.
+        """
+        rows = torch.cat([samples[:, None], self.train[neighbours]], 1)  # (n, 1 + k, C, H, W)
+        return rows.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2).contiguous()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -67,15 +92,56 @@ class Reference:
         return channels, height, width
 
 
-class RealImages:
-    """Features and moments of a reference under one extractor.
+class RealSamples:
+    """The real samples themselves, as a `Metric` is given them.
+
+    Args:
+        reference: All of them.
+        device: Where heavy work on them belongs.
+        seed: Seed of their subsets.
+    """
+
+    extractor: Extractor | None = None
+
+    def __init__(self, reference: Reference, *, device: torch.device | str = "cpu", seed: int = 0):
+        self.reference = reference
+        self.device = device
+        self.seed = seed
+
+    def samples(self, split: Literal["train", "test"]) -> Tensor:
+        """A whole split, ``(N, ...)``."""
+        return self.reference.train if split == "train" else self.reference.test
+
+    def subset(self, split: Literal["train", "test"], n: int, seed: int | None = None) -> Any:
+        """A seeded random subset of n of a split, or of all where there are fewer."""
+        return self.samples(split)[self._index(split, n, seed)]
+
+    def _index(self, split: Literal["train", "test"], n: int, seed: int | None) -> Tensor:
+        total = len(self.samples(split))
+        return random_subset(total, min(n, total), self.seed if seed is None else seed)
+
+    def floor(
+        self, name: str, compute: Callable[[], dict[str, float]], metric: Metric | None = None
+    ) -> dict[str, float]:
+        """What `compute` returns, the same under the same name and metric in this process."""
+        known, key = self.reference.floors, (name, type(metric), metric and metric.id)
+        if key not in known:
+            known[key] = compute()
+        return known[key]
+
+
+class RealFeatures(RealSamples):
+    """Features and moments of the real images under one extractor.
 
     Args:
         reference: The images.
         extractor: What looks at them.
         device: Where it is.
         advance: Called with the number of images done, where features must be worked out.
+        seed: Seed of their subsets.
     """
+
+    extractor: Extractor
 
     def __init__(
         self,
@@ -84,10 +150,10 @@ class RealImages:
         *,
         device: torch.device | str = "cpu",
         advance: Callable[[int], object] | None = None,
+        seed: int = 0,
     ):
-        self.reference = reference
+        super().__init__(reference, device=device, seed=seed)
         self.extractor = extractor
-        self.device = device
         self.advance = advance
         self._features: dict[str, Features] = {}
 
@@ -97,7 +163,7 @@ class RealImages:
         A sample of the very images is part of it, too: a reference that differs from what its
         fingerprint says (redrawn, limited, scaled) never gets another's features.
         """
-        images = self.reference.train if split == "train" else self.reference.test
+        images = self.samples(split)
         few = images[:: max(1, len(images) // 256)].contiguous().numpy().tobytes()
         parts = [
             FORMAT,
@@ -124,16 +190,15 @@ class RealImages:
         if split not in self._features:
             folder = self.folder(split)
             if not (found := self._read(folder)):
-                images = self.reference.train if split == "train" else self.reference.test
+                images = self.samples(split)
                 computed = extract(self.extractor, images, device=self.device, advance=self.advance)
                 found = self._write(folder, computed)
             self._features[split] = found
         return self._features[split]
 
-    def subset(self, split: Literal["train", "test"], n: int, seed: int) -> Features:
+    def subset(self, split: Literal["train", "test"], n: int, seed: int | None = None) -> Features:
         """Features of a seeded random subset of n images, or of all where there are fewer."""
-        features = self.features(split)
-        return features.take(random_subset(len(features), min(n, len(features)), seed))
+        return self.features(split).take(self._index(split, n, seed))
 
     @cached_property
     def moments(self) -> Moments:
@@ -168,8 +233,15 @@ class RealImages:
             raise DataError(f"extractor {self.extractor.name} has no classes")
         return class_shares(logits)
 
-    def floor(self, name: str, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
-        """What `compute` returns, cached under a name that says all it depends on."""
+    def floor(
+        self, name: str, compute: Callable[[], dict[str, float]], metric: Metric | None = None
+    ) -> dict[str, float]:
+        """What `compute` returns, cached under a name that says all it depends on.
+
+        A metric of somebody else's is code that may be another tomorrow: it is not kept on disk.
+        """
+        if metric is not None and metric.id:
+            return super().floor(f"{name}/{self.extractor.id}", compute, metric)
         digest = self.floor_key(name)
         if (known := shipped_floor(digest)) is not None:
             return known

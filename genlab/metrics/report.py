@@ -11,6 +11,9 @@ from torch import Tensor
 
 __all__ = ["Panel", "Report", "Value"]
 
+FORMAT = 2
+"""Since 2, a value says what its number is: see `Value.number` and what follows."""
+
 
 @dataclass(frozen=True)
 class Value:
@@ -30,6 +33,12 @@ class Value:
         extractor: Name of the extractor, empty for a likelihood.
         extractor_id: sha256 of its weights: numbers of different ones do not compare.
         seconds: How long it took, features aside.
+        metric_id: `Metric.id`: numbers of different ones do not compare, either.
+        number: What the key begins with: ``fd``, or its published name.
+        label: What it is, in words.
+        unit: What it is counted in.
+        rank: Place among the numbers that runs are ranked by where none is named.
+        shown: Whether a leaderboard has a column for it.
     """
 
     key: str
@@ -45,6 +54,12 @@ class Value:
     extractor: str = ""
     extractor_id: str = ""
     seconds: float = 0.0
+    metric_id: str = ""
+    number: str = ""
+    label: str = ""
+    unit: str = ""
+    rank: int | None = None
+    shown: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,7 +145,7 @@ class Report:
 
         fields = {k: v for k, v in self.__dict__.items() if k not in ("values", "panel")}
         values = [{k: plain(v) for k, v in asdict(value).items()} for value in self.values]
-        return {"format": 1, **fields, "values": values}
+        return {"format": FORMAT, **fields, "values": values}
 
     def to_json(self) -> str:
         """Strict JSON."""
@@ -140,7 +155,7 @@ class Report:
     def from_json(cls, text: str) -> "Report":
         """What `to_json` wrote, without the panel."""
         data = json.loads(text)
-        if data.pop("format") != 1:
+        if data.pop("format") > FORMAT:
             raise ValueError("this report was written by a newer genlab")
         values = []
         for entry in data.pop("values"):

@@ -1,25 +1,23 @@
 """All metrics together: one pass over real images (cached), one over samples, one report."""
 
 import time
-from collections.abc import Callable
-from copy import copy
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from genlab.errors import ConfigError, DataError, nearest
+from genlab.metrics.base import Metric
+from genlab.metrics.builtin import BUILT_IN, LIKELIHOOD, choose_metrics
 from genlab.metrics.extractors.base import Extractor, Features, extract
 from genlab.metrics.extractors.selection import choose
-from genlab.metrics.groups import GROUPS, Group
-from genlab.metrics.isolation import isolated_rng
-from genlab.metrics.keys import standard_count
+from genlab.metrics.keys import metric_key
 from genlab.metrics.likelihood import Likelihood
-from genlab.metrics.measure import join, measure, measure_likelihood, nearest_panel
-from genlab.metrics.real import RealImages, Reference
+from genlab.metrics.measure import join, measure, measure_likelihood
+from genlab.metrics.real import RealFeatures, RealSamples, Reference
 from genlab.metrics.report import Report
-from genlab.modalities.images.levels import check_images
 from genlab.ranges import NonNegativeInt, PositiveInt
-from genlab.rng import key, stream
+from genlab.rng import isolated, stream
 from genlab.system.progress import Progress, quiet
 
 __all__ = ["Sampler", "Suite"]
@@ -36,8 +34,8 @@ class Suite:
             where its weights are, else pixels), ``fast`` (``auto``, but never Inception on a
             CPU), or one or more names: digits, fashion, stacked_digits, inception, dinov2,
             efficientnet, pixels, plane (of data whose modes are points).
-        metrics: Names of `GROUPS`, and ``likelihood``.
-        n_samples: Samples to draw; None is what the extractors' protocols ask for: 50,000 for
+        metrics: Names of `BUILT_IN`, ``likelihood``, and metrics of your own.
+        n_samples: Samples to draw; None is what the metrics' protocols ask for: 50,000 for
             inception and dinov2, 26,000 for stacked_digits, else 10,000.
         batch: Samples to draw at once.
         seed: Seed of samples and subsets.
@@ -50,13 +48,13 @@ class Suite:
         download: Whether weights that are not found may be downloaded.
 
     Raises:
-        ConfigError: A metric that does not exist.
+        ConfigError: A metric that does not exist, or two of one name.
     """
 
     def __init__(
         self,
         extractors: list[str] | str = "auto",
-        metrics: list[str] | None = None,
+        metrics: list[str | Metric] | None = None,
         n_samples: PositiveInt | None = None,
         batch: PositiveInt = 500,
         seed: NonNegativeInt = 0,
@@ -68,14 +66,11 @@ class Suite:
         efficientnet_weights: str | None = None,
         download: bool = True,
     ):
-        known = (*GROUPS, "likelihood")
-        self.metrics = list(known if metrics is None else metrics)
-        for name in self.metrics:
-            if name not in known:
-                raise ConfigError(
-                    f"metrics.metrics={name}: allowed are {', '.join(known)}{nearest(name, known)}"
-                )
+        self.arguments = dict(locals())
+        del self.arguments["self"]
         self.names = extractors if isinstance(extractors, str) else list(extractors)
+        self.metrics = list((*BUILT_IN, LIKELIHOOD) if metrics is None else metrics)
+        self.sample_metrics = choose_metrics(self.metrics)
         self.n_samples = n_samples
         self.batch = batch
         self.seed = seed
@@ -89,10 +84,14 @@ class Suite:
         }
         self.download = download
 
-    @property
-    def groups(self) -> dict[str, Group]:
-        """The groups that need samples."""
-        return {name: GROUPS[name] for name in self.metrics if name in GROUPS}
+    def with_(self, **changes: Any) -> "Suite":
+        """A suite that differs from this one in some arguments.
+
+        Example:
+            >>> Suite(metrics=["frechet"], seed=3).with_(n_samples=500).seed
+            3
+        """
+        return Suite(**self.arguments | changes)
 
     def extractors(
         self,
@@ -107,7 +106,7 @@ class Suite:
             ConfigError: An unknown name, or images of the wrong shape.
             WeightsMissing: Weights asked for by name were not found.
         """
-        if not self.groups:
+        if all(metric.needs(None) for metric in self.sample_metrics):
             return []
         return choose(
             self.names,
@@ -119,17 +118,25 @@ class Suite:
             given=given,
         )
 
-    def count(self, extractors: list[Extractor]) -> int:
+    def pairs(self, extractors: Sequence[Extractor]) -> list[tuple[Metric, Extractor | None]]:
+        """Each metric with each extractor that it needs, then those of the samples themselves."""
+        views = (*extractors, None)
+        return [(metric, by) for by in views for metric in self.sample_metrics if metric.needs(by)]
+
+    def count(self, extractors: Sequence[Extractor]) -> int:
         """How many samples to draw for these extractors."""
         if self.n_samples is not None:
             return self.n_samples
-        asked = [
-            standard_count(group.names[0], extractor.name)
-            for extractor in extractors
-            for group in self.groups.values()
-            if group.needs(extractor)
-        ]
-        return max(asked, default=0)
+        return max((metric.count(by) for metric, by in self.pairs(extractors)), default=0)
+
+    def keys(self, extractors: Sequence[Extractor]) -> list[str]:
+        """What the numbers of samples will be called; some are not defined of some samples."""
+        drawn, found = self.count(extractors), []
+        for metric, by in self.pairs(extractors):
+            standard = metric.count(by)
+            n = min(drawn, standard)
+            found += [metric_key(number, by, n, standard) for number in metric.numbers]
+        return found
 
     def run(
         self,
@@ -169,14 +176,41 @@ class Suite:
             batch=self.batch,
             device=str(device),
         )
-        with isolated_rng(key(self.seed, "evaluation")):
-            if sampler is not None and self.groups:
+        with isolated(self.seed, "evaluation"):
+            if sampler is not None and self.sample_metrics:
+                # Choose what looks at the samples.
                 if extractors is None:
                     extractors = self.extractors(
                         reference.name, reference.shape, device, reference.extractor
                     )
-                self._distances(report, sampler, reference, extractors, device, progress)
-            if likelihood is not None and "likelihood" in self.metrics:
+
+                # Draw them; every extractor sees each of them once.
+                n = self.count(extractors)  # 0: no extractor has what a metric needs
+                drawn = [
+                    self._draw(sampler, reference, extractors, n, i, device, progress)
+                    for i in range(self.seeds if n else 0)
+                ]
+                if drawn and weights != "images":
+                    spent = sum(seconds for _, seconds in drawn)
+                    report.samples_per_second = round(self.seeds * n / max(spent, 1e-9), 3)
+
+                # Measure them against the real ones, as each extractor sees both.
+                real: dict[Extractor | None, RealSamples] = {
+                    None: RealSamples(reference, device=device, seed=self.seed)
+                }
+                for extractor in extractors:
+                    step = progress(f"real images, {extractor.name}", len(reference.train))
+                    real[extractor] = RealFeatures(
+                        reference, extractor, device=device, advance=step, seed=self.seed
+                    )
+                for metric, by in self.pairs(extractors):
+                    sets = [seen[by] for seen, _ in drawn]
+                    report.values += measure(metric, sets, real[by])
+                    if report.panel is None:
+                        report.panel = metric.panel(drawn[0][0][None], sets[0], real[by])
+
+            # Ask the model itself what it says of real images.
+            if likelihood is not None and LIKELIHOOD in self.metrics:
                 report.values += measure_likelihood(
                     likelihood,
                     k=self.likelihood_samples,
@@ -208,12 +242,11 @@ class Suite:
         Raises:
             DataError: See `run`.
         """
-        check_images(images, "images")
+        reference.check(images, "images")
         order = torch.randperm(len(images), generator=stream(self.seed, "images"))
         parts = iter(order.split(self.batch))
         extractors = self.extractors(reference.name, reference.shape, device, reference.extractor)
-        once = copy(self)
-        once.n_samples, once.seeds = min(self.count(extractors), len(images)), 1
+        once = self.with_(n_samples=min(self.count(extractors), len(images)), seeds=1)
         return once.run(
             lambda n, generator: images[next(parts)[:n]],
             reference,
@@ -223,47 +256,18 @@ class Suite:
             progress=progress,
         )
 
-    def _distances(
-        self,
-        report: Report,
-        sampler: Sampler,
-        reference: Reference,
-        extractors: list[Extractor],
-        device: torch.device | str,
-        progress: Progress,
-    ) -> None:
-        n = self.count(extractors)
-        if n == 0:  # no extractor has what a metric needs
-            return
-        images, first, spent = self._draw(sampler, reference, extractors, n, 0, device, progress)
-        drawn = [first]
-        for i in range(1, self.seeds):
-            _, more, seconds = self._draw(sampler, reference, extractors, n, i, device, progress)
-            drawn.append(more)
-            spent += seconds
-        if report.weights != "images":
-            report.samples_per_second = round(self.seeds * n / max(spent, 1e-9), 3)
-        for j, extractor in enumerate(extractors):
-            step = progress(f"real images, {extractor.name}", len(reference.train))
-            real = RealImages(reference, extractor, device=device, advance=step)
-            for name, group in self.groups.items():
-                if group.needs(extractor):
-                    sets = [features[j] for features in drawn]
-                    report.values += measure(name, group, sets, real, self.seed)
-            if "memorization" in self.groups and report.panel is None:
-                report.panel = nearest_panel(images, first[j], real)
-
     def _draw(
         self,
         sampler: Sampler,
         reference: Reference,
-        extractors: list[Extractor],
+        extractors: Sequence[Extractor],
         n: int,
         repetition: int,
         device: torch.device | str,
         progress: Progress,
-    ) -> tuple[Tensor, list[Features], float]:
-        """The samples, what each extractor sees in them, and the seconds that drawing them took."""
+    ) -> tuple[dict[Extractor | None, Any], float]:
+        """What each extractor sees in n samples, None the samples themselves; and the seconds that
+        drawing them took."""
         generator = stream(self.seed, "evaluation", repetition, device=device)
         again = f" {repetition + 1}/{self.seeds}" if self.seeds > 1 else ""
         step = progress(f"samples{again}", n)
@@ -276,14 +280,11 @@ class Suite:
             x = sampler(size, generator)
             kept = x.cpu()  # waits for a GPU, too
             spent += time.perf_counter() - began
-            check_images(x, "samples")
-            if tuple(x.shape) != (size, *reference.shape):
-                raise DataError(
-                    f"samples: shape {tuple(x.shape)}, expected {(size, *reference.shape)} as the "
-                    f"real images of {reference.name}"
-                )
+            reference.check(x, "samples", size)
             images.append(kept)
             for extractor, seen in zip(extractors, features, strict=True):
                 seen.append(extract(extractor, x, device=device))
             step(size)
-        return torch.cat(images), [join(seen) for seen in features], spent
+        views: dict[Extractor | None, Any] = {None: torch.cat(images)}
+        views |= {by: join(seen) for by, seen in zip(extractors, features, strict=True)}
+        return views, spent

@@ -5,8 +5,18 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from genlab.errors import DataError
+from genlab.metrics.base import FeatureMetric, Number
+from genlab.metrics.extractors.base import Extractor, Features
+from genlab.metrics.real import RealFeatures
 
-__all__ = ["exact_w2", "excess_w2", "sliced_w2", "wasserstein_1d"]
+__all__ = [
+    "SlicedWasserstein",
+    "Wasserstein",
+    "exact_w2",
+    "excess_w2",
+    "sliced_w2",
+    "wasserstein_1d",
+]
 
 
 def _equally_many(x: Tensor, y: Tensor) -> None:
@@ -80,3 +90,31 @@ def excess_w2(samples: Tensor, reference: Tensor, other: Tensor) -> float:
         other: Features of n other real images.
     """
     return exact_w2(samples, reference) - exact_w2(other, reference)
+
+
+class SlicedWasserstein(FeatureMetric):
+    """Squared W2 along random directions, from as many training images."""
+
+    name = "sliced_wasserstein"
+    numbers = (Number("sw2", "lower", "sliced Wasserstein distance, squared", shown=False),)
+
+    def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
+        reference = real.subset("train", len(samples)).features
+        return {"sw2": sliced_w2(samples.features[: len(reference)], reference)}
+
+
+class Wasserstein(FeatureMetric):
+    """Squared W2 less that of real images, over blocks of 512 since the cost is cubic."""
+
+    name = "wasserstein"
+    numbers = (Number("w2", "lower", "Wasserstein distance, squared", shown=False),)
+
+    def count(self, extractor: Extractor | None) -> int:
+        return 5120
+
+    def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
+        reference, other = (real.subset(split, len(samples)) for split in ("train", "test"))
+        n = min(len(samples), len(reference), len(other))
+        sets = [x.features[:n].split(512) for x in (samples, reference, other)]
+        whole = [block for block in zip(*sets, strict=True) if len(block[0]) in (n, 512)]
+        return {"w2": sum(excess_w2(*block) for block in whole) / len(whole)}

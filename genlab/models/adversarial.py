@@ -1,5 +1,6 @@
-"""The game that every GAN plays, whatever its networks."""
+"""Adversarial training, which all GANs share."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -16,16 +17,16 @@ from genlab.nn.gan.objectives import ObjectiveName, make_objective
 from genlab.nn.gan.penalties import gradient_penalty, gradients, zero_centred_penalty
 from genlab.nn.gan.projection import ProjectionHead
 from genlab.nn.scaling import from_signed, to_signed
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, SamplingOptions, Tempered
 
-__all__ = ["Adversarial", "AugmentName", "Rules"]
+__all__ = ["Adversarial", "AdversarialConfig", "AugmentName"]
 
 AugmentName = Literal["none", "diffaugment", "ada"]
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How the game is played; the arguments are those of `genlab.models.gan.GAN`."""
+class AdversarialConfig:
+    """Settings of adversarial training; the words are those of `genlab.models.gan.GAN`."""
 
     objective: ObjectiveName = "non_saturating"
     r1: float = 0.0
@@ -40,7 +41,7 @@ class Rules:
 
 
 class Adversarial(GenerativeModel):
-    """A generator against a discriminator.
+    """A generator and a discriminator that are trained against each other.
 
     In its turn, the discriminator judges real and generated images; in its own, the generator is
     judged again. Both turns see the same generated images: they are generated once a step, with a
@@ -50,39 +51,39 @@ class Adversarial(GenerativeModel):
     Args:
         spec: What the images look like.
         conditional: Model p(x | y).
-        code: Length of a code.
-        generator: ``(z, y) -> x`` on [-1, 1].
-        discriminator: ``(x, y) -> logits``.
-        rules: How the game is played.
+        latent_dim: Length of a code.
+        networks: ``(spec, num_classes) -> generator, discriminator``, the one ``(z, y) -> x`` on
+            [-1, 1], the other ``(x, y) -> logits``.
+        config: Settings of the training.
 
     Raises:
-        ConfigError: Rules that exclude each other.
+        ConfigError: Settings that exclude each other.
     """
 
     players: ClassVar[tuple[str, ...]] = ("discriminator", "generator")
+    spec: ImageSpec
 
     def __init__(
         self,
         spec: ImageSpec,
         conditional: bool,
         *,
-        code: int,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        rules: Rules,
+        latent_dim: int,
+        networks: Callable[[ImageSpec, int], tuple[nn.Module, nn.Module]],
+        config: AdversarialConfig,
     ):
         super().__init__(spec, conditional)
-        self.code, self.rules = code, rules
-        self.generator, self.discriminator = generator, discriminator
-        self.objective = make_objective(rules.objective)
-        if self.objective.differences and not rules.drift:
-            for module in discriminator.modules():
+        self.latent_dim, self.config = latent_dim, config
+        self.generator, self.discriminator = networks(spec, self.num_classes)
+        self.objective = make_objective(config.objective)
+        if self.objective.differences and not config.drift:
+            for module in self.discriminator.modules():
                 if isinstance(module, ProjectionHead):
                     module.fix_offset()
         self.augment: DiffAugment | AdaptiveAugment | None = None
-        if rules.augment != "none":
-            ada = rules.augment == "ada"
-            self.augment = AdaptiveAugment(rules.target) if ada else DiffAugment()
+        if config.augment != "none":
+            ada = config.augment == "ada"
+            self.augment = AdaptiveAugment(config.target) if ada else DiffAugment()
         self._drawn: list[tuple[int, int, Tensor, Tensor]] = []
 
     # ------------------------------------------------------------------------------------------
@@ -98,23 +99,23 @@ class Adversarial(GenerativeModel):
         """The batch's images on [-1, 1], as the discriminator is to see them."""
         return to_signed(batch.x, self.spec.levels)
 
-    def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
+    def logits(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Logits of images, augmented while training, as many at a time as are judged together."""
-        return self.discriminator(self.prepared(x), y)
+        return self.discriminator(self.augment_and_pack(x), y)
 
-    def judge_twice(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """As `judge`, to be differentiated twice, which what a compiler made of it cannot be."""
-        return type(self).judge(self, x, y)
+    def eager_logits(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """As `logits`, to be differentiated twice, which what a compiler made of it cannot be."""
+        return type(self).logits(self, x, y)
 
-    def shown(self, x: Tensor) -> Tensor:
+    def to_uint8(self, x: Tensor) -> Tensor:
         """Generated images as uint8 of full size."""
         return from_signed(x, self.spec.levels)
 
-    def prepared(self, x: Tensor) -> Tensor:
+    def augment_and_pack(self, x: Tensor) -> Tensor:
         """Images as the discriminator takes them: augmented, and packed into channels."""
         if self.augment is not None and self.training:
             x = self.augment(x)
-        m = self.rules.packing
+        m = self.config.packing
         if len(x) % m:
             raise ConfigError(
                 f"data.batch_size={len(x)}: model.packing={m} needs a multiple of {m}"
@@ -126,11 +127,11 @@ class Adversarial(GenerativeModel):
 
     def compilable(self) -> tuple[str, ...]:
         """Generating and judging; which penalties are due is not the same in each step."""
-        return ("generate", "judge")
+        return ("generate", "logits")
 
-    def moves(self, player: str) -> bool:
-        """The generator moves in the last of each ``n_dis`` steps, the discriminator in all."""
-        return player != "generator" or self.step % self.rules.n_dis == self.rules.n_dis - 1
+    def updates(self, player: str) -> bool:
+        """The generator in the last of each ``n_dis`` steps, the discriminator in all."""
+        return player != "generator" or self.step % self.config.n_dis == self.config.n_dis - 1
 
     def frozen(self, player: str) -> tuple[str, ...]:
         """Nobody in the discriminator's turn: the generator's graph is kept for its own turn."""
@@ -138,21 +139,21 @@ class Adversarial(GenerativeModel):
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
         """The discriminator's or the generator's loss."""
-        y = self._labels_of(batch)
+        y = self._condition_of(batch)
         if player == "discriminator":
             return self.discriminator_loss(batch, y)
         return self.generator_loss(batch, y)
 
     def discriminator_loss(self, batch: Batch, y: Tensor | None) -> Loss:
         """The objective, and the penalties that are due."""
-        rules = self.rules
+        config, critic = self.config, partial(self.eager_logits, y=y)
         real, fake = self.real(batch), self.generate_ahead(batch, y)
-        lazy = rules.r1 > 0 and self.step % rules.r1_interval == 0
+        lazy = config.r1 > 0 and self.step % config.r1_interval == 0
         if lazy:
-            on_real, slope = gradients(partial(self.judge_twice, y=y), real)
+            on_real, slope = gradients(critic, real)
         else:
-            on_real = self.judge(real, y)
-        on_fake = self.judge(fake, y)
+            on_real = self.logits(real, y)
+        on_fake = self.logits(fake, y)
         total = self.objective.discriminator(on_real, on_fake)
         parts = {
             "real": on_real.mean(),
@@ -165,24 +166,24 @@ class Adversarial(GenerativeModel):
             # learning rate and Adam's betas are adjusted. Here it joins a step that is made anyway:
             # there are as many as without it, and nothing is to be adjusted.
             parts["r1"] = zero_centred_penalty(on_real, slope)
-            total = total + rules.r1 * rules.r1_interval * parts["r1"]
+            total = total + config.r1 * config.r1_interval * parts["r1"]
         if isinstance(self.augment, AdaptiveAugment):
             parts["augment"] = self.augment.p
             self.augment.observe(on_real)
-        if rules.drift:
+        if config.drift:
             parts["drift"] = on_real.square().mean()
-            total = total + rules.drift * parts["drift"]
-        if rules.gradient_penalty:
-            parts["gradient_penalty"] = gradient_penalty(partial(self.judge_twice, y=y), real, fake)
-            total = total + rules.gradient_penalty * parts["gradient_penalty"]
+            total = total + config.drift * parts["drift"]
+        if config.gradient_penalty:
+            parts["gradient_penalty"] = gradient_penalty(critic, real, fake)
+            total = total + config.gradient_penalty * parts["gradient_penalty"]
         return Loss(total, {name: part.detach().clone() for name, part in parts.items()})
 
     def generator_loss(self, batch: Batch, y: Tensor | None) -> Loss:
         """The objective."""
-        on_fake, on_real = self.judge(self.generated(batch, y), y), None
+        on_fake, on_real = self.logits(self.generated(batch, y), y), None
         if self.objective.needs_real:
             with torch.no_grad():
-                on_real = self.judge(self.real(batch), y)
+                on_real = self.logits(self.real(batch), y)
         return Loss(self.objective.generator(on_fake, on_real), {})
 
     def after_step(self, player: str) -> None:
@@ -194,7 +195,7 @@ class Adversarial(GenerativeModel):
 
     def generate_ahead(self, batch: Batch, y: Tensor | None) -> Tensor:
         """Images for the discriminator, without a graph; the generator's turn finds its own."""
-        shared = self.rules.reuse and self.moves("generator")
+        shared = self.config.reuse and self.updates("generator")
         with nullcontext() if shared else torch.no_grad():
             fake = self.generate(self.latent(len(batch.x)), y)
         if shared:
@@ -209,11 +210,11 @@ class Adversarial(GenerativeModel):
                 return fake
         return self.generate(self.latent(len(batch.x)), y)
 
-    def _labels_of(self, batch: Batch) -> Tensor | None:
+    def _condition_of(self, batch: Batch) -> Tensor | None:
         if not self.conditional:
             return None
         if batch.y is None:
-            return self._check_labels(None, len(batch.x))
+            return self._check_condition(None, len(batch.x))
         # Their range is the data's matter: to look at it at each step, a GPU would be waited for.
         return batch.y.to(self.device, torch.int64)
 
@@ -222,25 +223,30 @@ class Adversarial(GenerativeModel):
 
     @torch.no_grad()
     def latent(
-        self, n: int, *, generator: torch.Generator | None = None, temperature: float = 1.0
+        self,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        options: SamplingOptions | None = None,
     ) -> Tensor:
         """Codes ``(n, latent)`` from a normal distribution; the temperature is its deviation."""
-        return temperature * torch.randn(n, self.code, device=self.device, generator=generator)
+        z = torch.randn(n, self.latent_dim, device=self.device, generator=generator)
+        return self._check_options(options).temperature * z
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
         """Images of random codes; the temperature is their scale (truncation by scaling)."""
-        z = self.latent(n, generator=generator, temperature=temperature)
-        return self.shown(self.generate(z, y, generator))
+        z = self.latent(n, generator=generator, options=options)
+        return self.to_uint8(self.generate(z, y, generator))
 
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images of codes ``(B, latent)``."""
-        labels = self._check_labels(y, len(z))
+        labels = self._check_condition(y, len(z))
         with self.evaluating():
             generator = torch.Generator(self.device).manual_seed(0)
-            return self.shown(self.generate(z, labels, generator))
+            return self.to_uint8(self.generate(z, labels, generator))
 
     @torch.no_grad()
     def diagnostics(self, batch: Batch) -> dict[str, float]:
@@ -252,17 +258,17 @@ class Adversarial(GenerativeModel):
             ``saturated``: 1 if it exceeds 0.999: the generator learns from nothing. A critic of
             the Wasserstein objective is to tell them apart, and is never called saturated.
         """
-        n = len(batch.x) // self.rules.packing * self.rules.packing
+        n = len(batch.x) // self.config.packing * self.config.packing
         batch = Batch(batch.x[:n], None if batch.y is None else batch.y[:n])
-        y = self._labels_of(batch)
+        y = self._condition_of(batch)
         generator = torch.Generator(self.device).manual_seed(0)
         with self.evaluating():
             fake = self.generate(self.latent(n, generator=generator), y, generator)
-            on_real, on_fake = self.judge(self.real(batch), y), self.judge(fake, y)
+            on_real, on_fake = self.logits(self.real(batch), y), self.logits(fake, y)
         above = (on_real[:, None] > on_fake).float().mean()
         level = (on_real[:, None] == on_fake).float().mean()
         separation = float(above + level / 2)
-        critic = self.rules.objective == "wasserstein"
+        critic = self.config.objective == "wasserstein"
         return {
             "real": float(on_real.mean()),
             "fake": float(on_fake.mean()),

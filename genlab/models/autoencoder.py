@@ -8,17 +8,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genlab.models.base import GenerativeModel
-from genlab.nn.autoencoders.codec import Activation, Codec, NetworkName
+from genlab.nn.autoencoders.encoder_decoder import Activation, EncoderDecoder, NetworkName
 from genlab.nn.latents.running import RunningNormal
 from genlab.nn.scaling import from_unit, to_unit
 from genlab.ranges import Fraction, NonNegativeFloat, PositiveInt
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, Tempered
 
 __all__ = ["Autoencoder"]
 
 
 class Autoencoder(GenerativeModel):
-    """Compresses images to a code and back: no likelihood.
+    """Autoencoder, plain or denoising, without a likelihood.
 
     It is made generative after the fact (ex-post density estimation, Ghosh et al. 2020, "From
     Variational to Deterministic Autoencoders"): a normal distribution with full covariance
@@ -30,7 +30,7 @@ class Autoencoder(GenerativeModel):
 
     Args:
         spec: What the images look like.
-        network: Encoder and decoder, see `genlab.nn.autoencoders.codec.Codec`.
+        network: Encoder and decoder, see `genlab.nn.autoencoders.encoder_decoder.EncoderDecoder`.
         width: Channels at full size (conv, resnet).
         hidden: Units of a hidden layer (mlp, conv).
         depth: Hidden layers (mlp) or residual blocks at each size (resnet).
@@ -43,7 +43,8 @@ class Autoencoder(GenerativeModel):
         level: See `noise`.
     """
 
-    likelihood = "none"
+    conditions = ()
+    spec: ImageSpec
 
     def __init__(
         self,
@@ -62,9 +63,9 @@ class Autoencoder(GenerativeModel):
     ):
         super().__init__(spec)
         self.distance, self.noise, self.level = distance, noise, level
-        codec = Codec(network, width, hidden, depth, activation, dropout)
-        self.encoder = codec.encoder(spec.shape, latent)
-        self.decoder = codec.decoder(latent, spec.shape)
+        networks = EncoderDecoder(network, width, hidden, depth, activation, dropout)
+        self.encoder = networks.encoder(spec.shape, latent)
+        self.decoder = networks.decoder(latent, spec.shape)
         self.prior = RunningNormal(latent)
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
@@ -82,7 +83,7 @@ class Autoencoder(GenerativeModel):
         return Loss(total, {"loss": total.detach(), "mse": mse.detach()})
 
     def after_step(self, player: str) -> None:
-        """Moves the normal distribution of codes."""
+        """Updates the normal distribution of codes."""
         self.prior.update()
 
     @torch.no_grad()
@@ -94,15 +95,16 @@ class Autoencoder(GenerativeModel):
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Images of codes ``(B, latent)``."""
-        self._check_labels(y, len(z))
+        self._check_condition(y, len(z))
         with self.evaluating():
             return from_unit(self.decoder(z).sigmoid(), self.spec.levels)
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
         """Decoded draws from the normal distribution of codes; the temperature scales these."""
-        return self.decode(self.prior.sample(n, generator=generator, temperature=temperature))
+        z = self.prior.sample(n, generator=generator, temperature=options.temperature)
+        return self.decode(z)
 
     def finish(self, batches: Iterable[Batch]) -> None:
         """Fits the normal distribution to the codes of training images."""

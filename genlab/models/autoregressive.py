@@ -1,6 +1,4 @@
-"""Autoregressive models: p(x) as a product over pixels in raster order."""
-
-from collections.abc import Callable
+"""Autoregressive models of pixels in raster order, which share likelihood and sampling."""
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +7,10 @@ from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.nn.causal.fold import Fold
 from genlab.nn.causal.sampling.filling import fill
+from genlab.nn.conditions import condition_embedding
 from genlab.nn.heads.base import Head
 from genlab.nn.scaling import to_signed
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, OnProgress, SamplingOptions, Tempered
 
 __all__ = ["Autoregressive"]
 
@@ -19,7 +18,7 @@ CONTEXT = 32  # length of a class embedding
 
 
 class Autoregressive(GenerativeModel):
-    """A network whose output at a pixel depends on the pixels before it, in raster order, only.
+    """Autoregressive model: p(x) as a product over pixels, each given those before it.
 
     A family makes `network`, called with an image ``(B, C, H, W)`` on the scale [-1, 1] and the
     label's embedding ``(B, K, 1, 1)`` or None, and `head`, which reads its output. Likelihood,
@@ -34,15 +33,14 @@ class Autoregressive(GenerativeModel):
 
     Attributes:
         fold: How pixels are put together into what the network takes for one.
-        on_row: Called with the number of finished rows of the portion at hand and its images so
-            far, ``(rows, x)``, by sampling and completion: for progress, or pictures of it.
     """
 
     likelihood = "exact"
+    spec: ImageSpec
+    draws_in_steps = True
     network: nn.Module
     head: Head
     fold: Fold
-    on_row: Callable[[int, Tensor], None] | None = None
 
     def __init__(self, spec: ImageSpec, conditional: bool = False, flat: bool = False):
         super().__init__(spec, conditional)
@@ -53,13 +51,13 @@ class Autoregressive(GenerativeModel):
             else spec
         )
         self.fold = Fold(1, 1)
-        self.context = CONTEXT if conditional else 0
-        self.embedding = nn.Embedding(self.num_classes, CONTEXT) if conditional else None
+        self.embedding = condition_embedding(self.condition, CONTEXT)
+        self.context = self.embedding.embedding_dim
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
         """Negative log-likelihood, nats per image, and ``bpd``, bits/dim."""
         x = self._to_canvas(self._checked(batch.x))
-        nll = -self.head.log_prob(self._params(x, self._context(batch.y, len(x))), x).mean()
+        nll = -self.head.log_prob(self._params(x, self._context(batch.y)), x).mean()
         bits = nll.detach() / (self.spec.dims * 0.6931471805599453)
         return Loss(nll, {"loss": nll.detach(), "bpd": bits})
 
@@ -68,22 +66,25 @@ class Autoregressive(GenerativeModel):
         self, batch: Batch, *, samples: int = 1, generator: torch.Generator | None = None
     ) -> Tensor:
         """The log-probability of the discrete images, exactly; nats ``(B,)``."""
-        labels = self._check_labels(batch.y if self.conditional else None, len(batch.x))
+        labels = self._check_condition(batch.y if self.conditional else None, len(batch.x))
         x = self._to_canvas(self._checked(batch.x))
         found = []
         with self.evaluating():
             for part in self._portions(len(x)):
                 y = None if labels is None else labels[part]
-                params = self._params(x[part], self._context(y, len(x[part])))
+                params = self._params(x[part], self._context(y))
                 found.append(self.head.log_prob(params, x[part]))
         return torch.cat(found)
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
-        """Draws pixel by pixel, each from its distribution given those before it."""
+        """Draws pixel by pixel, each from its distribution given those before it.
+
+        Progress is reported after each row of a portion, in rows of single images.
+        """
         x = torch.zeros(n, *self.spec.shape, dtype=torch.uint8, device=self.device)
-        return self._complete(x, 0, y, generator, temperature, self.on_row)
+        return self._complete(x, 0, y, generator, options)
 
     @torch.no_grad()
     def complete(
@@ -93,8 +94,8 @@ class Autoregressive(GenerativeModel):
         y: Tensor | None = None,
         *,
         generator: torch.Generator | None = None,
-        temperature: float = 1.0,
-        on_row: Callable[[int, Tensor], None] | None = None,
+        options: SamplingOptions | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Tensor:
         """Keeps the first pixels of images, in raster order, and draws the others given them.
 
@@ -103,9 +104,7 @@ class Autoregressive(GenerativeModel):
             known: How many pixels are kept; or a mask ``(H, W)`` of those that are, which must
                 come before all others.
             y: Labels ``(B,)``, if the model is conditional.
-            generator: Source of all randomness.
-            temperature: Scale of the randomness, above 0.
-            on_row: Called after each row, as the attribute `on_row`, which is the default.
+            generator, options, on_progress: As for `sample`.
 
         Returns:
             uint8 ``(B, C, H, W)``.
@@ -113,15 +112,14 @@ class Autoregressive(GenerativeModel):
         Raises:
             ConfigError: Images that do not suit the model, or pixels that are not a prefix.
         """
-        if temperature <= 0:
-            raise ConfigError(f"temperature={temperature}: must be > 0")
+        chosen = self._check_options(options)
         known = self._prefix(known)
         x = self._checked(x).to(self.device)
         if known and int(x.flatten(2)[:, :, :known].max()) >= self.spec.levels:
             raise ConfigError(f"the images' values must be below {self.spec.levels}, the levels")
-        y = self._check_labels(y, len(x))
-        with self.evaluating():
-            return self._complete(x, known, y, generator, temperature, on_row or self.on_row)
+        y = self._check_condition(y, len(x))
+        with self.evaluating(), self.reporting(on_progress):
+            return self._complete(x, known, y, generator, chosen)
 
     def _complete(
         self,
@@ -129,24 +127,23 @@ class Autoregressive(GenerativeModel):
         known: int,
         y: Tensor | None,
         generator: torch.Generator | None,
-        temperature: float,
-        on_row: Callable[[int, Tensor], None] | None,
+        options: Tempered,
     ) -> Tensor:
         """Draws all pixels but the first ones, a portion of the images at a time."""
-
-        def report(done: int, total: int, images: Tensor) -> None:
-            if on_row is not None:
-                on_row(done, self._from_canvas(images))
-
         x = self._to_canvas(x).clone(memory_format=torch.contiguous_format)
         known *= self.spec.channels if self.flat else 1
         dtype = next(self.parameters()).dtype
         for part in self._portions(len(x)):
             size = (len(x[part]), self.head.uniforms, *x.shape[2:])
             u = torch.rand(size, device=self.device, dtype=dtype, generator=generator)
-            context = self._context(None if y is None else y[part], len(x[part]))
-            model = (self.network, self.head, self.fold, context)
-            fill(x[part], u, *model, known=known, temperature=temperature, report=report)
+            context = self._context(None if y is None else y[part])
+
+            def report(done: int, rows: int, images: Tensor, first: int = part.start) -> None:
+                done, total = first * rows + done * len(images), len(x) * rows
+                self.report_progress(done, total, self._from_canvas(images))
+
+            model, scale = (self.network, self.head, self.fold, context), options.temperature
+            fill(x[part], u, *model, known=known, temperature=scale, report=report)
         return self._from_canvas(x)
 
     def _portions(self, n: int) -> list[slice]:
@@ -164,19 +161,15 @@ class Autoregressive(GenerativeModel):
             x: Images, uint8.
             y: Labels ``(B,)``, if the model is conditional.
         """
-        return self._params(self._to_canvas(self._checked(x)), self._context(y, len(x)))
+        return self._params(self._to_canvas(self._checked(x)), self._context(y))
 
     def _params(self, x: Tensor, context: Tensor | None) -> Tensor:
         sites = self.fold.sites(to_signed(x, self.spec.levels))
         return self.fold.pixels(self.network(sites, context))
 
-    def _context(self, y: Tensor | None, n: int) -> Tensor | None:
-        if self.embedding is None:
-            return None
-        if y is None:
-            self._check_labels(None, n)
-        vector: Tensor = self.embedding(y)
-        return vector[:, :, None, None]
+    def _context(self, y: Tensor | None) -> Tensor | None:
+        vector = self.embedding(y)
+        return None if vector is None else vector[:, :, None, None]
 
     def _to_canvas(self, x: Tensor) -> Tensor:
         return x.permute(0, 2, 3, 1).flatten(2).unsqueeze(1) if self.flat else x

@@ -1,15 +1,25 @@
-"""The interface of a family. The contract test (tests/test_contract.py) is its definition."""
+"""Interface of a family, which the contract test (tests/test_contract.py) defines."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from genlab.errors import ConfigError, Unsupported
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.nn.conditions import check_condition
+from genlab.types import (
+    Batch,
+    ImageSpec,
+    LabelSpec,
+    Loss,
+    OnProgress,
+    SamplingOptions,
+    Spec,
+    Tempered,
+)
 
 __all__ = ["GenerativeModel"]
 
@@ -18,58 +28,83 @@ OPTIONAL = ("log_prob", "encode", "decode", "reconstruct", "latent", "complete")
 
 
 class GenerativeModel(nn.Module, ABC):
-    """A generative model of discrete images.
+    """A generative model of one or more kinds of data.
 
     Images are uint8 outside a model and float inside it. Whatever turns integers into reals
     (scaling, dequantization) belongs to the model, so that likelihoods compare across families.
 
     A family implements `loss` and `draw`, and as many of `log_prob`, `encode`, `decode` and
-    `reconstruct` as it can: what it can do is derived from what it overrides, never declared.
-    The one declared fact is `likelihood`, which no program can find out, and a test proves it.
+    `reconstruct` as it can: what it can do is derived from what it overrides. Declared is what no
+    program can find out (`likelihood`, `draws_in_steps`; a test proves them) and what must be
+    known before anything is imported (`accepts`, `conditions`, `sampling_options`).
 
     Args:
-        spec: What the images look like.
-        conditional: Model p(x | y) of the labels y rather than p(x).
+        spec: Kind and geometry of the data.
+        conditional: Model p(x | y) of the data's condition y, whatever it is, rather than p(x).
 
     Raises:
-        ConfigError: A conditional model of data without labels.
+        ConfigError: Data or a condition of a kind that the family does not take, or no condition.
     """
+
+    accepts: ClassVar[tuple[type[Spec], ...]] = (ImageSpec,)
+    """The kinds of data that the family models."""
+
+    conditions: ClassVar[tuple[type[Spec], ...]] = (LabelSpec,)
+    """The kinds of condition that it can model its data given."""
+
+    sampling_options: ClassVar[type[SamplingOptions]] = Tempered
+    """The record of what can be chosen when samples are drawn."""
 
     likelihood: ClassVar[Literal["exact", "bound", "none"]] = "none"
     """Whether `log_prob` is the log-probability, a lower bound of it, or does not exist."""
+
+    draws_in_steps: ClassVar[bool] = False
+    """Whether `draw` reports partial results, see `report_progress`."""
 
     players: ClassVar[tuple[str, ...]] = ("model",)
     """The parts with an optimizer each, in the order they are trained; see `player`."""
 
     images_seen: int = 0
-    """How many training images the model has seen; the trainer sets it before each step."""
+    """How many training images the model has seen before this step, see `begin_step`."""
 
     step: int = 0
-    """How many optimizer steps were made before this one; the trainer sets it before each."""
+    """How many optimizer steps were made before this one."""
 
-    def __init__(self, spec: ImageSpec, conditional: bool = False):
+    spec: Any
+    """Of one of the kinds in `accepts`; a family annotates which."""
+    _on_progress: OnProgress | None = None
+
+    def __init__(self, spec: Spec, conditional: bool = False):
         super().__init__()
-        if conditional and spec.num_classes == 0:
-            raise ConfigError("model.conditional=true needs labels, and this data set has none")
+        check_fit(type(self), spec, conditional)
         self.spec = spec
-        self.num_classes = spec.num_classes if conditional else 0
+        self.condition = spec.condition if conditional else None
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels of a model that is conditioned on labels, 0 of any other."""
+        return self.condition.num_classes if isinstance(self.condition, LabelSpec) else 0
 
     @property
     def conditional(self) -> bool:
-        """Whether the model is one of p(x | y)."""
-        return self.num_classes > 0
+        """True of a model of p(x | y)."""
+        return self.condition is not None
 
     @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return next(self.parameters()).device
 
+    def begin_step(self, images_seen: int, step: int) -> None:
+        """Takes note of how far training is; called before each step, and when a model is read."""
+        self.images_seen, self.step = images_seen, step
+
     def player(self, name: str) -> nn.Module:
         """The module whose parameters the named player's optimizer owns."""
         return self if name == "model" else getattr(self, name)
 
-    def moves(self, player: str) -> bool:
-        """Whether the player moves in step number `step`; each does in every step by default."""
+    def updates(self, player: str) -> bool:
+        """True where the player is updated in step number `step`: in all by default."""
         return True
 
     def frozen(self, player: str) -> tuple[str, ...]:
@@ -90,13 +125,9 @@ class GenerativeModel(nn.Module, ABC):
 
     @abstractmethod
     def draw(
-        self,
-        n: int,
-        y: Tensor | None,
-        generator: torch.Generator | None,
-        temperature: float,
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Any
     ) -> Tensor:
-        """Draws n images; called by `sample`, which has checked the arguments and set the mode."""
+        """Draws n examples; called by `sample`, which checked the arguments and set the mode."""
 
     @torch.no_grad()
     def sample(
@@ -105,29 +136,35 @@ class GenerativeModel(nn.Module, ABC):
         y: Tensor | None = None,
         *,
         generator: torch.Generator | None = None,
-        temperature: float = 1.0,
+        options: SamplingOptions | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Tensor:
-        """Draws images.
+        """Draws examples.
 
         Args:
             n: How many, at least 1.
-            y: Labels, int64 of shape ``(n,)``; needed by a conditional model and by no other.
+            y: Conditions of a conditional model: labels ``(n,)``, images ``(n, C, H, W)`` ...
             generator: Source of all randomness, on the model's device; the global one if None.
-            temperature: Scale of the randomness, above 0; 1 samples from the model itself.
+            options: A record of `sampling_options`; the defaults if None.
+            on_progress: Told of partial results by a family that `draws_in_steps`.
 
         Returns:
-            uint8 of shape ``(n, C, H, W)`` with values below ``levels``.
+            ``(n, *spec.shape)`` of the spec's dtype; integers are below ``spec.levels``.
 
         Raises:
-            ConfigError: An argument is out of its range, or labels are missing or superfluous.
+            ConfigError: An argument is out of its range, or conditions are missing or superfluous.
         """
         if n < 1:
-            raise ConfigError(f"n={n}: at least one image must be drawn")
-        if temperature <= 0:
-            raise ConfigError(f"temperature={temperature}: must be > 0")
-        y = self._check_labels(y, n)
-        with self.evaluating():
-            return self.draw(n, y, generator, temperature)
+            raise ConfigError(f"n={n}: at least one must be drawn")
+        options = self._check_options(options)
+        y = self._check_condition(y, n)
+        with self.evaluating(), self.reporting(on_progress):
+            return self.draw(n, y, generator, options)
+
+    def report_progress(self, done: int, total: int, x: Tensor) -> None:
+        """Tells who asked of a partial result, x as far as it is; `draw` may call it."""
+        if self._on_progress is not None:
+            self._on_progress(done, total, x)
 
     def log_prob(
         self, batch: Batch, *, samples: int = 1, generator: torch.Generator | None = None
@@ -136,8 +173,7 @@ class GenerativeModel(nn.Module, ABC):
 
         Args:
             batch: The images.
-            samples: Importance samples of a bound (k of the k-sample bound); an exact likelihood
-                needs and uses none.
+            samples: Importance samples k of a bound; an exact likelihood uses none.
             generator: Source of the bound's randomness; the global one if None.
 
         Returns:
@@ -154,15 +190,13 @@ class GenerativeModel(nn.Module, ABC):
         raise Unsupported(f"{type(self).__name__} has no latent code")
 
     def latent(
-        self, n: int, *, generator: torch.Generator | None = None, temperature: float = 1.0
+        self,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        options: SamplingOptions | None = None,
     ) -> Tensor:
-        """Draws latent codes ``(n, ...)`` from the prior, such as `decode` takes.
-
-        Args:
-            n: How many.
-            generator: Source of the randomness, on the model's device; the global one if None.
-            temperature: Scale of the randomness.
-        """
+        """Draws latent codes ``(n, ...)`` from the prior, such as `decode` takes; see `sample`."""
         raise Unsupported(f"{type(self).__name__} has no latent code")
 
     def complete(
@@ -172,26 +206,20 @@ class GenerativeModel(nn.Module, ABC):
         y: Tensor | None = None,
         *,
         generator: torch.Generator | None = None,
-        temperature: float = 1.0,
-        on_row: Callable[[int, Tensor], None] | None = None,
+        options: SamplingOptions | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Tensor:
         """Keeps the first pixels of images, in raster order, and draws the others given them.
 
         Args:
             x: Images, uint8 ``(B, C, H, W)``.
             known: How many pixels are kept.
-            y: Labels, as for `sample`.
-            generator: Source of all randomness.
-            temperature: Scale of the randomness.
-            on_row: Called after each finished row, with its number and the images so far.
-
-        Returns:
-            uint8 ``(B, C, H, W)``.
+            y, generator, options, on_progress: As for `sample`.
         """
         raise Unsupported(f"{type(self).__name__} does not draw pixel by pixel")
 
     def reconstruct(self, batch: Batch) -> Tensor:
-        """The model's reconstruction of the images, uint8 ``(B, C, H, W)``."""
+        """The model's reconstruction of the examples, as they are."""
         if self.can("encode") and self.can("decode"):
             return self.decode(self.encode(batch), batch.y if self.conditional else None)
         raise Unsupported(f"{type(self).__name__} does not reconstruct images")
@@ -209,7 +237,7 @@ class GenerativeModel(nn.Module, ABC):
         return
 
     def can(self, method: str) -> bool:
-        """Whether the family implements the optional method."""
+        """True where the family implements the optional method."""
         overridden = getattr(type(self), method) is not getattr(GenerativeModel, method)
         if method == "reconstruct":
             return overridden or (self.can("encode") and self.can("decode"))
@@ -232,13 +260,45 @@ class GenerativeModel(nn.Module, ABC):
             for module in training:
                 module.training = True
 
-    def _check_labels(self, y: Tensor | None, n: int) -> Tensor | None:
-        if not self.conditional:
-            if y is not None:
-                raise ConfigError("labels were given, but the model is not conditional")
-            return None
-        if y is None:
-            raise ConfigError(f"the model is conditional: give a label below {self.num_classes}")
-        if y.shape != (n,) or y.min() < 0 or y.max() >= self.num_classes:
-            raise ConfigError(f"labels must be {n} integers from 0 to {self.num_classes - 1}")
-        return y.to(self.device, torch.int64)
+    @contextmanager
+    def reporting(self, on_progress: OnProgress | None) -> Iterator[None]:
+        """Context in which `report_progress` reports to the given function."""
+        before, self._on_progress = self._on_progress, on_progress
+        try:
+            yield
+        finally:
+            self._on_progress = before
+
+    def _check_options(self, options: SamplingOptions | None) -> Any:
+        """The options of a call, the defaults for None."""
+        options = options or self.sampling_options()
+        if not isinstance(options, self.sampling_options):
+            wanted, given = self.sampling_options.__name__, type(options).__name__
+            raise ConfigError(f"{type(self).__name__} draws with {wanted}, not {given}")
+        return options
+
+    def _check_condition(self, y: Tensor | None, n: int) -> Tensor | None:
+        """The conditions of n examples, checked and on the model's device."""
+        y = check_condition(y, self.condition, n)
+        return None if y is None else y.to(self.device)
+
+
+def check_fit(family: type[GenerativeModel], spec: Spec, conditional: bool) -> None:
+    """Refuses data of a kind, or with a condition, that a family does not take."""
+    name, condition = family.__name__, spec.condition
+    if not isinstance(spec, family.accepts):
+        raise ConfigError(f"model: {name} models {kinds(family.accepts)}, not {spec.kind()}s")
+    if not conditional or isinstance(condition, family.conditions):
+        return
+    needed = kinds(family.conditions)
+    if condition is None:
+        raise ConfigError(f"model.conditional=true needs {needed}, and this data set has none")
+    raise ConfigError(
+        f"model.conditional=true: {name} can be conditioned on {needed}, and this data set offers "
+        f"{condition.kind()}s"
+    )
+
+
+def kinds(specs: Iterable[type[Spec]]) -> str:
+    """Kinds of data for a person: ``images or vectors``."""
+    return " or ".join(f"{spec.kind()}s" for spec in specs) or "nothing"

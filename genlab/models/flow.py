@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
+from genlab.nn.conditions import condition_embedding
 from genlab.nn.dequantize import quantize
 from genlab.nn.flows.dequantizers import UniformDequantizer, VariationalDequantizer
 from genlab.nn.flows.elementwise import ElementwiseName
@@ -15,7 +16,7 @@ from genlab.nn.flows.invertible import Chain, Invertible
 from genlab.nn.flows.logit import Logit, Stretch
 from genlab.nn.flows.plan import FlowPlan, MixName, build_flow
 from genlab.ranges import Fraction, NonNegativeInt, PositiveInt
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, Tempered
 
 __all__ = ["Flow"]
 
@@ -25,7 +26,7 @@ PORTION = 512
 
 
 class Flow(GenerativeModel):
-    r"""An invertible map z = f(y) from dequantized images to standard normal numbers.
+    r"""Normalizing flow, a map z = f(y) from dequantized images to standard normal numbers.
 
     ``log p(y) = log N(f(y); 0, I) + log |det df/dy|`` is exact (`log_density`); the probability of
     the discrete image x is a sum of it over x's bin, of which dequantization gives a lower bound
@@ -70,6 +71,7 @@ class Flow(GenerativeModel):
     """
 
     likelihood = "bound"
+    spec: ImageSpec
 
     def __init__(
         self,
@@ -103,8 +105,7 @@ class Flow(GenerativeModel):
             )
         if margin >= 0.5:
             raise ConfigError(f"model.margin={margin}: must be >= 0 and < 0.5")
-        context = CONTEXT if conditional else 0
-        self.embedding = nn.Embedding(self.num_classes, context) if conditional else None
+        self.embedding = condition_embedding(self.condition, CONTEXT)
         self.dequantizer: nn.Module
         if dequantization == "variational":
             self.dequantizer = VariationalDequantizer(
@@ -127,7 +128,7 @@ class Flow(GenerativeModel):
             top_steps=top_steps,
             top_width=top_width,
             top_depth=top_depth,
-            context=context,
+            context=self.embedding.embedding_dim,
             recompute=recompute,
         )
         start: Invertible = Logit(margin) if margin else Stretch()
@@ -136,7 +137,7 @@ class Flow(GenerativeModel):
     def loss(self, batch: Batch, player: str = "model") -> Loss:
         """Minus the bound at one sample, nats per image; ``bpd`` is the same in bits/dim."""
         y, log_weight = self.dequantizer(batch.x)
-        log_density = self._log_density(y, self._context(batch.y, len(batch.x)))
+        log_density = self._log_density(y, self.embedding(batch.y))
         total = -(log_density + log_weight).mean()
         volume = math.log(self.spec.levels) * self.spec.dims
         parts = {
@@ -157,7 +158,7 @@ class Flow(GenerativeModel):
         Returns:
             Nats ``(B,)``.
         """
-        return self._log_density(y, self._context(self._check_labels(labels, len(y)), len(y)))
+        return self._log_density(y, self.embedding(self._check_condition(labels, len(y))))
 
     @torch.no_grad()
     def log_prob(
@@ -182,13 +183,13 @@ class Flow(GenerativeModel):
         if samples < 1:
             raise ConfigError(f"samples={samples}: must be >= 1")
         self._check_levels(batch.x)
-        labels = self._check_labels(batch.y if self.conditional else None, len(batch.x))
+        labels = self._check_condition(batch.y if self.conditional else None, len(batch.x))
         bounds = []
         with self.evaluating():
             for start in range(0, len(batch.x), PORTION):
                 part = slice(start, start + PORTION)
                 x = batch.x[part]
-                context = self._context(None if labels is None else labels[part], len(x))
+                context = self.embedding(None if labels is None else labels[part])
                 total = x.new_full((len(x),), -math.inf, dtype=torch.get_default_dtype())
                 for _ in range(samples):
                     y, log_weight = self.dequantizer(x, generator)
@@ -204,37 +205,38 @@ class Flow(GenerativeModel):
         nearer to 0 than most points of its bin.
         """
         self._check_levels(batch.x)
-        labels = self._check_labels(batch.y if self.conditional else None, len(batch.x))
+        labels = self._check_condition(batch.y if self.conditional else None, len(batch.x))
         with self.evaluating():
             y = (batch.x.to(torch.get_default_dtype()) + 0.5) / self.spec.levels
-            return self.flow(y, self._context(labels, len(y)))[0]
+            return self.flow(y, self.embedding(labels))[0]
 
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The images whose bins the codes ``(B, C H W)`` lie in."""
-        labels = self._check_labels(y, len(z))
+        labels = self._check_condition(y, len(z))
         with self.evaluating():
             return self._decoded(z.clone(), labels)
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
         """Normal numbers, decoded; the temperature scales their standard deviation."""
         images = []
         for start in range(0, n, PORTION):
             size = (min(PORTION, n - start), self.spec.dims)
-            z = torch.randn(size, device=self.device, generator=generator).mul_(temperature)
+            z = torch.randn(size, device=self.device, generator=generator)
+            z.mul_(options.temperature)
             images.append(self._decoded(z, None if y is None else y[start : start + PORTION]))
         return torch.cat(images)
 
     def _decoded(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """The images of codes, which are overwritten."""
-        points = self.flow.undo(z, self._context(labels, len(z)))
+        points = self.flow.inverse_(z, self.embedding(labels))
         return quantize(points, self.spec.levels)
 
     @torch.no_grad()
     def diagnostics(self, batch: Batch) -> dict[str, float]:
-        """Whether the flow can still be inverted.
+        """Error of the inverse, and spread of the codes.
 
         Returns:
             ``inverse_error``: the largest difference, in levels, between a dequantized number and
@@ -243,7 +245,7 @@ class Flow(GenerativeModel):
         """
         generator = torch.Generator(self.device).manual_seed(0)
         with self.evaluating():
-            context = self._context(batch.y if self.conditional else None, len(batch.x))
+            context = self.embedding(batch.y)
             y, _ = self.dequantizer(batch.x, generator)
             z, _ = self.flow(y, context)
             error = (self.flow.inverse(z, context) - y).abs().max() * self.spec.levels
@@ -253,13 +255,6 @@ class Flow(GenerativeModel):
         z, log_det = self.flow(y, context)
         constant = 0.5 * math.log(2 * math.pi) * self.spec.dims
         return log_det - 0.5 * z.square().sum(1) - constant
-
-    def _context(self, y: Tensor | None, n: int) -> Tensor | None:
-        if self.embedding is None:
-            return None
-        if y is None:
-            self._check_labels(None, n)
-        return self.embedding(y)
 
     def _check_levels(self, x: Tensor) -> None:
         if x.numel() and int(x.max()) >= self.spec.levels:

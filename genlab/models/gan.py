@@ -1,8 +1,8 @@
-"""Generative adversarial networks with generator and discriminator of one pass each."""
+"""Generative adversarial network."""
 
 from genlab.errors import ConfigError
-from genlab.models.adversarial import Adversarial, AugmentName, Rules
-from genlab.nn.gan.networks import Players, PlayersName
+from genlab.models.adversarial import Adversarial, AdversarialConfig, AugmentName
+from genlab.nn.gan.networks import GANNetworkName, GANNetworks
 from genlab.nn.gan.objectives import ObjectiveName
 from genlab.ranges import NonNegativeFloat, PositiveInt, Probability
 from genlab.types import ImageSpec
@@ -13,13 +13,14 @@ R1_PER_SUBPIXEL, R1_LEAST = 1e-4, 2e-3
 
 
 class GAN(Adversarial):
-    """A generator that learns to be taken for the data by a discriminator that learns to tell.
+    """Generative adversarial network (Goodfellow et al. 2014, arXiv:1406.2661).
 
-    Goodfellow et al. 2014, arXiv:1406.2661. There is no likelihood; training is a game.
+    A generator learns to be taken for the data by a discriminator that learns to tell. There is no
+    likelihood; training is a game.
 
     Args:
         spec: What the images look like.
-        network: Generator and discriminator, see `genlab.nn.gan.networks.Players`.
+        network: Generator and discriminator, see `genlab.nn.gan.networks.GANNetworks`.
         width: Channels at the largest size (convolutions).
         hidden: Units of a hidden layer (mlp).
         depth: Hidden layers (mlp).
@@ -51,7 +52,7 @@ class GAN(Adversarial):
         self,
         spec: ImageSpec,
         *,
-        network: PlayersName = "auto",
+        network: GANNetworkName = "auto",
         width: PositiveInt = 32,
         hidden: PositiveInt = 128,
         depth: PositiveInt = 3,
@@ -79,7 +80,7 @@ class GAN(Adversarial):
                 "model.objective=wasserstein needs a critic that is bound: "
                 "model.gradient_penalty=10, model.spectral=true or model.r1=1"
             )
-        players = Players(
+        networks = GANNetworks(
             network=network,
             latent=latent,
             width=width,
@@ -87,16 +88,13 @@ class GAN(Adversarial):
             depth=depth,
             spectral=spectral,
             packing=packing,
-            num_classes=spec.num_classes if conditional else 0,
         )
-        generator, discriminator = players.build(spec)
         super().__init__(
             spec,
             conditional,
-            code=latent,
-            generator=generator,
-            discriminator=discriminator,
-            rules=Rules(
+            latent_dim=latent,
+            networks=networks.build,
+            config=AdversarialConfig(
                 objective=objective,
                 r1=r1,
                 r1_interval=r1_interval,

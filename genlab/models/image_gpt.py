@@ -16,7 +16,7 @@ __all__ = ["ImageGPT"]
 
 
 class ImageGPT(Autoregressive):
-    """A decoder-only transformer that reads an image as a sequence of pixels.
+    """Image GPT: a decoder-only transformer that reads an image as a sequence of pixels.
 
     Chen et al. 2020, "Generative Pretraining from Pixels", with three differences: values are
     embedded one by one instead of in clusters of colors, colors being pixels side by side; the
@@ -59,7 +59,7 @@ class ImageGPT(Autoregressive):
 
 
 class TransformerBlock(nn.Module):
-    """Attention and a perceptron, each behind a normalization and beside a residual connection."""
+    """Pre-normalized transformer block of causal attention and a perceptron."""
 
     def __init__(self, width: int, heads: int, dropout: float, scale: float):
         super().__init__()
@@ -80,7 +80,7 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The network of an Image GPT; called with an image and a context."""
+    """Network of an Image GPT, called with an image and a context."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ __all__ = ["MADE"]
 
 
 class MADE(Autoregressive):
-    """A multilayer perceptron masked so that it is autoregressive in raster order.
+    """MADE: a multilayer perceptron masked to be autoregressive in raster order.
 
     Germain et al. 2015, arXiv:1502.03509, with one order. Colors are pixels side by side.
 

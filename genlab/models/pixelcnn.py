@@ -21,7 +21,7 @@ __all__ = ["PixelCNN"]
 
 
 class PixelCNN(Autoregressive):
-    """A stack of masked convolutions (van den Oord et al. 2016, arXiv:1601.06759, 1606.05328).
+    """PixelCNN of masked convolutions (van den Oord et al. 2016, arXiv:1601.06759, 1606.05328).
 
     With several channels and a head that treats them as independent (Bernoulli, categorical) the
     masks order the channels of a pixel, red before green before blue; the mixture of logistics
@@ -136,7 +136,7 @@ def ordered_colors(uniforms: int, spec: ImageSpec) -> int:
 
 
 class Stack(nn.Module):
-    """The network of a PixelCNN; called with an image and a context."""
+    """Network of a PixelCNN, called with an image and a context."""
 
     def __init__(
         self,

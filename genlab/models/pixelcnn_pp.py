@@ -1,4 +1,4 @@
-"""PixelCNN++: a mixture of logistics, two streams and short cuts."""
+"""PixelCNN++."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ __all__ = ["PixelCNNPP"]
 
 
 class PixelCNNPP(Autoregressive):
-    """Salimans et al. 2017, arXiv:1701.05517, with dilation in place of strides.
+    """PixelCNN++ (Salimans et al. 2017, arXiv:1701.05517), with dilation in place of strides.
 
     One stream sees the rows above, the other what is above and to the left; the first half of the
     blocks speaks to the second by short cuts, outermost to outermost. Where the published network
@@ -54,7 +54,7 @@ class PixelCNNPP(Autoregressive):
 
 
 class TwoStreams(nn.Module):
-    """The network of a PixelCNN++; called with an image and a context."""
+    """Network of a PixelCNN++, called with an image and a context."""
 
     def __init__(
         self,

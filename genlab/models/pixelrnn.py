@@ -1,4 +1,4 @@
-"""PixelRNN: recurrence down the rows."""
+"""PixelRNN."""
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,10 @@ __all__ = ["PixelRNN"]
 
 
 class PixelRNN(Autoregressive):
-    """Layers of Row LSTMs with residual connections (van den Oord et al. 2016, arXiv:1601.06759).
+    """PixelRNN of Row LSTMs (van den Oord et al. 2016, arXiv:1601.06759).
 
-    Rows are computed one after the other, the pixels of a row at once. Colors are pixels side by
-    side.
+    Layers have residual connections. Rows are computed one after the other, the pixels of a row at
+    once. Colors are pixels side by side.
 
     Args:
         spec: What the images look like.
@@ -57,7 +57,7 @@ class PixelRNN(Autoregressive):
 
 
 class RecurrentLayer(nn.Module):
-    """A Row LSTM and the masked convolution that makes its gates."""
+    """Row LSTM layer, and the masked convolution that makes its gates."""
 
     def __init__(self, width: int, reach: int, left: int, context: int):
         super().__init__()
@@ -75,7 +75,7 @@ class RecurrentLayer(nn.Module):
 
 
 class RecurrentStack(nn.Module):
-    """The network of a PixelRNN; called with an image and a context."""
+    """Network of a PixelRNN, called with an image and a context."""
 
     def __init__(
         self, layers: int, width: int, reach: int, left: int, first: int, context: int, outputs: int

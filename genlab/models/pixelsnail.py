@@ -1,4 +1,4 @@
-"""PixelSNAIL: gated convolutions and attention to all that came before."""
+"""PixelSNAIL."""
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ PLACE = 4  # channels that tell a query where it is
 
 
 class PixelSNAIL(Autoregressive):
-    """Blocks of gated convolutions, each followed by causal attention (Chen et al. 2018).
+    """PixelSNAIL: gated convolutions, each block with causal attention (Chen et al. 2018).
 
     arXiv:1712.09763. Keys and values know the pixel they stand for, so a pixel attends strictly to
     those before it. Colors that the head treats as independent are pixels side by side.
@@ -74,7 +74,7 @@ class PixelSNAIL(Autoregressive):
 
 
 class AttentiveBlock(nn.Module):
-    """Gated convolutions, then attention, whose result is merged by one more gated layer."""
+    """PixelSNAIL block: gated convolutions, then attention, merged by one more gated layer."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class AttentiveBlock(nn.Module):
 
 
 class AttentiveStack(nn.Module):
-    """The network of a PixelSNAIL; called with an image and a context."""
+    """Network of a PixelSNAIL, called with an image and a context."""
 
     def __init__(
         self,

@@ -1,9 +1,9 @@
-"""Progressive growing of GANs."""
+"""Progressively growing GAN."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from genlab.models.adversarial import Adversarial, Rules
+from genlab.models.adversarial import Adversarial, AdversarialConfig
 from genlab.nn.gan.doubling import doublings
 from genlab.nn.gan.growing import GrowingDiscriminator, GrowingGenerator, grown, shrunk
 from genlab.nn.gan.objectives import ObjectiveName
@@ -15,11 +15,12 @@ __all__ = ["ProgressiveGAN"]
 
 
 class ProgressiveGAN(Adversarial):
-    """A GAN that begins with small images and doubles their sides again and again.
+    """Progressively growing GAN (Karras et al. 2018, arXiv:1710.10196).
 
-    Karras et al. 2018, arXiv:1710.10196. At each size but the first, the new layers are faded in
-    over ``stage`` images, and trained for as many more; the images seen so far tell where the
-    growth stands. Until it is over, samples are enlarged to the full size.
+    It begins with small images and doubles their sides again and again. At each size but the
+    first, the new layers are faded in over ``stage`` images, and trained for as many more; the
+    images seen so far tell where the growth stands. Until it is over, samples are enlarged to
+    the full size.
 
     Args:
         spec: What the images look like; it decides the sizes.
@@ -55,19 +56,21 @@ class ProgressiveGAN(Adversarial):
         packing: PositiveInt = 1,
         conditional: bool = False,
     ):
-        sizes = doublings(spec.height, spec.width, network="progressive")
-        classes = spec.num_classes if conditional else 0
+        def networks(spec: ImageSpec, classes: int) -> tuple[nn.Module, nn.Module]:
+            sizes = doublings(spec.height, spec.width, network="progressive")
+            return (
+                GrowingGenerator(latent, spec.channels, sizes, width=width, num_classes=classes),
+                GrowingDiscriminator(
+                    spec.channels, sizes, width=width, num_classes=classes, packing=packing
+                ),
+            )
+
         super().__init__(
             spec,
             conditional,
-            code=latent,
-            generator=GrowingGenerator(
-                latent, spec.channels, sizes, width=width, num_classes=classes
-            ),
-            discriminator=GrowingDiscriminator(
-                spec.channels, sizes, width=width, num_classes=classes, packing=packing
-            ),
-            rules=Rules(
+            latent_dim=latent,
+            networks=networks,
+            config=AdversarialConfig(
                 objective=objective,
                 gradient_penalty=gradient_penalty,
                 drift=drift,
@@ -77,7 +80,8 @@ class ProgressiveGAN(Adversarial):
                 packing=packing,
             ),
         )
-        self.stages, self.stage = len(sizes), stage
+        assert isinstance(self.generator, GrowingGenerator)
+        self.stages, self.stage = len(self.generator.images), stage
 
     @property
     def growth(self) -> tuple[int, float]:
@@ -105,10 +109,10 @@ class ProgressiveGAN(Adversarial):
         x = shrunk(to_signed(batch.x, self.spec.levels), self.stages - 1 - stage)
         return torch.lerp(grown(shrunk(x, 1), 1), x, fade) if fade < 1 else x
 
-    def judge(self, x: Tensor, y: Tensor | None) -> Tensor:
+    def logits(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Logits of images of the stage's size."""
-        return self.discriminator(self.prepared(x), y, *self.growth)
+        return self.discriminator(self.augment_and_pack(x), y, *self.growth)
 
-    def shown(self, x: Tensor) -> Tensor:
+    def to_uint8(self, x: Tensor) -> Tensor:
         """Generated images as uint8, enlarged to the full size."""
-        return super().shown(grown(x, self.stages - 1 - self.growth[0]))
+        return super().to_uint8(grown(x, self.stages - 1 - self.growth[0]))

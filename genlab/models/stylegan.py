@@ -3,14 +3,14 @@
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from genlab.models.adversarial import Adversarial, AugmentName, Rules
+from genlab.models.adversarial import Adversarial, AdversarialConfig, AugmentName
 from genlab.nn.gan.doubling import doublings
 from genlab.nn.gan.objectives import ObjectiveName
 from genlab.nn.gan.style import StyleDiscriminator, StyleGenerator
 from genlab.ranges import NonNegativeFloat, PositiveInt, Probability
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, Tempered
 
 __all__ = ["StyleGAN"]
 
@@ -19,11 +19,11 @@ PATH_DECAY = 0.99  # of the mean path length, per time that it is measured
 
 
 class StyleGAN(Adversarial):
-    """A mapping from codes to styles, and a generator that they modulate.
+    """StyleGAN2 (Karras et al. 2020, arXiv:1912.04958).
 
-    Karras et al. 2020, arXiv:1912.04958 (StyleGAN2). Styles are mixed while training: with some
-    probability, the layers from a random one on have the style of another code. A temperature
-    truncates the styles towards their mean.
+    A mapping takes codes to styles, which modulate the generator. Styles are mixed while
+    training: with some probability, the layers from a random one on have the style of another
+    code. A temperature truncates the styles towards their mean.
 
     Args:
         spec: What the images look like.
@@ -69,30 +69,28 @@ class StyleGAN(Adversarial):
         target: Probability = 0.6,
         conditional: bool = False,
     ):
-        sizes = doublings(spec.height, spec.width, network="stylegan")
-        classes = spec.num_classes if conditional else 0
-        generator = StyleGenerator(
-            latent, spec.channels, sizes, width=width, depth=depth, num_classes=classes
-        )
-        discriminator = StyleDiscriminator(
-            spec.channels, sizes, width=width, num_classes=classes, packing=packing
-        )
-        rules = Rules(
-            objective=objective,
-            r1=r1,
-            r1_interval=r1_interval,
-            n_dis=n_dis,
-            packing=packing,
-            augment=augment,
-            target=target,
-        )
+        def networks(spec: ImageSpec, classes: int) -> tuple[nn.Module, nn.Module]:
+            channels, sizes = spec.channels, doublings(spec.height, spec.width, network="stylegan")
+            shared: dict[str, int] = {"width": width, "num_classes": classes}
+            return (
+                StyleGenerator(latent, channels, sizes, depth=depth, **shared),
+                StyleDiscriminator(channels, sizes, packing=packing, **shared),
+            )
+
         super().__init__(
             spec,
             conditional,
-            code=latent,
-            generator=generator,
-            discriminator=discriminator,
-            rules=rules,
+            latent_dim=latent,
+            networks=networks,
+            config=AdversarialConfig(
+                objective=objective,
+                r1=r1,
+                r1_interval=r1_interval,
+                n_dis=n_dis,
+                packing=packing,
+                augment=augment,
+                target=target,
+            ),
         )
         self.mixing = mixing
         self.path_length, self.path_interval = path_length, path_interval
@@ -118,7 +116,7 @@ class StyleGAN(Adversarial):
     def generator_loss(self, batch: Batch, y: Tensor | None) -> Loss:
         """The objective, and the path length penalty when it is due."""
         loss = super().generator_loss(batch, y)
-        turn = self.step // self.rules.n_dis
+        turn = self.step // self.config.n_dis
         if not self.path_length or turn % self.path_interval:
             return loss
         n = max(len(batch.x) // self.path_shrink, 1)
@@ -145,13 +143,13 @@ class StyleGAN(Adversarial):
         return (lengths - self.path_mean).square().mean(), length
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
         """Images of random codes; the temperature scales the styles' distance from their mean."""
         w = self.styles.mapping(self.latent(n, generator=generator), y)
-        w = self.styles.mean_w + temperature * (w - self.styles.mean_w)
+        w = self.styles.mean_w + options.temperature * (w - self.styles.mean_w)
         x = self.styles.synthesize(w[:, None].expand(-1, self.styles.layers, -1), generator)
-        return self.shown(x)
+        return self.to_uint8(x)
 
     def _mixed(self, w: Tensor, y: Tensor | None, generator: torch.Generator | None) -> Tensor:
         """A style for each layer ``(B, layers, latent)``."""

@@ -5,17 +5,18 @@ from collections.abc import Iterable
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
-from genlab.nn.autoencoders.codec import Activation, Codec, NetworkName
+from genlab.nn.autoencoders.encoder_decoder import Activation, EncoderDecoder, NetworkName
+from genlab.nn.conditions import condition_embedding
 from genlab.nn.heads.heads import HeadName, make_head
 from genlab.nn.latents.distributions import Mixture, draw_normal, kl_from_standard, sampled_rate
 from genlab.nn.latents.priors import FittedPrior, LearnedPrior, PriorName, make_prior
 from genlab.nn.scaling import from_unit, to_unit
 from genlab.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, SamplingOptions, Tempered
 
 __all__ = ["VAE"]
 
@@ -23,15 +24,15 @@ CONTEXT = 16  # length of a class embedding
 
 
 class VAE(GenerativeModel):
-    r"""A latent variable model trained by a bound on its likelihood.
+    r"""Variational autoencoder (Kingma and Welling 2014, arXiv:1312.6114).
 
-    ``p(x) = E_p(z)[p(x | z)]``, with a diagonal normal posterior ``q(z | x)`` (Kingma and Welling
-    2014, arXiv:1312.6114). The loss is ``distortion + beta rate``, nats per image: distortion
-    ``E_q[-log p(x | z)]`` and rate ``KL(q(z | x) || p(z))``.
+    ``p(x) = E_p(z)[p(x | z)]``, with a diagonal normal posterior ``q(z | x)``. The loss is
+    ``distortion + beta rate``, nats per image: distortion ``E_q[-log p(x | z)]`` and rate
+    ``KL(q(z | x) || p(z))``.
 
     Args:
         spec: What the images look like.
-        network: Encoder and decoder, see `genlab.nn.autoencoders.codec.Codec`.
+        network: Encoder and decoder, see `genlab.nn.autoencoders.encoder_decoder.EncoderDecoder`.
         width: Channels at full size (conv, resnet).
         hidden: Units of a hidden layer (mlp, conv).
         depth: Hidden layers (mlp) or residual blocks at each size (resnet).
@@ -59,6 +60,7 @@ class VAE(GenerativeModel):
     """
 
     likelihood = "bound"
+    spec: ImageSpec
 
     def __init__(
         self,
@@ -89,14 +91,14 @@ class VAE(GenerativeModel):
                 f"model.free_bits={free_bits} needs a rate for each dimension: "
                 "take model.objective=elbo with model.prior=normal or fitted"
             )
-        self.code, self.objective, self.samples = latent, objective, samples
+        self.latent_dim, self.objective, self.samples = latent, objective, samples
         self.beta, self.warmup, self.free_bits, self.output = beta, warmup, free_bits, output
-        context = CONTEXT if conditional else 0
-        self.embedding = nn.Embedding(self.num_classes, context) if conditional else None
-        codec = Codec(network, width, hidden, depth, activation, dropout)
+        self.embedding = condition_embedding(self.condition, CONTEXT)
+        context = self.embedding.embedding_dim
+        networks = EncoderDecoder(network, width, hidden, depth, activation, dropout)
         self.head = make_head(head, spec, components=head_components)
-        self.encoder = codec.encoder(spec.shape, 2 * latent, context=context)
-        self.decoder = codec.decoder(
+        self.encoder = networks.encoder(spec.shape, 2 * latent, context=context)
+        self.decoder = networks.decoder(
             latent + context, (self.head.channels, spec.height, spec.width)
         )
         self.prior = make_prior(prior, prior_components, latent, spec.shape, context)
@@ -108,7 +110,7 @@ class VAE(GenerativeModel):
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
         """Distortion plus weighted rate, or the importance-weighted bound; nats per image."""
-        context = self._context(batch.y, len(batch.x))
+        context = self.embedding(batch.y)
         mean, log_std = self._posterior(to_unit(batch.x, self.spec.levels), context)
         z, noise = draw_normal(mean, log_std, self.samples)
         distortion = self._distortion(z, context, batch.x, None)
@@ -149,7 +151,7 @@ class VAE(GenerativeModel):
         Returns:
             Nats per image, ``(B,)``.
         """
-        labels = self._check_labels(batch.y if self.conditional else None, len(batch.x))
+        labels = self._check_condition(batch.y if self.conditional else None, len(batch.x))
         # Numbers in a portion's decoded maps: what stays in a CPU's cache, or fills a GPU.
         budget, most = (2**20, 2**11) if self.device.type == "cpu" else (2**27, 2**17)
         size = self.head.channels * self.spec.height * self.spec.width
@@ -172,7 +174,7 @@ class VAE(GenerativeModel):
         mixture: Mixture | None,
         generator: torch.Generator | None,
     ) -> Tensor:
-        context = self._context(y, len(x))
+        context = self.embedding(y)
         mean, log_std = self._posterior(to_unit(x, self.spec.levels), context)
         total = torch.full_like(mean[:, 0], -math.inf)
         for start in range(0, samples, portion):
@@ -188,42 +190,47 @@ class VAE(GenerativeModel):
     @torch.no_grad()
     def encode(self, batch: Batch) -> Tensor:
         """The posterior's means, ``(B, latent)``."""
-        labels = self._check_labels(batch.y if self.conditional else None, len(batch.x))
+        labels = self._check_condition(batch.y if self.conditional else None, len(batch.x))
         with self.evaluating():
             x = to_unit(batch.x, self.spec.levels)
-            return self._posterior(x, self._context(labels, len(x)))[0]
+            return self._posterior(x, self.embedding(labels))[0]
 
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The mean images of codes ``(B, latent)``."""
-        labels = self._check_labels(y, len(z))
+        labels = self._check_condition(y, len(z))
         with self.evaluating():
-            params = self._decode(z, self._context(labels, len(z)))
+            params = self._decode(z, self.embedding(labels))
             return from_unit(self.head.mean(params), self.spec.levels)
 
     @torch.no_grad()
     def latent(
-        self, n: int, *, generator: torch.Generator | None = None, temperature: float = 1.0
+        self,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        options: SamplingOptions | None = None,
     ) -> Tensor:
         """Codes ``(n, latent)`` from the prior; the temperature scales the prior's spread."""
-        mixture = self._mixture()
-        if mixture is None:
-            return temperature * torch.randn(n, self.code, device=self.device, generator=generator)
-        return mixture.sample(n, generator=generator, temperature=temperature)
+        mixture, temperature = self._mixture(), self._check_options(options).temperature
+        if mixture is not None:
+            return mixture.sample(n, generator=generator, temperature=temperature)
+        z = torch.randn(n, self.latent_dim, device=self.device, generator=generator)
+        return temperature * z
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
         """Codes from the prior, decoded; the temperature scales the prior's spread."""
-        z = self.latent(n, generator=generator, temperature=temperature)
-        params = self._decode(z, self._context(y, n))
+        z = self.latent(n, generator=generator, options=options)
+        params = self._decode(z, self.embedding(y))
         if self.output == "sample":
-            return self.head.sample(params, generator=generator, temperature=temperature)
+            return self.head.sample(params, generator=generator, temperature=options.temperature)
         return from_unit(self.head.mean(params), self.spec.levels)
 
     @torch.no_grad()
     def diagnostics(self, batch: Batch) -> dict[str, float]:
-        """Whether the code is used.
+        """Use of the code.
 
         Returns:
             ``active_units``: code dimensions whose posterior mean varies over the images, by
@@ -232,7 +239,7 @@ class VAE(GenerativeModel):
         """
         generator = torch.Generator(self.device).manual_seed(0)
         with self.evaluating():
-            context = self._context(batch.y, len(batch.x))
+            context = self.embedding(batch.y)
             mean, log_std = self._posterior(to_unit(batch.x, self.spec.levels), context)
             mixture = self._mixture()
             if mixture is None:
@@ -255,17 +262,10 @@ class VAE(GenerativeModel):
             codes = []
             with self.evaluating():
                 for batch in batches:
-                    context = self._context(batch.y, len(batch.x))
+                    context = self.embedding(batch.y)
                     x = to_unit(batch.x, self.spec.levels)
                     codes.append(draw_normal(*self._posterior(x, context), 1, generator)[0][0])
             self.prior.fit(torch.cat(codes))
-
-    def _context(self, y: Tensor | None, n: int) -> Tensor | None:
-        if self.embedding is None:
-            return None
-        if y is None:
-            self._check_labels(None, n)
-        return self.embedding(y)
 
     def _posterior(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation of q(z | x), of images on the scale [0, 1]."""

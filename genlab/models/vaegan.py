@@ -1,11 +1,11 @@
-"""The hybrid of a variational autoencoder and a GAN."""
+"""VAE-GAN."""
 
 import torch
 from torch import Tensor
 
-from genlab.models.adversarial import Adversarial, Rules
-from genlab.nn.autoencoders.codec import Codec
-from genlab.nn.gan.networks import Players, PlayersName
+from genlab.models.adversarial import Adversarial, AdversarialConfig
+from genlab.nn.autoencoders.encoder_decoder import EncoderDecoder
+from genlab.nn.gan.networks import GANNetworkName, GANNetworks
 from genlab.nn.gan.objectives import ObjectiveName
 from genlab.nn.latents.distributions import draw_normal, kl_from_standard
 from genlab.nn.scaling import to_unit
@@ -16,17 +16,17 @@ __all__ = ["VAEGAN"]
 
 
 class VAEGAN(Adversarial):
-    """An autoencoder whose distance between images is that of a discriminator's features.
+    """VAE-GAN: reconstructions are compared by a discriminator's features (Larsen et al. 2016).
 
-    Larsen et al. 2016, arXiv:1512.09300. The encoder gives a normal posterior; the generator
-    decodes; the discriminator tells real images from samples and from reconstructions. The
-    encoder minimizes ``rate + feature error``, the generator ``weight * feature error +`` its
-    adversarial loss, feature error being the squared distance of features, halved and summed
-    (a normal with unit variance, nats per image up to a constant).
+    arXiv:1512.09300. The encoder gives a normal posterior; the generator decodes; the
+    discriminator tells real images from samples and from reconstructions. The encoder minimizes
+    ``rate + feature error``, the generator ``weight * feature error +`` its adversarial loss,
+    feature error being the squared distance of features, halved and summed (a normal with unit
+    variance, nats per image up to a constant).
 
     Args:
         spec: What the images look like.
-        network: Generator and discriminator, see `genlab.nn.gan.networks.Players`.
+        network: Generator and discriminator, see `genlab.nn.gan.networks.GANNetworks`.
         width: Channels at the largest size.
         hidden: Units of a hidden layer (mlp, and the encoder).
         depth: Hidden layers (mlp).
@@ -49,7 +49,7 @@ class VAEGAN(Adversarial):
         self,
         spec: ImageSpec,
         *,
-        network: PlayersName = "auto",
+        network: GANNetworkName = "auto",
         width: PositiveInt = 32,
         hidden: PositiveInt = 256,
         depth: PositiveInt = 3,
@@ -62,32 +62,29 @@ class VAEGAN(Adversarial):
         beta: NonNegativeFloat = 1.0,
         conditional: bool = False,
     ):
-        classes = spec.num_classes if conditional else 0
-        generator, discriminator = Players(
+        networks = GANNetworks(
             network=network,
             latent=latent,
             width=width,
             hidden=hidden,
             depth=depth,
             spectral=spectral,
-            num_classes=classes,
-        ).build(spec)
+        )
         super().__init__(
             spec,
             conditional,
-            code=latent,
-            generator=generator,
-            discriminator=discriminator,
-            rules=Rules(objective=objective, r1=r1, r1_interval=r1_interval),
+            latent_dim=latent,
+            networks=networks.build,
+            config=AdversarialConfig(objective=objective, r1=r1, r1_interval=r1_interval),
         )
         self.reconstruction, self.beta = reconstruction, beta
-        codec = Codec("conv", width, hidden)
-        self.encoder = codec.encoder(spec.shape, 2 * latent, context=classes)
+        autoencoder = EncoderDecoder("conv", width, hidden)
+        self.encoder = autoencoder.encoder(spec.shape, 2 * latent, context=self.num_classes)
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
         """The loss of the discriminator, the encoder or the generator."""
         if player == "encoder":
-            return self.encoder_loss(batch, self._labels_of(batch))
+            return self.encoder_loss(batch, self._condition_of(batch))
         return super().loss(batch, player)
 
     def discriminator_loss(self, batch: Batch, y: Tensor | None) -> Loss:
@@ -96,8 +93,8 @@ class VAEGAN(Adversarial):
         real = self.real(batch)
         with torch.no_grad():
             again = self.generate(self._posterior_sample(batch, y)[0], y)
-        logits = self.judge(again, y)
-        extra = self.objective.discriminator(self.judge(real, y), logits)
+        logits = self.logits(again, y)
+        extra = self.objective.discriminator(self.logits(real, y), logits)
         parts = loss.parts | {"reconstructed": logits.mean().detach()}
         return Loss((loss.total + extra) / 2, parts)
 
@@ -115,8 +112,8 @@ class VAEGAN(Adversarial):
         with torch.no_grad():
             z, _ = self._posterior_sample(batch, y)
         again = self.generate(z, y)
-        on_real = self.judge(real, y).detach() if self.objective.needs_real else None
-        fooling = (loss.total + self.objective.generator(self.judge(again, y), on_real)) / 2
+        on_real = self.logits(real, y).detach() if self.objective.needs_real else None
+        fooling = (loss.total + self.objective.generator(self.logits(again, y), on_real)) / 2
         error = self.feature_error(real, again)
         parts = loss.parts | {"fooling": fooling.detach(), "feature_error": error.detach()}
         return Loss(fooling + self.reconstruction * error, parts)
@@ -131,7 +128,7 @@ class VAEGAN(Adversarial):
     @torch.no_grad()
     def encode(self, batch: Batch) -> Tensor:
         """The posterior's means, ``(B, latent)``."""
-        y = self._labels_of(batch)
+        y = self._condition_of(batch)
         with self.evaluating():
             return self._posterior(batch, y)[0]
 

@@ -1,4 +1,4 @@
-"""Autoencoder with a discrete code: VQ-VAE."""
+"""VQ-VAE."""
 
 from typing import Literal
 
@@ -8,12 +8,12 @@ from torch import Tensor
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.models.pixelcnn import PixelCNN
-from genlab.nn.autoencoders.maps import MapDecoder, MapEncoder
+from genlab.nn.autoencoders.spatial import SpatialDecoder, SpatialEncoder
 from genlab.nn.heads.heads import HeadName, make_head
 from genlab.nn.latents.codebook import Codebook
 from genlab.nn.scaling import from_unit, to_signed
 from genlab.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
-from genlab.types import Batch, ImageSpec, Loss
+from genlab.types import Batch, ImageSpec, Loss, Tempered
 
 __all__ = ["VQVAE"]
 
@@ -25,7 +25,7 @@ MOST = 256
 
 
 class VQVAE(GenerativeModel):
-    r"""Images as maps of indices into a learned codebook (van den Oord et al. 2017).
+    r"""VQ-VAE: images as maps of indices into a learned codebook (van den Oord et al. 2017).
 
     The prior of the map is a PixelCNN, which learns beside the autoencoder: an index carries no
     gradient, so neither disturbs the other, and when training ends the prior knows the last codes
@@ -54,7 +54,9 @@ class VQVAE(GenerativeModel):
         ConfigError: The head does not suit the images, or more codes than a PixelCNN has levels.
     """
 
+    conditions = ()
     likelihood = "bound"
+    spec: ImageSpec
     usage: Tensor
     new_usage: Tensor
 
@@ -85,9 +87,9 @@ class VQVAE(GenerativeModel):
         self.commitment = commitment
         self.head = make_head(head, spec, components=head_components)
         sizes = {"width": width, "blocks": blocks, "halvings": halvings}
-        self.encoder = MapEncoder(spec.shape, dim, **sizes)
+        self.encoder = SpatialEncoder(spec.shape, dim, **sizes)
         self.codebook = Codebook(codes, dim, decay=decay, revive=revive)
-        self.decoder = MapDecoder(dim, (self.head.channels, spec.height, spec.width), **sizes)
+        self.decoder = SpatialDecoder(dim, (self.head.channels, spec.height, spec.width), **sizes)
         height, breadth = self.encoder.sizes[-1]
         self.prior = None
         if prior == "pixelcnn":
@@ -130,7 +132,7 @@ class VQVAE(GenerativeModel):
         return Loss(total, {name: part.detach() for name, part in parts.items()})
 
     def after_step(self, player: str) -> None:
-        """Moves the codebook and the marginals."""
+        """Updates the codebook and the marginals."""
         self.codebook.update()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(self.new_usage)
@@ -157,19 +159,19 @@ class VQVAE(GenerativeModel):
     @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Mean images of maps of code indices."""
-        self._check_labels(y, len(z))
+        self._check_condition(y, len(z))
         with self.evaluating():
             params = self.decoder(self.codebook.lookup(z))
             return from_unit(self.head.mean(params), self.spec.levels)
 
     def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, temperature: float
+        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
         """A map of the prior, decoded; the temperature is the prior's."""
         if self.prior is not None:
-            maps = self.prior.draw(n, None, generator, temperature)
+            maps = self.prior.draw(n, None, generator, options)
             return self.decode(maps[:, 0].long())
-        p = (self._marginals().log() / temperature).softmax(-1)
+        p = (self._marginals().log() / options.temperature).softmax(-1)
         index = torch.multinomial(p.flatten(0, 1), n, replacement=True, generator=generator)
         return self.decode(index.T.unflatten(1, p.shape[:2]))
 

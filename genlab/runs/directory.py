@@ -5,6 +5,7 @@ runs/<name>/
     environment.json  versions, machine and command line
     run.json          identity and state: name, created, status, data fingerprint, W&B id
     metrics.jsonl     the history, one line a logging event
+    alerts.jsonl      warnings that a person should read, one a line
     summary.json      what the history amounts to
     checkpoints/      last.ckpt, the one before, best.ckpt; the SHA-256 of each beside it
     evaluation/       reports of `genlab evaluate`
@@ -12,7 +13,6 @@ runs/<name>/
 """
 
 import json
-import os
 import re
 import sys
 import time
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import ConfigError, nearest
-from genlab.system.paths import write_json
+from genlab.system.paths import shown, write_json
 from genlab.system.secrets import redact
 
 __all__ = ["JOB_DIRECTORY", "Run", "create_run", "find_run", "list_runs"]
@@ -56,6 +56,21 @@ class Run:
         """The history, one JSON object a line."""
         return self.path / "metrics.jsonl"
 
+    @property
+    def alerts_file(self) -> Path:
+        """Warnings that a person should read, one JSON object a line."""
+        return self.path / "alerts.jsonl"
+
+    def name_below(self, root: Path) -> str:
+        """The path below a root: unique there, and what trackers and the dashboard call the run.
+
+        Example:
+            >>> Run(Path("runs/sweep/0_a")).name_below(Path("runs"))
+            'sweep/0_a'
+        """
+        path, root = self.path.resolve(), root.resolve()
+        return path.relative_to(root).as_posix() if root in path.parents else path.name
+
     def checkpoint(self, which: str = "last") -> Path:
         """The path of the ``last`` or the ``best`` checkpoint, whether or not it exists yet."""
         return self.path / "checkpoints" / f"{which}.ckpt"
@@ -83,8 +98,7 @@ class Run:
 
     def shown(self) -> str:
         """The path as a person would type it: relative where that is shorter."""
-        relative = os.path.relpath(self.path)
-        return relative if len(relative) < len(str(self.path)) else str(self.path)
+        return shown(self.path)
 
 
 def create_run(root: Path, name: str | None, model: str, data: str, seed: int) -> Run:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from genlab.system.paths import write_atomically
 
-__all__ = ["History", "encode", "read_metrics", "repair", "rewind"]
+__all__ = ["History", "decode", "encode", "read_metrics", "repair", "rewind"]
 
 FILE = "metrics.jsonl"
 """The file's name inside a run directory."""
@@ -58,7 +58,7 @@ def read_metrics(path: Path | str) -> History:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        row = _decode(line)
+        row = decode(line)
         if row is not None:
             history.rows.append(row)
         elif number == len(lines):
@@ -85,14 +85,15 @@ def rewind(path: Path, images_seen: int) -> int:
 
 def _keep(path: Path, wanted: Any) -> int:
     lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
-    kept = [line for line in lines if (row := _decode(line)) is not None and wanted(row)]
+    kept = [line for line in lines if (row := decode(line)) is not None and wanted(row)]
     whole = b"".join(line + b"\n" for line in kept)
     if whole != path.read_bytes():
         write_atomically(path, whole)
     return len(lines) - len(kept)
 
 
-def _decode(line: bytes) -> dict[str, Any] | None:
+def decode(line: bytes) -> dict[str, Any] | None:
+    """The row of a line; None for one that is torn or damaged."""
     try:
         row = json.loads(line)
     except ValueError:  # not JSON, or not UTF-8

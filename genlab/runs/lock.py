@@ -1,4 +1,4 @@
-"""A run directory belongs to one training process at a time."""
+"""The lock of a run directory: one training process at a time."""
 
 import errno
 import os
@@ -12,13 +12,13 @@ from genlab.runs.storage import adopt, sweep
 from genlab.system.locks import Lock
 from genlab.system.terminal import warn
 
-__all__ = ["occupied"]
+__all__ = ["lock_run"]
 
 UNSUPPORTED = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
 
 
 @contextmanager
-def occupied(run: Run) -> Iterator[None]:
+def lock_run(run: Run) -> Iterator[None]:
     """Keeps other training processes out, and clears away what a dead one left half written.
 
     The lock is the kernel's and goes with the process, however that ends.

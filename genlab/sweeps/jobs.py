@@ -1,13 +1,13 @@
-"""A sweep's directory: which jobs there are, what became of each, and who runs which now.
+"""Sweep directory: its jobs, the state of each, and the locks of those that run now.
 
 runs/<sweep>/
     sweep.json        the command that made it, without secrets
     manifest.jsonl    one line a job: id, overrides, state, directory, exit code, metrics
     <id>/             a job's run directory, named by a hash of its overrides
-    .jobs/<id>.json   a job's line, written by the one process that has the job
+    .jobs/<id>.json   a job's record, written by the one process that has the job
     .jobs/<id>.lock   held while the job runs, by its process and the one that waits for it
 
-The lines lie in files of their own, so that jobs on several machines need no common lock; the
+The records lie in files of their own, so that jobs on several machines need no common lock; the
 manifest is put together from them. Imports nothing heavy.
 """
 
@@ -27,7 +27,7 @@ from genlab.system.locks import Lock, is_held
 from genlab.system.paths import write_atomically, write_json
 from genlab.system.secrets import redact
 
-__all__ = ["Job", "State", "Sweep", "job_id", "outcome"]
+__all__ = ["Job", "State", "Sweep", "job_id", "summary_metrics"]
 
 State = Literal["pending", "running", "done", "failed", "killed", "interrupted"]
 MARK = "sweep.json"
@@ -35,7 +35,7 @@ MARK = "sweep.json"
 
 @dataclass(frozen=True)
 class Job:
-    """A line of the manifest.
+    """Record of a job: a line of the manifest.
 
     Args:
         id: Hash of the overrides, which names the run directory, too.
@@ -45,7 +45,7 @@ class Job:
             by a signal) or ``interrupted`` (stopped with all of it kept).
         exit_code: Of its last process; 128 + n where signal n ended it.
         reason: Why it is not done, in a line.
-        attempts: Each start of it: when, where, and the images seen that it went on from.
+        attempts: Each start of it: when, where, and the images seen that it resumed from.
         seconds: Wall-clock seconds of all attempts.
         metrics: What the run's summary says.
     """
@@ -61,18 +61,18 @@ class Job:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     def line(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """The record as JSON can hold it."""
         return asdict(self) | {"directory": self.id}
 
 
 def job_id(overrides: Sequence[str]) -> str:
-    """The name of a job: the same overrides have the same, in whatever order they are given.
+    """Name of a job: a hash of its overrides, whatever their order.
 
     Example:
         >>> job_id(["seed=1", "model=vae"]) == job_id(["model=vae", "seed=1"])
         True
         >>> job_id(["seed=../../x"])
-        '26bd8cb7'
+        '13ac426c'
     """
     text = "\n".join(sorted(redact(list(overrides))))
     return hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -80,7 +80,7 @@ def job_id(overrides: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's directory.
+    """A sweep's directory, as `genlab.runs.directory.Run` is a run's.
 
     Args:
         path: The directory, absolute: jobs may run in another one.
@@ -89,7 +89,7 @@ class Sweep:
     path: Path
 
     @classmethod
-    def create(cls, path: Path, **facts: Any) -> "Sweep":
+    def create(cls, path: Path, **metadata: Any) -> "Sweep":
         """Makes a new sweep's directory, readable by its owner alone.
 
         Raises:
@@ -101,12 +101,12 @@ class Sweep:
         except FileExistsError:
             if (path / MARK).exists():
                 raise ConfigError(
-                    f"{path}: the sweep exists; go on with it: genlab sweep resume {path}"
+                    f"{path}: the sweep exists; resume it: genlab sweep resume {path}"
                 ) from None
             raise ConfigError(f"{path} exists and is no sweep; choose another name=") from None
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written to ({error.strerror})") from None
-        write_json(path / MARK, {"created": now(), **redact(facts)})
+        write_json(path / MARK, {"created": now(), **redact(metadata)})
         return cls(path.resolve())
 
     @classmethod
@@ -123,11 +123,11 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        """What the sweep is called: its runs' group."""
+        """The sweep's name, which is its runs' group."""
         return self.path.name
 
-    def facts(self) -> dict[str, Any]:
-        """What was written when the sweep was made.
+    def metadata(self) -> dict[str, Any]:
+        """What was written when the sweep was made: command, flags, overrides and folder.
 
         Raises:
             ConfigError: The file is damaged.
@@ -143,15 +143,15 @@ class Sweep:
         return Run(self.path / job)
 
     def log(self, job: str) -> Path:
-        """What a job has printed."""
+        """The file of what a job prints."""
         return self.path / job / "output.log"
 
     def lock(self, job: str) -> Lock:
         """The lock of a job, not taken yet."""
         return Lock(self.path / ".jobs" / f"{job}.lock")
 
-    def plan(self, jobs: Sequence[Sequence[str]], first: int = 0) -> list[Job]:
-        """Notes the jobs that are to be run, and leaves those that were noted before.
+    def add_jobs(self, jobs: Sequence[Sequence[str]], first: int = 0) -> list[Job]:
+        """Writes the records of jobs that are to be run; those that have one keep it.
 
         Args:
             jobs: Their overrides.
@@ -161,34 +161,34 @@ class Sweep:
             The jobs in their order; equal overrides are one and the same job.
         """
         known = {job.id: job for job in self.jobs()}
-        planned = []
+        added = []
         for number, overrides in enumerate(jobs, first):
             identity = job_id(overrides)
             if identity not in known:
                 job = Job(identity, number, tuple(redact(list(overrides))))
-                known[identity] = self.write(job)
-            planned.append(known[identity])
-        self.assemble()
-        return planned
+                known[identity] = self.write_record(job)
+            added.append(known[identity])
+        self.write_manifest()
+        return added
 
-    def write(self, job: Job) -> Job:
-        """Writes a job's line; only the holder of its lock does, once it may run."""
+    def write_record(self, job: Job) -> Job:
+        """Writes a job's record; only the holder of its lock does, once it may run."""
         write_json(self.path / ".jobs" / f"{job.id}.json", job.line())
         return job
 
     def job(self, identity: str) -> Job:
-        """A job as it is now: one that says it runs, and does not, is told by what it left."""
-        job = self.written(identity)
+        """A job as it is now; one that was cut off is judged by what it left."""
+        job = self.read_record(identity)
         if job.state != "running" or is_held(self.lock(identity).path):
             return job
-        return self.settle(self.written(identity))  # it may just have ended, and said so before
+        return self.resolve(self.read_record(identity))  # it may just have ended, and said so
 
-    def settle(self, job: Job) -> Job:
-        """What became of a job that nobody has, though it says that it runs."""
-        return left(job, self.run(job.id)) if job.state == "running" else job
+    def resolve(self, job: Job) -> Job:
+        """A job that nobody runs; one whose record says ``running`` was cut off."""
+        return cut_off(job, self.run(job.id)) if job.state == "running" else job
 
-    def written(self, identity: str) -> Job:
-        """A job's line as it was written.
+    def read_record(self, identity: str) -> Job:
+        """A job's record as it was written.
 
         Raises:
             ConfigError: It is damaged.
@@ -209,8 +209,8 @@ class Sweep:
         found = [self.job(file.stem) for file in (self.path / ".jobs").glob("*.json")]
         return sorted(found, key=lambda job: (job.number, job.id))
 
-    def assemble(self) -> list[Job]:
-        """Writes manifest.jsonl anew.
+    def write_manifest(self) -> list[Job]:
+        """Writes manifest.jsonl from the records.
 
         Returns:
             The jobs in it.
@@ -222,26 +222,23 @@ class Sweep:
         return jobs
 
     def begin(self, job: Job) -> Job:
-        """Notes that a job starts, or goes on."""
+        """Records that a job starts or resumes."""
         attempt = {"started": now(), "host": socket.gethostname(), "pid": os.getpid()}
-        started = replace(
-            job,
-            state="running",
-            exit_code=None,
-            reason=None,
-            attempts=(*job.attempts, attempt),
+        attempts = (*job.attempts, attempt)
+        return self.update(
+            replace(job, state="running", exit_code=None, reason=None, attempts=attempts)
         )
-        self.write(started)
-        self.assemble()
-        return started
 
     def end(self, job: Job, seconds: float, **values: Any) -> Job:
-        """Notes what became of a job."""
-        seconds, attempts = round(job.seconds + seconds, 3), told(job, self.run(job.id))
-        ended = replace(job, seconds=seconds, attempts=attempts, **values)
-        self.write(ended)
-        self.assemble()
-        return ended
+        """Records what became of a job after so many more seconds."""
+        job = with_start(job, self.run(job.id))
+        return self.update(replace(job, seconds=round(job.seconds + seconds, 3), **values))
+
+    def update(self, job: Job) -> Job:
+        """Writes a job's record and the manifest."""
+        self.write_record(job)
+        self.write_manifest()
+        return job
 
 
 def now() -> str:
@@ -249,12 +246,12 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def left(job: Job, run: Run) -> Job:
-    """What became of a job whose process and the one that waited for it are both gone."""
-    job = replace(job, attempts=told(job, run))
+def cut_off(job: Job, run: Run) -> Job:
+    """The record of a job whose process and supervisor are both gone, by what the run says."""
+    job = with_start(job, run)
     status = run.read("run.json").get("status")
     if status == "finished":
-        return replace(job, state="done", exit_code=0, metrics=outcome(run))
+        return replace(job, state="done", exit_code=0, metrics=summary_metrics(run))
     if status == "interrupted":
         return replace(job, state="interrupted", reason="stopped with the sweep")
     if status in ("failed", "diverged"):
@@ -262,15 +259,16 @@ def left(job: Job, run: Run) -> Job:
     return replace(job, state="killed", reason="its process is gone; it may have been killed")
 
 
-def told(job: Job, run: Run) -> tuple[Mapping[str, Any], ...]:
-    """The attempts, the last one with the images seen that it started from, if it came so far."""
+def with_start(job: Job, run: Run) -> Job:
+    """The record whose last attempt has the images seen that it started from, once known."""
     start = run.read("run.json").get("started_from")
     if not job.attempts or start is None or "images_seen" in job.attempts[-1]:
-        return job.attempts
-    return (*job.attempts[:-1], {**job.attempts[-1], "images_seen": start})
+        return job
+    last = {**job.attempts[-1], "images_seen": start}
+    return replace(job, attempts=(*job.attempts[:-1], last))
 
 
-def outcome(run: Run) -> dict[str, float]:
+def summary_metrics(run: Run) -> dict[str, float]:
     """The numbers of a run's summary: its metrics, what made its best checkpoint, and its costs.
 
     ``best`` is the value of the monitored metric, under whatever name; ``seconds`` are those of
@@ -281,9 +279,6 @@ def outcome(run: Run) -> dict[str, float]:
     if summary.get("best_metric") and summary.get("best") is not None:
         found |= dict.fromkeys(("best", str(summary["best_metric"])), summary["best"])
     found |= summary.get("metrics") or {}
-    renamed = {"seconds": "train_seconds"}
-    for name in ("images_seen", "parameters", "seconds"):
-        value = summary.get(renamed.get(name, name))
-        if value is not None:
-            found[name] = value
-    return {key: float(value) for key, value in found.items()}
+    costs = {"images_seen": "images_seen", "parameters": "parameters", "seconds": "train_seconds"}
+    found |= {key: summary.get(name) for key, name in costs.items()}
+    return {key: float(value) for key, value in found.items() if value is not None}

@@ -1,4 +1,4 @@
-"""What a sweeper optimizes: numbers of a run's summary, by their keys."""
+"""Objective of a sweep: numbers of a run's summary, by their keys."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a sweep can not do, found before its first job starts."""
+"""Rules of a sweep, checked before its first job starts."""
 
 import importlib.util
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from genlab.system.secrets import redact
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["STORAGE", "check_engines", "check_job", "check_search"]
+__all__ = ["STORAGE", "check_job", "check_plugins", "check_search"]
 
 EXTRAS = {
     "hydra_joblib_launcher": "joblib",
@@ -21,7 +21,7 @@ EXTRAS = {
 """The plugins of Hydra, and the extra of genlab's that brings each."""
 
 
-def check_engines(cfg: "DictConfig") -> None:
+def check_plugins(cfg: "DictConfig") -> None:
     """Refuses a launcher or a sweeper that is not installed.
 
     Args:
@@ -66,12 +66,12 @@ ONE_DEVICE = (
 
 
 def optimizes(cfg: "DictConfig") -> bool:
-    """Whether the sweeper is one that optimizes, and not a grid."""
+    """True for a sweeper that optimizes, false for a grid."""
     return "optuna" in str(cfg.hydra.sweeper.get("_target_"))
 
 
 def check_search(cfg: "DictConfig") -> None:
-    """Refuses what Optuna could not optimize, or not go on with.
+    """Refuses what Optuna could not optimize or resume.
 
     Args:
         cfg: A job's config with Hydra's own section.

@@ -1,7 +1,8 @@
-"""What each of several jobs at a time gets of a machine: its threads, and one GPU."""
+"""Share of a machine for each of several jobs at a time: its threads, and one GPU."""
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,12 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Share:
-    """How a launcher's jobs divide the machine that they run on.
+    """Division of a machine among a launcher's jobs.
 
     Args:
         slots: How many jobs run at a time on one machine; None leaves that to the launcher.
         threads: CPU threads of a job; None takes what the environment says.
-        deal: Whether to deal out the machine's GPUs, one each; a scheduler does it itself.
+        deal: Deal out the machine's GPUs, one each; a scheduler does it itself.
     """
 
     slots: int | None = None
@@ -31,13 +32,13 @@ class Share:
 
     @contextmanager
     def taken(self, folder: Path) -> Iterator[dict[str, str]]:
-        """The environment of one job, which waits for its turn first.
+        """Environment variables of one job, which waits for its turn first.
 
         Args:
             folder: Where the locks of the slots lie, one folder a machine.
         """
-        environment = {name: str(self.threads) for name in THREADS if self.threads is not None}
-        environment = {name: os.environ.get(name, value) for name, value in environment.items()}
+        threads = {} if self.threads is None else dict.fromkeys(THREADS, str(self.threads))
+        environment = {name: os.environ.get(name, value) for name, value in threads.items()}
         if self.slots is None:
             yield environment
             return
@@ -50,8 +51,6 @@ class Share:
 
 def free_slot(folder: Path, slots: int) -> tuple[int, Lock]:
     """The first slot that nobody has, taken; waits until there is one."""
-    import time
-
     while True:
         for slot in range(slots):
             lock = Lock(folder / f"slot{slot}.lock")
@@ -61,7 +60,7 @@ def free_slot(folder: Path, slots: int) -> tuple[int, Lock]:
 
 
 def share_of(launcher: Mapping[str, Any]) -> Share:
-    """The share of a launcher's jobs, by its config.
+    """Share of a launcher's jobs, by its config.
 
     Args:
         launcher: ``hydra.launcher`` as plain data.

@@ -1,4 +1,4 @@
-"""One job: started in a process of its own, waited for, and noted in the manifest.
+"""Supervisor of a job: starts its process, waits for it, and records what became of it.
 
 This runs wherever the launcher puts it: in the sweep's own process, in a worker of joblib, in a job
 of SLURM or a task of Ray. It loads nothing heavy, and what happens to the training process, an
@@ -17,7 +17,7 @@ from typing import Any
 
 from genlab.config.overrides import key_of
 from genlab.runs.directory import JOB_DIRECTORY
-from genlab.sweeps.jobs import Job, Sweep, job_id, outcome
+from genlab.sweeps.jobs import Job, Sweep, job_id, summary_metrics
 from genlab.sweeps.objective import Values, values_of
 from genlab.sweeps.share import Share
 from genlab.system.secrets import redact
@@ -39,7 +39,7 @@ class Supervisor:
         flags: Flags of genlab that a job's process must have, too.
         folder: Where the sweep was started: relative paths count from there.
         root: The directory of all runs.
-        always: Overrides that a job that goes on needs again: what it may not read from its run.
+        always: Overrides that a resumed job needs again: what it may not read from its run.
         group: What the runs belong to; None: the jobs' overrides say it.
         fixed: Keys that have the same value in all jobs, which need not be said of each.
         share: What each job gets of the machine.
@@ -58,7 +58,7 @@ class Supervisor:
     objective: tuple[str, ...] = ()
 
     def __call__(self, overrides: Sequence[str]) -> Values:
-        """Runs a job until it is done, or takes what it came to before.
+        """Runs a job to its end, or returns what it came to before.
 
         Args:
             overrides: The job's.
@@ -71,30 +71,29 @@ class Supervisor:
         def waiting() -> None:
             print(f"sweep  {identity}: still runs from before; waits for it", flush=True)
 
-        with self.share.taken(self.machine()) as environment, self.sweep.lock(identity) as lock:
-            if lock.descriptor < 0:
-                lock.acquire(waiting=waiting)
-            job = self.sweep.written(identity)
-            if job.state == "running":  # nobody has it: its lock is ours
-                job = self.sweep.settle(job)
-            if job.state != "done":
-                job = self.attempt(job, overrides, lock.descriptor, environment)
+        with self.share.taken(self.machine()) as environment:
+            lock = self.sweep.lock(identity)
+            lock.acquire(waiting=waiting)
+            with lock:
+                job = self.sweep.resolve(self.sweep.read_record(identity))
+                if job.state != "done":
+                    job = self.attempt(job, overrides, lock.descriptor, environment)
         return values_of(job, self.objective)
 
     def machine(self) -> Path:
-        """Where this machine's slots lie."""
+        """The folder of this machine's slots."""
         return self.sweep.path / ".jobs" / f"slots-{os.uname().nodename}"
 
     def attempt(
         self, job: Job, overrides: Sequence[str], lock: int, environment: Mapping[str, str]
     ) -> Job:
-        """Starts a job, or lets it go on from its checkpoint, and notes what became of it."""
+        """Starts a job, or resumes it from its checkpoint, and records what became of it."""
         run = self.sweep.run(job.id)
         begun = run.config_file.is_file() and (run.path / "run.json").is_file()
-        words = self.again(run.path) if begun else self.anew(overrides)
+        words = self.resume_words(run.path) if begun else self.start_words(overrides)
         job = self.sweep.begin(job)
         what = " ".join(redact([word for word in overrides if key_of(word) not in self.fixed]))
-        print(f"sweep  {job.id} {'goes on' if begun else 'starts'}: {what}", flush=True)
+        print(f"sweep  {job.id} {'resumes' if begun else 'starts'}: {what}", flush=True)
         started = time.monotonic()
         code, interrupted = self.wait(job, words, lock, environment)
         job = self.sweep.end(job, time.monotonic() - started, **self.verdict(job, code))
@@ -103,13 +102,13 @@ class Supervisor:
             raise KeyboardInterrupt
         return job
 
-    def anew(self, overrides: Sequence[str]) -> list[str]:
+    def start_words(self, overrides: Sequence[str]) -> list[str]:
         """The command line of a job that starts."""
         group = [] if self.group is None else [f"group={quoted(self.group)}"]
         return [self.command, *self.flags, *overrides, *group, "hydra.mode=RUN"]
 
-    def again(self, path: Path) -> list[str]:
-        """The command line of a job that goes on."""
+    def resume_words(self, path: Path) -> list[str]:
+        """The command line of a job that is resumed."""
         places = [f"run={quoted(str(path))}", f"root={quoted(str(self.root))}"]
         return [self.command, *self.flags, *places, *self.always]
 
@@ -155,7 +154,7 @@ class Supervisor:
         run = self.sweep.run(job.id)
         exit_code = 128 - code if code < 0 else code
         if code == 0:
-            return {"state": "done", "exit_code": 0, "metrics": outcome(run)}
+            return {"state": "done", "exit_code": 0, "metrics": summary_metrics(run)}
         if exit_code - 128 in STOPS:
             what = signal.Signals(exit_code - 128).name
             return {"state": "interrupted", "exit_code": exit_code, "reason": f"stopped by {what}"}
@@ -170,7 +169,7 @@ class Supervisor:
 
 
 def reason(log: Path) -> str:
-    """Why a process failed, by the last line of what it printed that says so."""
+    """The reason why a process failed: the last line it printed that says so."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 20000))
         lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
@@ -181,7 +180,7 @@ def reason(log: Path) -> str:
 
 
 def detail(job: Job) -> str:
-    """What came of a job, for a person."""
+    """The outcome of a job, for a person."""
     if job.state != "done":
         return f"{job.reason}"
     number = next((item for item in job.metrics.items() if item[0] != "best"), None)

@@ -1,4 +1,4 @@
-"""Settings of other libraries, changed for a moment: Hydra, wandb and trackio read globals."""
+"""Temporary changes of globals that other libraries read: Hydra, wandb and trackio."""
 
 import os
 from collections.abc import Iterator
@@ -29,10 +29,15 @@ def _set(variables: dict[str, str | None]) -> None:
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Inside, an attribute of a module or class is another."""
-    before = getattr(owner, name)
+    """Inside, an attribute of a module, class or object is another."""
+    own = name in vars(owner)
+    # as it is stored, so that a classmethod stays one
+    before = vars(owner)[name] if own else getattr(owner, name)
     setattr(owner, name, value)
     try:
         yield
     finally:
-        setattr(owner, name, before)
+        if own:
+            setattr(owner, name, before)
+        else:
+            delattr(owner, name)

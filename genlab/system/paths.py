@@ -1,11 +1,46 @@
-"""Files written atomically."""
+"""Paths: as people type them, the cache directory, files and folders that appear whole."""
 
 import json
 import os
+import shutil
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_atomically", "write_json"]
+__all__ = ["cache_dir", "shown", "staging_folder", "write_atomically", "write_json"]
+
+STALE = 24 * 3600
+"""Seconds after which a staging folder is taken for the remains of a killed process."""
+
+
+def cache_dir() -> Path:
+    """``$GENLAB_CACHE``, or ``genlab`` in ``$XDG_CACHE_HOME``, or ``~/.cache/genlab``."""
+    if named := os.environ.get("GENLAB_CACHE"):
+        return Path(named).expanduser()
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "genlab"
+
+
+def staging_folder(folder: Path) -> Path:
+    """A new hidden folder in a folder, for what is moved out of it once it is whole.
+
+    The caller removes it; what killed processes left behind is removed here.
+
+    Raises:
+        OSError: The folder cannot be made or written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".*.part"):
+        if time.time() - left.stat().st_mtime > STALE:
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=folder))
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it: relative where that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -1,15 +1,23 @@
-"""The interface of what a task works on: a trained model and its data."""
+"""The interface of a task: something to do with a trained model."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from torch import Tensor
 
 from genlab.data.module import ImageDataModule
+from genlab.errors import Unsupported
+from genlab.modalities.base import Modality
 from genlab.models.base import GenerativeModel
+from genlab.system.progress import Progress
+from genlab.types import SamplingOptions
 
-__all__ = ["Trained"]
+__all__ = ["Outcome", "Request", "Task", "Trained"]
 
 
 class Trained(Protocol):
-    """A trained model and the data that it was trained on."""
+    """A trained model and what it was trained on."""
 
     @property
     def model(self) -> GenerativeModel:
@@ -18,3 +26,73 @@ class Trained(Protocol):
     @property
     def data(self) -> ImageDataModule:
         """The data, prepared but not read."""
+
+    @property
+    def modality(self) -> Modality:
+        """Its kind."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a task besides its own options.
+
+    Args:
+        n: Examples wanted, about.
+        seed: Key of all random streams.
+        y: The conditions of n examples, for a conditional model.
+        options: Of the family's sampling.
+        batch: Examples at a time.
+    """
+
+    n: int
+    seed: int
+    y: Tensor | None
+    options: SamplingOptions
+    batch: int = 500
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a task made, on the scale of `Modality.display`, on the CPU.
+
+    Args:
+        x: Examples ``(n, ...)``; of a film frames of examples ``(frames, n, ...)``.
+        columns: Examples a row, where rows mean something.
+        film: Whether it is a film.
+    """
+
+    x: Tensor
+    columns: int | None = None
+    film: bool = False
+
+
+class Task(ABC):
+    """Something to do with a trained model; its options are the arguments of its constructor.
+
+    A task of the user's own is a subclass and a YAML in the config group ``task``.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What of a model it uses, of the capabilities of `GenerativeModel`."""
+
+    @abstractmethod
+    def run(self, trained: Trained, request: Request, progress: Progress) -> Outcome:
+        """Does it.
+
+        Raises:
+            Unsupported: This model cannot.
+        """
+
+    def check(self, model: GenerativeModel) -> None:
+        """Refuses a model that lacks what the task needs.
+
+        Raises:
+            Unsupported: It does.
+        """
+        missing = [name for name in self.needs if not model.can(name)]
+        if missing:
+            raise Unsupported(
+                f"task: {type(self).__name__} needs a model with {' and '.join(self.needs)}, and "
+                f"{type(model).__name__} has no {', '.join(missing)}; genlab list models shows "
+                "what each can do"
+            )

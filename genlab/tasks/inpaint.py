@@ -1,15 +1,16 @@
-"""Completion: the upper part of real images kept, and the rest drawn by an autoregressive model."""
+"""Completion: the first part of real images kept, and the rest drawn given it."""
 
 import torch
-from torch import Tensor
 
 from genlab.errors import ConfigError, Unsupported
-from genlab.modalities.images.levels import to_bytes
+from genlab.models.base import GenerativeModel
+from genlab.ranges import PositiveFloat
 from genlab.rng import stream
 from genlab.system.progress import Progress
-from genlab.tasks.base import Trained
+from genlab.tasks.base import Outcome, Request, Task, Trained
+from genlab.tasks.drawing import follow
 
-__all__ = ["COLUMNS", "completion", "kept_pixels"]
+__all__ = ["COLUMNS", "Complete", "kept_pixels"]
 
 DRAWS = 6
 """Completions of each image."""
@@ -19,6 +20,59 @@ COLUMNS = DRAWS + 2
 
 GREY = 64
 """What stands where nothing was kept."""
+
+
+class Complete(Task):
+    """Completes test images: rows of what was kept, its completions, and the image itself.
+
+    Args:
+        keep: Below 1 the share of the rows that is kept; else a number of pixels.
+    """
+
+    needs = ("complete",)
+
+    def __init__(self, keep: PositiveFloat = 0.5):
+        self.keep = keep
+
+    def check(self, model: GenerativeModel) -> None:
+        if not model.can("complete"):
+            raise Unsupported(
+                f"task=complete: {type(model).__name__} does not draw pixel by pixel; pixelcnn, "
+                "made, image_gpt and their kin do"
+            )
+
+    def run(self, trained: Trained, request: Request, progress: Progress) -> Outcome:
+        """Rows of `COLUMNS` images each, 0 to 255.
+
+        Raises:
+            ConfigError: Nothing would be left to draw.
+        """
+        model, spec, display = trained.model, trained.model.spec, trained.modality.display
+        known = kept_pixels(self.keep, spec.height, spec.width)
+        rows = max(1, request.n // COLUMNS)
+        # Test images
+        trained.data.prepare_data()
+        test = trained.data.test
+        order = torch.randperm(len(test.x), generator=stream(request.seed, "complete"))[:rows]
+        images = test.x[order].to(model.device)
+        y = test.y[order].to(model.device) if model.conditional and test.y is not None else None
+        # Their completions
+        drawn = model.complete(
+            images.repeat_interleave(DRAWS, 0),
+            known,
+            y.repeat_interleave(DRAWS, 0) if y is not None else None,
+            generator=stream(request.seed, "completion", device=model.device),
+            options=request.options,
+            on_progress=follow(progress("completing", rows * DRAWS), rows * DRAWS),
+        )
+        # Rows of all of it
+        shown = display(images).flatten(2)
+        masked = shown.clone()
+        masked[:, :, known:] = GREY
+        completed = display(drawn).flatten(2).unflatten(0, (rows, DRAWS))
+        table = torch.cat([masked[:, None], completed, shown[:, None]], 1)
+        x = table.flatten(0, 1).unflatten(2, (spec.height, spec.width)).cpu()
+        return Outcome(x, COLUMNS)
 
 
 def kept_pixels(keep: float, height: int, width: int) -> int:
@@ -44,44 +98,3 @@ def kept_pixels(keep: float, height: int, width: int) -> int:
             f"below {height * width}"
         )
     return int(keep)
-
-
-def completion(
-    loaded: Trained, n: int, seed: int, keep: float, temperature: float, progress: Progress
-) -> Tensor:
-    """Rows of what was kept of a test image, its completions, and the image itself.
-
-    Returns:
-        uint8 ``(rows * COLUMNS, C, H, W)``, 0 to 255.
-
-    Raises:
-        Unsupported: The family cannot complete images.
-    """
-    model, spec = loaded.model, loaded.model.spec
-    if not model.can("complete"):
-        raise Unsupported(
-            f"task=complete: {type(model).__name__} does not draw pixel by pixel; pixelcnn, made, "
-            "image_gpt and their kin do"
-        )
-    known = kept_pixels(keep, spec.height, spec.width)
-    rows = max(1, n // COLUMNS)
-    loaded.data.prepare_data()
-    test = loaded.data.test
-    order = torch.randperm(len(test.x), generator=stream(seed, "complete"))[:rows]
-    images = test.x[order].to(model.device)
-    y = test.y[order].to(model.device) if model.conditional and test.y is not None else None
-    advance = progress("completing", rows * DRAWS * spec.height)
-    drawn = model.complete(
-        images.repeat_interleave(DRAWS, 0),
-        known,
-        y.repeat_interleave(DRAWS) if y is not None else None,
-        generator=stream(seed, "completion", device=model.device),
-        temperature=temperature,
-        on_row=lambda row, x: advance(len(x)),
-    )
-    shown = to_bytes(images, spec.levels).flatten(2)
-    masked = shown.clone()
-    masked[:, :, known:] = GREY
-    drawn = to_bytes(drawn, spec.levels).flatten(2).unflatten(0, (rows, DRAWS))
-    table = torch.cat([masked[:, None], drawn, shown[:, None]], 1)
-    return table.flatten(0, 1).unflatten(2, (spec.height, spec.width)).cpu()

@@ -1,23 +1,105 @@
-"""Ways through the space of codes: from one image to another, and round trips as a film."""
+"""Ways through the space of codes: from one example to another, and round trips as a film."""
 
 import torch
 from torch import Tensor
 
 from genlab.errors import Unsupported
-from genlab.modalities.images.grid import Pixels, grid
-from genlab.modalities.images.levels import to_bytes
+from genlab.modalities.rendering import Rendering
+from genlab.models.base import GenerativeModel
+from genlab.ranges import PositiveInt
 from genlab.rng import stream
-from genlab.tasks.base import Trained
-from genlab.tasks.drawing import labels_for
+from genlab.system.progress import Progress, quiet
+from genlab.tasks.base import Outcome, Request, Task, Trained
+from genlab.tasks.drawing import conditions_for
 from genlab.types import Batch
 
-__all__ = ["ends", "interpolation", "interpolations", "slerp", "walk"]
+__all__ = ["STEPS", "Interpolate", "Walk", "interpolations", "slerp"]
 
 STEPS = 8
-"""Images in a row of an interpolation."""
+"""Examples in a row of an interpolation."""
 
 STOPS = 4
 """Codes that a round trip passes."""
+
+
+class Interpolate(Task):
+    """Rows that go from one code to another in equal steps.
+
+    The ends are codes of test examples where the family encodes, else codes of its prior.
+    """
+
+    needs = ("decode",)
+
+    def check(self, model: GenerativeModel) -> None:
+        if not model.can("decode") or not (model.can("encode") or model.can("latent")):
+            raise Unsupported(
+                f"task=interpolate: {type(model).__name__} has no latent code; VAEs, GANs and "
+                "flows have"
+            )
+
+    @torch.no_grad()
+    def run(self, trained: Trained, request: Request, progress: Progress) -> Outcome:
+        """Rows of `STEPS` examples each.
+
+        Raises:
+            Unsupported: There is nothing between two codes.
+        """
+        model, rows = trained.model, max(1, request.n // STEPS)
+        codes, y = ends(trained, 2 * rows, request)
+        start, end = codes[:rows], codes[rows:]
+        between = torch.stack([slerp(start, end, i / (STEPS - 1)) for i in range(STEPS)], 1)
+        y_between = y[:rows].repeat_interleave(STEPS, 0) if y is not None else None
+        x = model.decode(between.flatten(0, 1), y_between)
+        return Outcome(trained.modality.display(x).cpu(), STEPS)
+
+
+class Walk(Task):
+    """Round trips through codes of the prior: the last frame is one step from the first.
+
+    Args:
+        frames: Examples of a trip.
+    """
+
+    needs = ("latent", "decode")
+
+    def __init__(self, frames: PositiveInt = 48):
+        self.frames = frames
+
+    def check(self, model: GenerativeModel) -> None:
+        if not (model.can("latent") and model.can("decode")):
+            raise Unsupported(
+                f"task=walk: {type(model).__name__} has no space of codes; VAEs, GANs and flows "
+                "have"
+            )
+
+    @torch.no_grad()
+    def run(self, trained: Trained, request: Request, progress: Progress) -> Outcome:
+        """A film of n trips; without conditions the classes in turn, one a trip."""
+        model, n = trained.model, request.n
+        generator = stream(request.seed, "walk", device=model.device)
+        stops = model.latent(STOPS * n, generator=generator, options=request.options)
+        stops = stops.unflatten(0, (STOPS, n))
+        y = conditions_for(model, n) if request.y is None else request.y
+        y = y.to(model.device) if y is not None else None
+        film = []
+        for i in range(self.frames):
+            at = i * STOPS / self.frames
+            leg = int(at)
+            z = slerp(stops[leg], stops[(leg + 1) % STOPS], at - leg)
+            film.append(trained.modality.display(model.decode(z, y)).cpu())
+        return Outcome(torch.stack(film), film=True)
+
+
+def interpolations(trained: Trained, seed: int) -> dict[str, Rendering]:
+    """The rendering of eight interpolations by its kind; nothing where the family has none."""
+    task, model = Interpolate(), trained.model
+    request = Request(8 * STEPS, seed, None, model.sampling_options())
+    try:
+        task.check(model)
+        made = task.run(trained, request, quiet)
+    except Unsupported:
+        return {}
+    return {"interpolations": trained.modality.render(made.x, made.columns)}
 
 
 def slerp(start: Tensor, end: Tensor, weight: float) -> Tensor:
@@ -46,101 +128,26 @@ def slerp(start: Tensor, end: Tensor, weight: float) -> Tensor:
     return (first * a + second * b).view_as(start)
 
 
-@torch.no_grad()
-def interpolation(loaded: Trained, n: int, seed: int, temperature: float) -> Tensor:
-    """Rows that go from one code to another in equal steps.
-
-    The ends are codes of test images where the family encodes, else codes of its prior.
-
-    Returns:
-        uint8 ``(rows * STEPS, C, H, W)``, 0 to 255.
+def ends(trained: Trained, n: int, request: Request) -> tuple[Tensor, Tensor | None]:
+    """Codes to go between, and their conditions where the model is conditional.
 
     Raises:
-        Unsupported: The family has no codes, or nothing between two of them.
+        Unsupported: The codes are discrete.
     """
-    model, rows = loaded.model, max(1, n // STEPS)
-    codes, y = ends(loaded, 2 * rows, seed, temperature)
-    start, end = codes[:rows], codes[rows:]
-    between = torch.stack([slerp(start, end, i / (STEPS - 1)) for i in range(STEPS)], 1)
-    y_between = y[:rows].repeat_interleave(STEPS) if y is not None else None
-    return to_bytes(model.decode(between.flatten(0, 1), y_between), model.spec.levels).cpu()
-
-
-def interpolations(loaded: Trained, seed: int) -> dict[str, Pixels]:
-    """The picture of eight interpolations by its kind; nothing where the family has none."""
-    try:
-        images = interpolation(loaded, 8 * STEPS, seed, 1.0)
-    except Unsupported:
-        return {}
-    return {"interpolations": grid(images, columns=STEPS)}
-
-
-@torch.no_grad()
-def walk(
-    loaded: Trained, n: int, frames: int, seed: int, temperature: float, y: Tensor | None
-) -> Tensor:
-    """Round trips through codes of the prior: the last frame is one step from the first.
-
-    Args:
-        loaded: The run.
-        n: How many trips.
-        frames: Images of a trip.
-        seed: Key of the codes.
-        temperature: Scale of the codes; below 1 they are more alike, and better (truncation).
-        y: The label of each trip; the classes in turn if None.
-
-    Returns:
-        uint8 ``(frames, n, C, H, W)``, 0 to 255.
-
-    Raises:
-        Unsupported: The family draws no codes, or decodes none.
-    """
-    model = loaded.model
-    if not (model.can("latent") and model.can("decode")):
-        raise Unsupported(
-            f"task=walk: {type(model).__name__} has no space of codes; VAEs, GANs and flows have"
-        )
-    generator = stream(seed, "walk", device=model.device)
-    stops = model.latent(STOPS * n, generator=generator, temperature=temperature)
-    stops = stops.unflatten(0, (STOPS, n))
-    labels = labels_for(model, n) if y is None else y
-    labels = labels.to(model.device) if labels is not None else None
-    film = []
-    for i in range(frames):
-        at = i * STOPS / frames
-        leg = int(at)
-        z = slerp(stops[leg], stops[(leg + 1) % STOPS], at - leg)
-        film.append(to_bytes(model.decode(z, labels), model.spec.levels).cpu())
-    return torch.stack(film)
-
-
-def ends(
-    loaded: Trained, n: int, seed: int, temperature: float = 1.0
-) -> tuple[Tensor, Tensor | None]:
-    """Codes to go between, and their labels where the model is conditional.
-
-    Raises:
-        Unsupported: See `interpolation`.
-    """
-    model = loaded.model
-    if not model.can("decode") or not (model.can("encode") or model.can("latent")):
-        raise Unsupported(
-            f"task=interpolate: {type(model).__name__} has no latent code; VAEs, GANs and flows "
-            "have"
-        )
+    model, seed = trained.model, request.seed
     if not model.can("encode"):
         generator = stream(seed, "interpolate", device=model.device)
-        y = labels_for(model, n // 2)
-        labels = y.repeat(2).to(model.device) if y is not None else None
-        return model.latent(n, generator=generator, temperature=temperature), labels
-    loaded.data.prepare_data()
-    test = loaded.data.test
+        y = conditions_for(model, n // 2)
+        both = torch.cat([y, y]).to(model.device) if y is not None else None
+        return model.latent(n, generator=generator, options=request.options), both
+    trained.data.prepare_data()
+    test = trained.data.test
     order = torch.randperm(len(test.x), generator=stream(seed, "interpolate"))[:n]
     y = test.y[order].to(model.device) if model.conditional and test.y is not None else None
     codes = model.encode(Batch(test.x[order].to(model.device), y))
     if not codes.is_floating_point():
         raise Unsupported(
-            f"task=interpolate: the codes of {type(model).__name__} are discrete, there is nothing "
-            "between two of them"
+            f"task=interpolate: the codes of {type(model).__name__} are discrete, there is "
+            "nothing between two of them"
         )
     return codes, y

@@ -31,5 +31,5 @@ class Budget(pl.Callback):
         assert isinstance(module, GenerativeModule)
         # Every process must stop at the same chunk, or the others wait for it for ever.
         if trainer.strategy.reduce_boolean_decision(module.seconds >= self.seconds, all=False):
-            module.log_window()
+            module.log_losses()
             trainer.should_stop = True

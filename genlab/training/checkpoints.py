@@ -16,6 +16,7 @@ from genlab.errors import ConfigError, NonFiniteError
 from genlab.runs.storage import copy_file
 from genlab.system.terminal import notice
 from genlab.training.generative_module import GenerativeModule
+from genlab.training.run_context import context_of
 from genlab.training.saving.background import Writer
 from genlab.training.step.nonfinite import CURES, all_finite
 
@@ -48,7 +49,7 @@ class Checkpoints(pl.Callback):
         self.background = background
         self.writer = Writer()
         self.directory: Path | None = None
-        """Where to; set by the train command."""
+        """Where to, from the run's context; None keeps nothing."""
         self.best = math.inf if mode == "min" else -math.inf
         self.best_images: int | None = None
         self.metric: str | None = None
@@ -56,6 +57,13 @@ class Checkpoints(pl.Callback):
         """The monitored metric's last value."""
         self.seconds = 0.0
         """For which training stood still because of checkpoints, since the process began."""
+
+    def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
+        self.directory = context_of(trainer).checkpoints
+
+    def write_in_foreground(self) -> None:
+        """Writes no longer in the background: several processes must find the same files."""
+        self.background = False
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GenerativeModule)

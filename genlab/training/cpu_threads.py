@@ -1,16 +1,16 @@
-"""How the processor is used: its threads, and no search for a GPU that is not there."""
+"""Threads of the processor, and no search for a GPU that is not there."""
 
 import os
 
 import torch
 
-__all__ = ["use_processor"]
+__all__ = ["use_threads"]
 
 NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"
 """Lightning sets it, so that a process may ask for a GPU and fork all the same."""
 
 
-def use_processor(threads: int | None) -> None:
+def use_threads(threads: int | None) -> None:
     """Sets the threads of torch's operators, and ends its search for GPUs where there is none.
 
     Adam asks at each step whether a GPU is there. Where Lightning has torch ask NVML and there is

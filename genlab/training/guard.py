@@ -1,6 +1,5 @@
 """The guard: it watches a run for collapse, says so, and keeps or brings back what was good."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +14,6 @@ from genlab.training.evaluation import QuickMetrics
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.loggers.setup import log_alert
 from genlab.training.saving.checkpoint_io import read_checkpoint
-from genlab.training.step.running_means import Window
 
 __all__ = ["Guard", "roll_back"]
 
@@ -57,14 +55,14 @@ class Guard(pl.Callback):
     ):
         self.action = action
         self.skip = skip
+        self.checks_every_step = skip > 0
         self.rollbacks = rollbacks
         self.lr_factor = lr_factor
         self.collapse = Collapse(fd_factor, modes, class_kl)
         self.evaluation: QuickMetrics | None = None
-        """What measures along the way; set by the train command, as is `checkpoints`."""
         self.checkpoints: Checkpoints | None = None
         self.judged = 0
-        self.looked = 0
+        self.readings = 0
         self.ill = False
         self.rolled_back = 0
         self.skipped = 0
@@ -73,14 +71,18 @@ class Guard(pl.Callback):
         self.events: list[dict[str, Any]] = []
         """What was found and done, for the run's summary."""
 
+    def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
+        """Finds its siblings: what measures along the way, and what keeps checkpoints."""
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]
+        self.evaluation = next((c for c in callbacks if isinstance(c, QuickMetrics)), None)
+        self.checkpoints = next((c for c in callbacks if isinstance(c, Checkpoints)), None)
+
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GenerativeModule)
         self.judged = module.images_seen
-        module.rescue = partial(self.rescue, trainer, module)
-        module.watchful = self.skip > 0
         if self.checkpoints is not None and self.action == "rollback" and trainer.world_size > 1:
             # The others cannot wait for what the first process writes, and must find the same.
-            self.checkpoints.background = False
+            self.checkpoints.write_in_foreground()
 
     def on_train_batch_end(
         self,
@@ -91,7 +93,7 @@ class Guard(pl.Callback):
         batch_idx: int,
     ) -> None:
         assert isinstance(module, GenerativeModule)
-        found = self.look(trainer, module)
+        found = self.judge(trainer, module)
         if found is None:
             return
         path = self.best()
@@ -102,35 +104,35 @@ class Guard(pl.Callback):
             self.say(trainer, module, f"{found}; the best checkpoint is kept. {CURES}")
         else:
             self.say(trainer, module, f"{found}; the run ends, with its best checkpoint. {CURES}")
-            module.log_window()
+            module.log_losses()
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GenerativeModule)
-        found = self.look(trainer, module)
+        found = self.judge(trainer, module)
         if found is not None:
             self.say(trainer, module, f"{found}; the best checkpoint is kept. {CURES}")
 
     def early(self, module: GenerativeModule) -> bool:
         """Whether the run is in its first fifth, or its first two evaluations if it has no end."""
         if module.max_images is None:
-            return self.looked < 2
+            return self.readings < 2
         return module.images_seen < EARLY * module.max_images
 
-    def look(self, trainer: pl.Trainer, module: GenerativeModule) -> str | None:
+    def judge(self, trainer: pl.Trainer, module: GenerativeModule) -> str | None:
         """What a new evaluation shows for the first time, the same on every process."""
         if self.evaluation is None or self.evaluation.last <= self.judged:
             return None
         self.judged = self.evaluation.last
         reading = self.evaluation.reading
         found = self.collapse.judge(reading, self.early(module)) if reading is not None else None
-        self.looked += 1
+        self.readings += 1
         found = trainer.strategy.broadcast(found)
         news = found if not self.ill else None
         self.ill = found is not None
         return news
 
-    def rescue(
+    def on_nonfinite(
         self, trainer: pl.Trainer, module: GenerativeModule, reason: str, moved: bool = False
     ) -> None:
         """Leaves out a step whose numbers are not finite, or rolls back, where that was asked for.
@@ -181,7 +183,7 @@ class Guard(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         return {
             "collapse": self.collapse.state_dict(),
-            "looked": self.looked,
+            "looked": self.readings,
             "ill": self.ill,
             "rolled_back": self.rolled_back,
             "skipped": self.skipped,
@@ -192,7 +194,7 @@ class Guard(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.collapse.load_state_dict(state_dict["collapse"])
-        self.looked, self.ill = state_dict["looked"], state_dict["ill"]
+        self.readings, self.ill = state_dict["looked"], state_dict["ill"]
         self.rolled_back = state_dict["rolled_back"]
         self.skipped = state_dict.get("skipped", 0)
         self.in_a_row = state_dict.get("in_a_row", 0)
@@ -226,5 +228,5 @@ def roll_back(trainer: pl.Trainer, module: GenerativeModule, path: Path, factor:
             group["initial_lr"] = rate
     if module.ema is not None and state["ema"] is not None:
         module.ema.load_state_dict(state["ema"])
-    module.window = Window()
+    module.losses.forget()
     return int(state["images_seen"])

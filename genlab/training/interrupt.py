@@ -48,7 +48,7 @@ class GracefulStop(pl.Callback):
         assert isinstance(module, GenerativeModule)
         if trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
             module.log_due()
-            module.validation_due = validates_now(trainer) or module.done
+            module.postpone_validation(validates_now(trainer) or module.done)
             self.end(trainer, module)
 
     def on_validation_batch_start(
@@ -62,7 +62,7 @@ class GracefulStop(pl.Callback):
         assert isinstance(module, GenerativeModule)
         # Several processes would have to agree on each batch; they finish the validation.
         if self.received is not None and trainer.world_size == 1:
-            module.validation_due = True
+            module.postpone_validation()
             self.end(trainer, module)
 
     def end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
@@ -74,7 +74,7 @@ class GracefulStop(pl.Callback):
         # Not in the background: when the process is gone, the state must be on the disk, and
         # a second Ctrl-C must be able to end the writing.
         self.checkpoints.save(trainer, background=False)
-        module.interrupted = True
+        module.interrupt()
         raise SystemExit(128 + (self.received or signal.SIGTERM))
 
 

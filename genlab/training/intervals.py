@@ -1,4 +1,4 @@
-"""When things happen: intervals in images seen, and budgets in images, epochs or time."""
+"""Intervals in images seen or epochs, and lengths of time, read from text."""
 
 import re
 

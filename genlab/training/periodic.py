@@ -1,4 +1,4 @@
-"""Callbacks that act each so many images, at the end of the chunk that reaches them."""
+"""Periodic callbacks: they act each so many images, at the end of the chunk that reaches them."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ import pytorch_lightning as pl
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.intervals import images_of
 
-__all__ = ["Every"]
+__all__ = ["PeriodicCallback"]
 
 
-class Every(pl.Callback):
+class PeriodicCallback(pl.Callback):
     """Calls `act` whenever another interval of images has been seen, and once at the end.
 
     Args:

@@ -1,23 +1,26 @@
-"""Sample grids and reconstructions along the way, of the same latents and images each time."""
+"""Pictures along the way: samples and reconstructions, of the same latents and images each time."""
 
 import pytorch_lightning as pl
 
 from genlab.data.module import ImageDataModule
-from genlab.modalities.images.grid import Pixels, grid
+from genlab.modalities.base import Modality
+from genlab.modalities.by_spec import modality_of
+from genlab.modalities.rendering import Rendering
 from genlab.models.base import GenerativeModel
 from genlab.ranges import PositiveInt
 from genlab.rng import isolated
-from genlab.tasks.drawing import draw_images, pairs
+from genlab.tasks.drawing import conditions_for, draw_samples, pairs
 from genlab.training.generative_module import GenerativeModule
-from genlab.training.loggers.setup import log_image
-from genlab.training.periodic import Every
+from genlab.training.loggers.setup import log_rendering
+from genlab.training.periodic import PeriodicCallback
+from genlab.training.run_context import context_of
 from genlab.types import Batch
 
 __all__ = ["Pictures"]
 
 
-class Pictures(Every):
-    """Logs a grid of samples, and one of images above their reconstructions where there are any.
+class Pictures(PeriodicCallback):
+    """Logs samples, and examples beside their reconstructions where there are any.
 
     Args:
         every: Images seen, or ``"N epochs"``, between two grids.
@@ -32,13 +35,18 @@ class Pictures(Every):
         if not trainer.is_global_zero:
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
-        for kind, picture in self.draw(module.eval_model, data, module.seed).items():
-            log_image(trainer.loggers, kind, picture, module.images_seen)
+        modality = context_of(trainer).modality or modality_of(data.spec)
+        for kind, shown in self.draw(module.eval_model, data, modality, module.seed).items():
+            log_rendering(trainer.loggers, kind, shown, module.images_seen)
 
-    def draw(self, model: GenerativeModel, data: ImageDataModule, seed: int) -> dict[str, Pixels]:
-        """The pictures of a model, by their kind."""
+    def draw(
+        self, model: GenerativeModel, data: ImageDataModule, modality: Modality, seed: int
+    ) -> dict[str, Rendering]:
+        """The renderings of a model, by their kind."""
         with isolated(seed, "pictures"):
-            pictures = {"samples": grid(draw_images(model, self.n, seed=seed))}
+            y = conditions_for(model, self.n, data.val.y if model.conditional else None)
+            x = draw_samples(model, modality, self.n, seed=seed, y=y)
+            shown = {"samples": modality.render(x)}
             if model.can("reconstruct"):
-                pictures["reconstructions"] = pairs(model, Batch(*data.val.take(slice(32))))
-        return pictures
+                shown["reconstructions"] = pairs(model, modality, Batch(*data.val.take(slice(32))))
+        return shown

@@ -1,4 +1,4 @@
-"""Progress: a live line on a terminal, a plain line now and then anywhere else."""
+"""Progress bar of training: a live line on a terminal, a plain line now and then elsewhere."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ __all__ = ["Progress"]
 
 
 class Progress(pl.callbacks.ProgressBar):
-    """Images per second, time left and the losses, once a chunk at most.
+    """Images per second, time left and losses, updated once a chunk at most.
 
     It reads attributes of the Lightning module: ``images_seen``, ``max_images`` (None where only
     time ends the run), ``latest`` (the last logged line) and, where there are such, ``seconds``
@@ -36,9 +36,9 @@ class Progress(pl.callbacks.ProgressBar):
         self.enabled = True
         self.live: Live | None = None
         self.phase = "train"
-        self.next = 0.0
+        self.due = 0.0
         self.rate = 0.0
-        self.before = (0.0, 0)
+        self.measured = (0.0, 0)
 
     def disable(self) -> None:
         """Shows nothing; Lightning does so in all processes but the first."""
@@ -59,14 +59,14 @@ class Progress(pl.callbacks.ProgressBar):
         if not self.enabled:
             return
         now = time.monotonic()
-        self.before, self.rate, self.phase = (now, _images(module)), 0.0, "train"
+        self.measured, self.rate, self.phase = (now, _images(module)), 0.0, "train"
         console = Console(file=sys.stderr)
         if console.is_terminal and not console.is_dumb_terminal:
-            self.next = now + self.interval
+            self.due = now + self.interval
             self.live = Live(console=console, auto_refresh=False, transient=True)
             self.live.start()
         else:
-            self.next = now + min(2.0, self.plain_interval)  # an early sign of life
+            self.due = now + min(2.0, self.plain_interval)  # an early sign of life
 
     def on_train_batch_end(
         self,
@@ -77,7 +77,7 @@ class Progress(pl.callbacks.ProgressBar):
         batch_idx: int,
     ) -> None:
         # The last line is left to the end of training, when the last losses are known.
-        if self.enabled and time.monotonic() >= self.next and share(module) != 1.0:
+        if self.enabled and time.monotonic() >= self.due and fraction_done(module) != 1.0:
             self._update(module)
 
     def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -85,7 +85,7 @@ class Progress(pl.callbacks.ProgressBar):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         # What a validation takes is no throughput of training.
-        self.before = (time.monotonic(), _images(module))
+        self.measured = (time.monotonic(), _images(module))
         self._change_phase(module, "train")
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -115,17 +115,17 @@ class Progress(pl.callbacks.ProgressBar):
 
     def _update(self, module: pl.LightningModule) -> None:
         now, images = time.monotonic(), _images(module)
-        seconds, seen = now - self.before[0], images - self.before[1]
+        seconds, seen = now - self.measured[0], images - self.measured[1]
         if seen > 0 and seconds > 0.05:
             rate = seen / seconds
             # Half of it is the past: steady for a reader, and it follows a change in seconds.
             self.rate = rate if self.rate == 0 else (self.rate + rate) / 2
-            self.before = (now, images)
+            self.measured = (now, images)
         if self.live is not None:
-            self.next = now + self.interval
+            self.due = now + self.interval
             self.live.update(self._row(module, images, self.live.console.width), refresh=True)
         else:
-            self.next = now + self.plain_interval
+            self.due = now + self.plain_interval
             print(self._line(module, images), file=sys.stderr, flush=True)
 
     def _line(self, module: pl.LightningModule, images: int) -> str:
@@ -134,7 +134,7 @@ class Progress(pl.callbacks.ProgressBar):
         parts = [self.phase, count, f"{self.rate:,.0f} images/s"]
         left = remaining(module, self.rate)
         if left:
-            parts.append(f"{clock(left)} left")
+            parts.append(f"{duration(left)} left")
         losses = key_losses(getattr(module, "latest", {}))
         if losses:
             parts.append(losses)
@@ -142,7 +142,7 @@ class Progress(pl.callbacks.ProgressBar):
 
     def _row(self, module: pl.LightningModule, images: int, width: int) -> Table:
         """The line with a bar in front, which gives way where the terminal is narrow."""
-        done = share(module)
+        done = fraction_done(module)
         text = self._line(module, images).split("  ", 1)[1]
         room = min(24, width - len(text) - 12)
         row = Table.grid(padding=(0, 1))
@@ -159,18 +159,18 @@ def _images(module: pl.LightningModule) -> int:
     return images
 
 
-def share(module: Any) -> float | None:
-    """How much of the run is done, from 0 to 1, by whichever of its ends comes first."""
-    shares = []
+def fraction_done(module: Any) -> float | None:
+    """Fraction of the run that is done, by whichever of its limits comes first; None if unknown."""
+    fractions = []
     if getattr(module, "max_images", None):
-        shares.append(module.images_seen / module.max_images)
+        fractions.append(module.images_seen / module.max_images)
     if getattr(module, "max_seconds", None):
-        shares.append(module.seconds / module.max_seconds)
-    return min(1.0, max(shares)) if shares else None
+        fractions.append(module.seconds / module.max_seconds)
+    return min(1.0, max(fractions)) if fractions else None
 
 
 def remaining(module: Any, rate: float) -> float | None:
-    """Seconds until the run ends, by whichever of its ends comes first; None if unknown."""
+    """Seconds until the run ends, by whichever of its limits comes first; None if unknown."""
     left = []
     if getattr(module, "max_images", None) and rate > 0:
         left.append((module.max_images - module.images_seen) / rate)
@@ -179,7 +179,7 @@ def remaining(module: Any, rate: float) -> float | None:
     return max(0.0, min(left)) if left else None
 
 
-def key_losses(latest: Mapping[str, float], most: int = 3) -> str:
+def key_losses(latest: Mapping[str, float], count: int = 3) -> str:
     """The first numbers of the last logged line, the loss before its parts.
 
     Example:
@@ -188,14 +188,14 @@ def key_losses(latest: Mapping[str, float], most: int = 3) -> str:
     """
     names = sorted(latest, key=lambda name: name.rsplit("/", 1)[-1] != "loss")
     short = {name: name.removeprefix("train/") for name in names}
-    return "  ".join(f"{short[name]} {latest[name]:.4g}" for name in names[:most])
+    return "  ".join(f"{short[name]} {latest[name]:.4g}" for name in names[:count])
 
 
-def clock(seconds: float) -> str:
-    """A length of time.
+def duration(seconds: float) -> str:
+    """A duration as h:mm:ss.
 
     Example:
-        >>> clock(75), clock(3725)
+        >>> duration(75), duration(3725)
         ('1:15', '1:02:05')
     """
     minutes, second = divmod(round(seconds), 60)

@@ -18,7 +18,7 @@ from benches.data import SPEC, mnist
 from benches.timing import Bench, Gauges, Spent, Variant, clock
 from benches.training import build, quiet, raw_loop, through_cli
 from genlab.models.base import GenerativeModel
-from genlab.training.step.player_toggle import Turns
+from genlab.training.step.player_toggle import PlayerToggle
 from genlab.types import Batch
 
 __all__ = ["benches", "ceiling", "flops", "graphed_loop", "seconds_until"]
@@ -51,14 +51,14 @@ def graphed_loop(
     optimizers = {
         name: optimizer(model.player(name).parameters(), capturable=True) for name in model.players
     }
-    turns, shown = Turns(model), x[:batch].clone()
+    turns, shown = PlayerToggle(model), x[:batch].clone()
     model.train()
-    while not all(map(model.moves, model.players)) or model.step % 2 == 0:
+    while not all(map(model.updates, model.players)) or model.step % 2 == 0:
         model.step += 1  # an odd step, in which no penalty of every so many steps is due
 
     def step() -> None:
         for name, opt in optimizers.items():
-            turns.take(name)
+            turns.switch(name)
             opt.zero_grad()
             model.loss(Batch(shown), name).total.backward()
             opt.step()
@@ -103,14 +103,14 @@ def training(device: str, *words: str) -> Callable[[], Sequence[Variant]]:
 
 def flops(model: GenerativeModel, batch: Batch) -> int:
     """Floating-point operations of matrix products and convolutions in a step of all players."""
-    turns = Turns(model)
+    turns = PlayerToggle(model)
     counter = FlopCounterMode(display=False)
     with counter:
         for player in model.players:
-            turns.take(player)
+            turns.switch(player)
             model.loss(batch, player).total.backward()
             model.after_step(player)
-    turns.end()
+    turns.reset()
     model.zero_grad(set_to_none=True)
     return int(counter.get_total_flops())
 

@@ -19,7 +19,7 @@ from genlab.cli.entry import main as genlab
 from genlab.config.folders import config_dir
 from genlab.models.base import GenerativeModel
 from genlab.training.generative_module import GenerativeModule
-from genlab.training.step.player_toggle import Turns
+from genlab.training.step.player_toggle import PlayerToggle
 from genlab.types import Batch, ImageSpec
 
 __all__ = ["build", "noted", "quiet", "raw_loop", "through_cli"]
@@ -107,7 +107,7 @@ def raw_loop(
         batch: Images of a step.
     """
     optimizers = {name: optimizer(model.player(name).parameters()) for name in model.players}
-    turns = Turns(model)
+    turns = PlayerToggle(model)
     model.train()
 
     def run() -> Spent:
@@ -120,8 +120,8 @@ def raw_loop(
             model.step += 1
             model.images_seen += batch
             for name, opt in optimizers.items():
-                if model.moves(name):
-                    turns.take(name)
+                if model.updates(name):
+                    turns.switch(name)
                     model.loss(images, name).total.backward()
                     opt.step()
                     opt.zero_grad()

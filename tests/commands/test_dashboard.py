@@ -1,30 +1,38 @@
-"""genlab dashboard: what it imports, who may reach it, and what a browser shows."""
+"""genlab dashboard: the command, who may reach its page, and what a browser shows.
+
+What it copies is tested in `dashboard`.
+"""
 
 import html
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
 from browser import browse, needs_chromium
 
 from genlab.commands import dashboard
-from genlab.errors import ConfigError
-from genlab.modalities.images.grid import grid, save_png
+from genlab.dashboard.follow import Follower
+from genlab.dashboard.server import serve
+from genlab.dashboard.store import open_store
+from genlab.errors import ConfigError, StorageError
+from genlab.modalities.images.grid import grid
+from genlab.modalities.rendering import save_png
 from genlab.runs import history
 from genlab.runs.directory import mark_run
-from genlab.training.loggers import store
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:uvicorn")
 
@@ -48,54 +56,6 @@ def make_run(root, name, steps=(100, 200, 300), **config):
     return run, pixels
 
 
-def logs(root, name):
-    store.bind(root)
-    return sys.modules["trackio"].SQLiteStorage.get_logs("genlab", name)
-
-
-def test_runs_are_imported_whole_and_once(tmp_path):
-    _, pixels = make_run(tmp_path, "sweep/0_a", model={"latent": 8}, hf={"token": "abc"})
-    make_run(tmp_path, "b")
-    runs = dashboard.named_runs(tmp_path)
-    assert set(runs) == {"sweep/0_a", "b"}
-    assert dashboard.fill(tmp_path, runs) == 2
-    found = logs(tmp_path, "sweep/0_a")
-    numbers = [(row["step"], row["train/loss"]) for row in found if "train/loss" in row]
-    assert numbers == [(100, 10.0), (200, 5.0), (300, 1000 / 300)]
-    assert found[0]["timestamp"].startswith("2023-11-14")  # when it was logged, not imported
-    [picture] = [row["samples"] for row in found if "samples" in row]
-    file = tmp_path / ".trackio" / "media" / picture["file_path"]
-    from PIL import Image
-
-    np.testing.assert_array_equal(np.asarray(Image.open(file)), pixels)
-    config = sys.modules["trackio"].SQLiteStorage.get_run_config("genlab", "sweep/0_a")
-    assert (config["model.latent"], config["hf.token"]) == (8, "<redacted>")
-    assert dashboard.fill(tmp_path, runs) == 0
-    assert len(logs(tmp_path, "sweep/0_a")) == len(found)
-
-
-def test_a_run_that_went_on_without_the_store_is_completed(tmp_path):
-    run, _ = make_run(tmp_path, "a", steps=(100,))
-    runs = dashboard.named_runs(tmp_path)
-    dashboard.fill(tmp_path, runs)
-    with run.metrics_file.open("a") as file:
-        file.write(history.encode({"images_seen": 200, "train/loss": 2.0}))
-    assert dashboard.fill(tmp_path, runs) == 0  # perhaps it is still running, and logs itself
-    old = time.time() - 120
-    os.utime(run.metrics_file, (old, old))
-    assert dashboard.fill(tmp_path, runs) == 1
-    assert [row["step"] for row in logs(tmp_path, "a")] == [100, 100, 200]
-    assert dashboard.fill(tmp_path, runs) == 0
-
-
-def test_a_damaged_config_is_said_and_the_run_is_shown(tmp_path, capsys):
-    run, _ = make_run(tmp_path, "a")
-    run.config_file.write_text("a: [1\n")
-    assert dashboard.fill(tmp_path, dashboard.named_runs(tmp_path)) == 1
-    assert "config.yaml" in capsys.readouterr().err
-    assert len(logs(tmp_path, "a")) == 4
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -112,14 +72,34 @@ def test_without_runs_there_is_one_line(words, message, tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+@contextmanager
+def shown(root):
+    """The dashboard of a root, filled, and the store behind it."""
+    with open_store() as store:
+        Follower(root, store).poll()
+        started = serve(store)
+        try:
+            yield started, store
+        finally:
+            started.close()
+
+
 @pytest.fixture
-def served(tmp_path):
+def store_and_page(tmp_path):
     make_run(tmp_path, "first")
     make_run(tmp_path, f"second{SCRIPT.replace('/', '')}")
-    dashboard.fill(tmp_path, dashboard.named_runs(tmp_path))
-    started = dashboard.serve(tmp_path)
-    yield started
-    started.close()
+    with shown(tmp_path) as (page, store):
+        yield store, page
+
+
+@pytest.fixture
+def served(store_and_page):
+    return store_and_page[1]
+
+
+@pytest.fixture
+def store(store_and_page):
+    return store_and_page[0]
 
 
 def get(url, **headers):
@@ -131,7 +111,7 @@ def get(url, **headers):
             return error.code, error.headers, error.read()
 
 
-def test_who_may_reach_it(served, tmp_path):
+def test_who_may_reach_it(served, store):
     base = served.url.split("?")[0]
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", base)
     assert "token" not in served.url
@@ -139,7 +119,7 @@ def test_who_may_reach_it(served, tmp_path):
     assert status == 200
     assert headers["content-security-policy"].startswith("default-src 'self'")
     assert get(served.url, Host="evil.example")[0] == 400
-    for path in ("/etc/passwd", "../../../../etc/passwd", str(tmp_path / ".trackio" / "genlab.db")):
+    for path in ("/etc/passwd", "../../../../etc/passwd", str(store.directory / "genlab.db")):
         assert get(f"{base}file?path={urllib.request.quote(path)}")[0] == 404
     for path in ("/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"):
         assert b"root:" not in get(base.rstrip("/") + path)[2]
@@ -152,7 +132,7 @@ def test_who_may_reach_it(served, tmp_path):
         urllib.request.urlopen(request)
     with refused.value:
         assert b"write_token is required" in refused.value.read()
-    assert len(logs(tmp_path, "first")) == 4
+    assert len(store.database.get_logs("genlab", "first")) == 4
 
 
 def test_it_listens_on_loopback_only(served):
@@ -167,29 +147,111 @@ def test_it_listens_on_loopback_only(served):
     assert listening == [f"0100007F:{port:04X}"]
 
 
-def test_a_port_that_is_taken_is_said(served, tmp_path):
+def test_a_port_that_is_taken_is_said(served, store):
     port = int(served.url.split(":")[2].split("/")[0])
     with pytest.raises(ConfigError, match=f"--port {port}: is taken"):
-        dashboard.serve(tmp_path, port)
+        serve(store, port)
 
 
-@pytest.mark.slow
-def test_the_command_runs_until_it_is_interrupted(tmp_path):
-    make_run(tmp_path, "a")
-    code = "import sys; from genlab.commands.dashboard import run; sys.exit(run(sys.argv[1:]))"
+@contextmanager
+def started(*words, **environment):
+    """The command as a process, and the line that it said."""
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path), "--no-browser"],
+        [sys.executable, "-m", "genlab", "dashboard", *words, "--no-browser"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | environment,
     ) as process:
-        said = [process.stdout.readline() for _ in range(2)]
-        assert said[0] == "imported 1 of 1 run from their own directories\n"
-        url = re.search(r"http://\S+", said[1])[0]
+        try:
+            yield process, process.stdout.readline()
+        finally:
+            process.kill()
+
+
+def asked(url, function, **arguments):
+    """What the page is told when it asks."""
+    request = urllib.request.Request(
+        f"{url.split('?')[0]}api/{function}",
+        data=json.dumps({"project": "genlab", **arguments}).encode(),
+        headers={"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read())["data"]
+
+
+def within(seconds, answer):
+    """Waits until there is an answer that is true, and gives it."""
+    end = time.monotonic() + seconds
+    while not (found := answer()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_a_running_dashboard_shows_what_is_logged_until_it_is_stopped(tmp_path, number, code):
+    root, temporary = tmp_path / "runs", tmp_path / "tmp"
+    temporary.mkdir()
+    run, _ = make_run(root, "a")
+    with started(str(root), TMPDIR=str(temporary)) as (process, said):
+        url = re.search(r"http://\S+", said)[0]
+        assert said == f"1 run under {root}: {url}  (Ctrl-C ends it)\n"
         assert get(url)[0] == 200
+
+        def steps(name):
+            return [row["step"] for row in asked(url, "get_logs", run=name)]
+
+        within(10, lambda: steps("a") == [100, 200, 300, 300])
+        with run.metrics_file.open("a") as file:
+            file.write(history.encode({"images_seen": 400, "train/loss": 2.0}))
+        within(3, lambda: steps("a")[-1] == 400)
+        make_run(root, "sweep/0_b", steps=(5,))
+        within(3, lambda: steps("sweep/0_b") == [5, 5])
+        shutil.rmtree(run.path)
+        within(3, lambda: [r["name"] for r in asked(url, "get_runs_for_project")] == ["sweep/0_b"])
+        assert len(list(temporary.iterdir())) == 1
+        process.send_signal(number)
+        _, complaint = process.communicate(timeout=20)
+        assert (process.returncode, complaint) == (code, "")
+    assert list(temporary.iterdir()) == []
+    assert not (root / ".trackio").exists()
+
+
+def test_two_dashboards_of_a_root_that_is_read_only(tmp_path):
+    root = tmp_path / "runs"
+    make_run(root, "a")
+    for folder in (root, root / "a", root / "a" / "samples"):
+        folder.chmod(0o500)
+    before = sorted(tmp_path.rglob("*"))
+    with started(str(root)) as (_, first), started(str(root)) as (_, second):
+        urls = [re.search(r"http://\S+", said)[0] for said in (first, second)]
+        assert urls[0] != urls[1]
+        for url in urls:
+            within(10, lambda url=url: len(asked(url, "get_logs", run="a")) == 4)
+    assert sorted(tmp_path.rglob("*")) == before
+    for folder in (root, root / "a", root / "a" / "samples"):
+        folder.chmod(0o700)
+
+
+def test_the_store_of_an_older_version_is_left_alone_and_said(tmp_path):
+    make_run(tmp_path, "a")
+    (tmp_path / ".trackio").mkdir()
+    (tmp_path / ".trackio" / "genlab.db").write_text("not even a database")
+    with started(str(tmp_path)) as (process, said):
+        url = re.search(r"http://\S+", said)[0]
+        within(10, lambda: len(asked(url, "get_logs", run="a")) == 4)
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=20)
-        assert (process.returncode, complaint) == (0, "")
+    assert complaint == f"genlab: {tmp_path / '.trackio'} is not used any more and can be deleted\n"
+
+
+def test_without_a_place_for_temporary_files_there_is_one_line(tmp_path, monkeypatch):
+    make_run(tmp_path, "a")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(StorageError, match="TMPDIR=DIR") as caught:
+        dashboard.run([str(tmp_path)])
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ import pytorch_lightning as pl
 import torch
 from faults.tiny import FAMILIES, words
 
-from genlab.commands import train as train_command
 from genlab.errors import ConfigError
+from genlab.experiment import parts as parts_module
 from genlab.experiment.monitored import check_monitor
 from genlab.training.checkpoints import Checkpoints
 
@@ -16,10 +16,10 @@ def test_what_is_said_to_be_measured_is_what_is_measured(genlab, monkeypatch, fa
     """But for the floors, which are accepted and not listed."""
     told, measured = [], {}
 
-    def check(checkpoints, module, data, callbacks):
+    def check(checkpoints, module, evaluator, callbacks):
         before = module.model.state_dict(), torch.get_rng_state()
         with pytest.raises(ConfigError) as caught:
-            check_monitor(Checkpoints("nothing"), module, data, callbacks)
+            check_monitor(Checkpoints("nothing"), module, evaluator, callbacks)
         torch.testing.assert_close(module.model.state_dict(), before[0], rtol=0, atol=0)
         torch.testing.assert_close(torch.get_rng_state(), before[1])
         told.extend(str(caught.value).split("there will be ")[1].split(", "))
@@ -30,7 +30,7 @@ def test_what_is_said_to_be_measured_is_what_is_measured(genlab, monkeypatch, fa
         measured.update(metrics)
         return original(self, metrics)
 
-    monkeypatch.setattr(train_command, "check_monitor", check)
+    monkeypatch.setattr(parts_module, "check_monitor", check)
     monkeypatch.setattr(Checkpoints, "choose", choose)
     metrics = "metrics.metrics=[frechet,kernel,score,likelihood]"
     few = ("metrics.likelihood_images=16", "metrics.likelihood_samples=2")
@@ -64,14 +64,14 @@ class Logs(pl.Callback):
 def test_what_is_known_or_cannot_be_known_is_left_to_the_run(genlab, monkeypatch):
     asked = []
 
-    def check(checkpoints, module, data, callbacks):
+    def check(checkpoints, module, evaluator, callbacks):
         for monitor in ("auto", "val/rate", "val/nll", "quick/floor_fd_pixels_100"):
-            check_monitor(Checkpoints(monitor), module, data, callbacks)
-        check_monitor(Checkpoints("mine"), module, data, [*callbacks, Logs()])
+            check_monitor(Checkpoints(monitor), module, evaluator, callbacks)
+        check_monitor(Checkpoints("mine"), module, evaluator, [*callbacks, Logs()])
         asked.append(True)
         raise ConfigError("far enough")
 
-    monkeypatch.setattr(train_command, "check_monitor", check)
+    monkeypatch.setattr(parts_module, "check_monitor", check)
     code, _, err = genlab("train", *words("vae_mlp"))
     assert asked, err
     assert code == 2

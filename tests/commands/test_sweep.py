@@ -175,7 +175,7 @@ def test_a_search_that_goes_on_asks_what_it_would_have_asked(genlab, lines, monk
     ids=lambda words: words[0],
 )
 def test_a_search_that_cannot_be_is_refused(genlab, lines, monkeypatch, words, parts):
-    monkeypatch.setattr("genlab.launch.composition.check_engines", lambda cfg: None)
+    monkeypatch.setattr("genlab.launch.composition.check_plugins", lambda cfg: None)
     code, _, err = genlab("train", "-m", "hydra/sweeper=optuna", "seed=0,1", *words)
     assert code == 2, err
     for part in parts:
@@ -303,7 +303,7 @@ def test_a_lock_is_held_as_long_as_anybody_lives_who_has_it(tmp_path):
 )
 def test_a_job_whose_sweep_is_gone_is_told_by_what_it_left(tmp_path, status, state):
     sweep = Sweep.create(tmp_path / "s")
-    job = sweep.plan([["seed=1"]])[0]
+    job = sweep.add_jobs([["seed=1"]])[0]
     with sweep.lock(job.id):
         sweep.begin(job)
         assert sweep.job(job.id).state == "running"
@@ -312,12 +312,14 @@ def test_a_job_whose_sweep_is_gone_is_told_by_what_it_left(tmp_path, status, sta
     assert found.state == state
     assert found.attempts[0]["images_seen"] == 7
     assert [line["state"] for line in manifest(sweep.path)] == ["running"]
-    sweep.assemble()
+    sweep.write_manifest()
     assert [line["state"] for line in manifest(sweep.path)] == [state]
 
 
 def test_a_process_stops_when_the_one_that_waits_for_it_dies(tmp_path):
-    code = "from genlab.cli.child import hold_on\nimport time\nhold_on()\ntime.sleep(60)"
+    code = (
+        "from genlab.cli.child import watch_lifeline\nimport time\nwatch_lifeline()\ntime.sleep(60)"
+    )
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
     time.sleep(0.5)
     assert process.poll() is None
@@ -349,7 +351,7 @@ def test_gpus_are_dealt_out_one_each(tmp_path, monkeypatch):
 
 def test_an_objective_of_a_job_that_is_not_done_is_none(tmp_path):
     sweep = Sweep.create(tmp_path / "s")
-    job = replace(sweep.plan([["seed=1"]])[0], metrics={"a": 1.0, "b": float("nan")})
+    job = replace(sweep.add_jobs([["seed=1"]])[0], metrics={"a": 1.0, "b": float("nan")})
     done = replace(job, state="done")
     assert values_of(job, ["a"]) is None
     assert values_of(done, ["a"]) == 1.0
@@ -366,14 +368,14 @@ def test_a_quoted_text_is_read_as_it_was(text):
 
 def test_a_damaged_line_is_named(tmp_path):
     sweep = Sweep.create(tmp_path / "s")
-    job = sweep.plan([["seed=1"]])[0]
+    job = sweep.add_jobs([["seed=1"]])[0]
     (sweep.path / ".jobs" / f"{job.id}.json").write_text("{")
     with pytest.raises(ConfigError, match=r"\.jobs.*is damaged"):
         sweep.jobs()
 
 
 def test_help_and_status_load_no_torch(tmp_path):
-    Sweep.create(tmp_path / "s", command=[]).plan([["seed=1"]])
+    Sweep.create(tmp_path / "s", command=[]).add_jobs([["seed=1"]])
     code = (
         "import sys\nfrom genlab.cli.entry import main\n"
         "assert main(['sweep', 'status', sys.argv[1]]) == 0\n"

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from hydra.core.global_hydra import GlobalHydra
 
 import genlab.commands.train  # noqa: F401 - what the jobs need, loaded once
-from genlab.cli.child import hold_on
+from genlab.cli.child import watch_lifeline
 from genlab.cli.entry import main
 from genlab.sweeps import supervise
 
@@ -40,7 +40,7 @@ class Forked:
             os.environ.update(env)
             os.chdir(cwd)
             GlobalHydra.instance().clear()  # it is the sweep's
-            hold_on()
+            watch_lifeline()
             sys.argv = ["genlab", *command[3:]]
             code = main()
             sys.stdout.flush()

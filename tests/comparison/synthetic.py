@@ -160,11 +160,11 @@ def make_sweep(root, name, jobs):
     from dataclasses import replace
 
     sweep = Sweep.create(root / name, command=["genlab", "train", "-m"], overrides=[])
-    planned = sweep.plan([overrides for overrides, _, _ in jobs])
+    planned = sweep.add_jobs([overrides for overrides, _, _ in jobs])
     for job, (_, state, run) in zip(planned, jobs, strict=True):
         if run is not None:
             values, facts = run
             make_run(root / name, job.id, *values, **facts)
-        sweep.write(replace(job, state=state))
-    sweep.assemble()
+        sweep.write_record(replace(job, state=state))
+    sweep.write_manifest()
     return root / name

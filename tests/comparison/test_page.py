@@ -9,7 +9,7 @@ import pytest
 from browser import browse, needs_chromium
 
 from genlab.cli import entry as cli
-from genlab.comparison.reading import read_board
+from genlab.comparison.reading import read_leaderboard
 from genlab.comparison.report import vega as bundle
 from genlab.comparison.report.page import direction, json_text, policy
 
@@ -135,7 +135,7 @@ def test_a_sweep_has_its_hyperparameters_and_a_front(tmp_path):
 
 def test_which_way_is_better_is_known_of_quick_metrics(tmp_path):
     make_run(tmp_path, "a", value("fd_digits", 1.0), value("vendi_digits", 2.0, better="higher"))
-    board = read_board([tmp_path])
+    board = read_leaderboard([tmp_path])
     for metric, way in {
         "quick/fd_digits_2k": "lower",
         "quick/vendi_digits_2k": "higher",

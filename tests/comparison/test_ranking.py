@@ -9,7 +9,7 @@ import pytest
 from genlab.cli import entry as cli
 from genlab.commands import compare
 from genlab.comparison.ranking import blocks, front, front_keys
-from genlab.comparison.reading import read_board
+from genlab.comparison.reading import read_leaderboard
 from genlab.errors import ConfigError
 
 from .synthetic import make_run, value
@@ -23,7 +23,7 @@ def test_a_front_is_what_no_enumeration_beats(tmp_path):
         numbers = value("fd_digits", fd), value("prec_digits", prec, better="higher")
         make_run(tmp_path, f"r{i:02}", *numbers, seconds=seconds, pictures=False)
         points[f"r{i:02}"] = (fd, -prec, seconds)
-    board = read_board([tmp_path])
+    board = read_leaderboard([tmp_path])
     for size in (2, 3):
         for chosen in itertools.permutations(range(3), size):
             names = [["fd_digits", "prec_digits", "seconds"][i] for i in chosen]
@@ -42,14 +42,14 @@ def test_a_front_is_what_no_enumeration_beats(tmp_path):
 def test_what_does_not_compare_beats_nothing(tmp_path):
     make_run(tmp_path, "a", value("fd_digits", 5.0), seconds=50.0)
     make_run(tmp_path, "b", value("fd_digits", 1.0, n=500), seconds=10.0)
-    board = read_board([tmp_path])
+    board = read_leaderboard([tmp_path])
     assert {r.name for r in front(board, front_keys(board, "fd_digits,seconds"))} == {"a", "b"}
 
 
 def test_nan_is_the_last_and_on_no_front(tmp_path):
     for name, number in (("a", "nan"), ("b", 3.0), ("c", "nan"), ("d", 1.0), ("e", "inf")):
         make_run(tmp_path, name, value("fd_digits", number), seconds=1.0)
-    board = read_board([tmp_path])
+    board = read_leaderboard([tmp_path])
     assert [row.name for row in blocks(board, "fd_digits")[0].rows] == ["d", "b", "e", "a", "c"]
     assert {r.name for r in front(board, ["fd_digits", "train_seconds"])} == {"d"}
 
@@ -100,7 +100,7 @@ def test_the_reason_says_what_differs(tmp_path, capsys, other, reason):
     make_run(tmp_path, "a", value("fd_digits", 5.0), settings={"model.latent": 1})
     make_run(tmp_path, "b", value("fd_digits", 6.0), settings={"model.latent": 2})
     make_run(tmp_path, "c", value("fd_digits", 1.0, **other), data=data)
-    found = blocks(read_board([tmp_path]), "fd_digits")
+    found = blocks(read_leaderboard([tmp_path]), "fd_digits")
     assert [[row.name for row in block.rows] for block in found] == [["a", "b"], ["c"]]
     assert [block.reason for block in found] == ["", reason]
     assert cli.main(["compare", str(tmp_path)]) == 0
@@ -111,13 +111,15 @@ def test_facts_rank_within_a_data_set_by_their_own_direction(tmp_path):
     make_run(tmp_path, "a", value("fd_digits", 1.0), samples_per_second=10.0)
     make_run(tmp_path, "b", value("fd_digits", 1.0), samples_per_second=1000.0)
     make_run(tmp_path, "c", value("fd_digits", 1.0), samples_per_second=9000.0, data="fashion")
-    found = blocks(read_board([tmp_path]), "samples_per_second")
+    found = blocks(read_leaderboard([tmp_path]), "samples_per_second")
     assert [[row.name for row in block.rows] for block in found] == [["b", "a"], ["c"]]
 
 
 def test_a_metric_without_a_direction_ranks_nothing(tmp_path):
     make_run(tmp_path, "a", value("nn_ratio_digits", 1.0, better=None))
-    assert [block.ranked for block in blocks(read_board([tmp_path]), "nn_ratio_digits")] == [False]
+    assert [block.ranked for block in blocks(read_leaderboard([tmp_path]), "nn_ratio_digits")] == [
+        False
+    ]
 
 
 def test_a_metric_that_no_run_has_is_refused(tmp_path):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from genlab.cli import entry as cli
-from genlab.comparison.reading import find_runs, read_board
+from genlab.comparison.reading import find_runs, read_leaderboard
 
 from .synthetic import make_run, make_sweep, value, write
 
@@ -16,7 +16,7 @@ def test_runs_are_found_wherever_they_are_and_once(tmp_path):
     make_run(tmp_path / "a" / "wandb", "inner", value("fd_digits", 1.0))  # no run of ours
     make_run(tmp_path, ".trackio", value("fd_digits", 1.0))
     assert [p.name for p in find_runs(tmp_path)] == ["a", "b"]
-    found = read_board([tmp_path, tmp_path / "a", tmp_path / "deep"])
+    found = read_leaderboard([tmp_path, tmp_path / "a", tmp_path / "deep"])
     assert sorted(row.name for row in found.rows) == ["a", "deep/er/b"]
 
 
@@ -60,7 +60,7 @@ def test_a_damaged_manifest_is_listed(tmp_path, capsys):
 def test_bits_per_dimension_are_the_tightest_and_say_which(tmp_path, capsys, keys, kind):
     numbers = [value(key, 2.0 + i, extractor="", floor=None) for i, key in enumerate(keys)]
     make_run(tmp_path, "a", *numbers)
-    [row] = read_board([tmp_path]).rows
+    [row] = read_leaderboard([tmp_path]).rows
     if kind is None:
         assert "bpd" not in row.metrics
         return
@@ -85,15 +85,15 @@ def test_the_device_is_named(tmp_path, device, machine, said):
     path = make_run(tmp_path, "a", value("fd_digits", 1.0))
     write(path / "summary.json", {"images_seen": 5, "device": device})
     write(path / "environment.json", machine)
-    assert read_board([tmp_path]).rows[0].facts["device"] == said
+    assert read_leaderboard([tmp_path]).rows[0].facts["device"] == said
 
 
 def test_the_speed_of_another_device_is_none_of_the_run(tmp_path):
     path = make_run(tmp_path, "a", value("fd_digits", 1.0), samples_per_second=50.0)
-    assert read_board([tmp_path]).rows[0].facts["samples_per_second"] == 50.0
+    assert read_leaderboard([tmp_path]).rows[0].facts["samples_per_second"] == 50.0
     file = next(path.glob("evaluation/*.json"))
     write(file, json.loads(file.read_text()) | {"device": "cuda:0"})
-    assert read_board([tmp_path]).rows[0].facts["samples_per_second"] is None
+    assert read_leaderboard([tmp_path]).rows[0].facts["samples_per_second"] is None
 
 
 def test_an_empty_place_is_refused(tmp_path, capsys):

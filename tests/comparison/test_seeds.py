@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from genlab.cli import entry as cli
-from genlab.comparison.reading import read_board
+from genlab.comparison.reading import read_leaderboard
 from genlab.comparison.seeds import over_seeds
 
 from .synthetic import make_run, make_sweep, value
 
 
 def one(tmp_path):
-    board = over_seeds(read_board([tmp_path]))
+    board = over_seeds(read_leaderboard([tmp_path]))
     assert len(board.rows) == 1
     return board.rows[0], board
 
@@ -34,7 +34,7 @@ def test_mean_and_deviation_are_those_of_numpy(tmp_path):
 def test_a_setting_of_its_own_is_a_row_of_its_own(tmp_path):
     make_run(tmp_path, "a", value("fd_digits", 1.0), seed=0)
     make_run(tmp_path, "b", value("fd_digits", 2.0), seed=1, settings={"model.latent": 3})
-    assert [row.name for row in over_seeds(read_board([tmp_path])).rows] == ["a", "b"]
+    assert [row.name for row in over_seeds(read_leaderboard([tmp_path])).rows] == ["a", "b"]
 
 
 def test_of_one_seed_the_newest_that_was_measured_counts(tmp_path):

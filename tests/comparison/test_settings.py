@@ -4,7 +4,7 @@ import pytest
 
 from genlab.cli import entry as cli
 from genlab.comparison.flat import ABSENT, setting_hash
-from genlab.comparison.reading import read_board
+from genlab.comparison.reading import read_leaderboard
 from genlab.comparison.settings import differing, where
 
 from .synthetic import make_run, value
@@ -32,7 +32,7 @@ def board(tmp_path):
     make_run(tmp_path, "a", value("fd_digits", 1.0), settings={"model.latent": 16})
     make_run(tmp_path, "b", value("fd_digits", 2.0), model="gan", settings={"optimizer.lr": 3e-4})
     make_run(tmp_path, "c", value("fd_digits", 3.0), seed=1, settings={"model.flag": True})
-    return read_board([tmp_path])
+    return read_leaderboard([tmp_path])
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_only_keys_that_differ_are_told(board):
 def test_a_number_and_a_text_of_it_differ(tmp_path):
     make_run(tmp_path, "a", settings={"model.latent": 16})
     make_run(tmp_path, "b", settings={"model.latent": "16"})
-    assert differing(read_board([tmp_path]).rows) == {"model.latent": [16, "16"]}
+    assert differing(read_leaderboard([tmp_path]).rows) == {"model.latent": [16, "16"]}
 
 
 def test_a_damaged_config_is_listed(tmp_path, board, capsys):

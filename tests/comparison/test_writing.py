@@ -8,7 +8,7 @@ import pytest
 
 from genlab.cli import entry as cli
 from genlab.comparison.columns import columns
-from genlab.comparison.reading import read_board
+from genlab.comparison.reading import read_leaderboard
 from genlab.comparison.table import fitting
 
 from .synthetic import make_run, value
@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_written_is_refused(runs, tmp_path, capsys, plotti
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 160, 200])
 def test_a_terminal_is_never_too_narrow(runs, width):
-    board = read_board([runs])
+    board = read_leaderboard([runs])
     found = columns(board, "fd_digits")
     kept = fitting(found, board, width)
     texts = [[c.title, *(c.text(row) for row in board.rows)] for c in kept]

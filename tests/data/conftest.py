@@ -1,12 +1,9 @@
-"""What the tests of the data sets share: MNIST loaded once, small idx files, a loopback mirror."""
+"""Fixtures of the data sets' tests: MNIST loaded once, and small idx files."""
 
 import dataclasses
-import functools
 import gzip
 import hashlib
-import http.server
 import os
-import threading
 
 import numpy as np
 import pytest
@@ -81,25 +78,3 @@ def write(folder, contents, suffix=".gz"):
     for name, data in contents.items():
         (folder / f"{name}{suffix}").write_bytes(gzip.compress(data) if suffix == ".gz" else data)
     return folder
-
-
-@pytest.fixture
-def mirror(tmp_path, monkeypatch):
-    """A web server on loopback: gives its folder and its address."""
-    monkeypatch.setenv("no_proxy", "*")
-    folder = tmp_path / "mirror"
-    folder.mkdir()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
-    )
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()

@@ -71,7 +71,11 @@ def test_emnist_without_its_members_is_named(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "gzip.zip", "w") as archive:
         archive.writestr("other", "")
     shrink(monkeypatch, "emnist", files=described(tmp_path, "gzip.zip"))
-    with pytest.raises(DataError, match=r"gzip.zip: expected EMNIST's zip archive, found KeyError"):
+    with pytest.raises(
+        DataError,
+        match=r"gzip.zip: expected EMNIST's zip archive, found KeyError .*"
+        rf"; repair: genlab data prepare emnist data.root={tmp_path}$",
+    ):
         Emnist(root=str(tmp_path)).prepare()
 
 

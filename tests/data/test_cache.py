@@ -9,7 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from genlab.data.storage.cache import array_digest, cache_dir, cached, open_arrays
+from genlab.data.storage.cache import array_digest, cached, open_arrays
+from genlab.system.paths import cache_dir
 
 VALUES = np.arange(60, dtype=np.uint8).reshape(5, 12)
 
@@ -117,7 +118,7 @@ def test_works_where_nothing_can_be_written(tmp_path, monkeypatch, caplog):
 
 def test_remains_of_killed_processes_are_swept():
     cached("first", build)
-    old, new = (cache_dir() / "arrays" / f"{age}.part" for age in ("old", "new"))
+    old, new = (cache_dir() / "arrays" / f".{age}.part" for age in ("old", "new"))
     for folder in (old, new):
         folder.mkdir()
     day = time.time() - 100_000

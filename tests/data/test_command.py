@@ -9,9 +9,9 @@ from PIL import Image
 
 from genlab.commands.data import run
 from genlab.data.fashion_mnist import FashionMnist
-from genlab.data.storage.cache import cache_dir
 from genlab.data.storage.manifests import MANIFESTS
 from genlab.errors import ConfigError, DataError
+from genlab.system.paths import cache_dir
 
 from .conftest import write
 

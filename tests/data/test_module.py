@@ -18,11 +18,11 @@ from genlab.data.from_config import build, module_keys
 from genlab.data.images import ImageData, Split
 from genlab.data.mnist_dyn import BinarizedMnist
 from genlab.data.module import ImageDataModule
-from genlab.data.storage.cache import cache_dir
 from genlab.data.storage.manifests import MANIFESTS
 from genlab.data.synthetic import Synthetic
 from genlab.data.transforms import Flip, PadCrop
 from genlab.errors import ConfigError, DataError
+from genlab.system.paths import cache_dir
 from genlab.types import Batch, ImageSpec
 
 SMALL = {"batch_size": 16, "val_size": 0.25, "eval_batch_size": 30}

@@ -143,7 +143,7 @@ def test_it_is_refused_in_a_line(genlab, monkeypatch, line, parts):
     def began(*args):
         pytest.fail("training began")
 
-    monkeypatch.setattr("genlab.experiment.session.Fitting.run", began)
+    monkeypatch.setattr("genlab.experiment.session.TrainingSession.train", began)
     prepare()
     before, start = contents("."), time.process_time()
     code, out, err = genlab(*line.split(" "))

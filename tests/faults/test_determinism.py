@@ -68,7 +68,7 @@ def train(folder, family, *changes):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["genlab"])
-        patch.setattr("genlab.commands.train.finish", lambda *args: None)
+        patch.setattr("genlab.experiment.train_run.close_run", lambda *args: None)
         torch.manual_seed(int.from_bytes(str(folder).encode()) % 2**31)  # nothing may depend on it
         assert main(["train", *words(family, AUGMENTED, "name=a", *changes)]) == 0
     return digest(Path(folder, "runs", "a"))

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from genlab.errors import ConfigError
-from genlab.experiment import session as fitting
+from genlab.experiment.session import TrainingSession
 from genlab.runs import storage
 from genlab.runs.directory import Run
 from genlab.system.locks import Lock
@@ -57,7 +58,7 @@ def test_the_estimate_is_the_size_of_a_checkpoint(genlab, tmp_path, monkeypatch)
     estimates = []
     check_room = space.check_room
     monkeypatch.setattr(
-        "genlab.commands.train.check_room",
+        "genlab.experiment.parts.check_room",
         lambda where, size, key: (estimates.append(size), check_room(where, size, key)),
     )
     assert genlab("train", *words("vae_mlp", "model.hidden=256", "name=a"))[0] == 0
@@ -149,10 +150,8 @@ def test_no_room_even_for_the_status_is_said_and_not_hidden(tmp_path, monkeypatc
 
     monkeypatch.setattr("genlab.system.paths.write_atomically", full)
 
-    class Module:
-        images_seen = 5
-
-    fitting.Fitting.settle(type("F", (), {"module": Module})(), run, "failed")
+    session = SimpleNamespace(run=run, parts=SimpleNamespace(module=SimpleNamespace(images_seen=5)))
+    TrainingSession.write_down(session, "failed")
     assert "could not be brought up to date (No space left on device)" in capsys.readouterr().err
 
 
@@ -272,11 +271,11 @@ def test_a_run_that_is_being_trained_is_not_trained_twice(genlab, tmp_path, monk
 OCCUPY = """
 import sys
 from pathlib import Path
-from genlab.runs.lock import occupied
+from genlab.runs.lock import lock_run
 from genlab.errors import ConfigError
 from genlab.runs.directory import Run
 try:
-    with occupied(Run(Path(sys.argv[1]))):
+    with lock_run(Run(Path(sys.argv[1]))):
         print("not refused")
 except ConfigError as error:
     print(error)
@@ -304,13 +303,13 @@ def test_the_lock_of_a_dead_process_does_not_block(genlab, tmp_path):
 
 
 def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, capsys):
-    from genlab.runs.lock import occupied
+    from genlab.runs.lock import lock_run
 
     def flock(descriptor, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr("genlab.system.locks.fcntl.flock", flock)
-    with occupied(Run(tmp_path)):
+    with lock_run(Run(tmp_path)):
         pass
     assert "has no locks" in capsys.readouterr().err
 

@@ -24,7 +24,6 @@ from test_config_check import VERSION
 
 from genlab.config.check import check
 from genlab.config.folders import config_dir
-from genlab.config.messages import explain, printable
 from genlab.config.overrides import check_overrides
 from genlab.config.saved import load_config
 from genlab.data.cifar10 import unpickle
@@ -32,6 +31,7 @@ from genlab.data.feed.augment import parse_augment
 from genlab.data.folder import ImageFolder
 from genlab.data.storage.idx import parse_idx, read_idx, to_idx
 from genlab.errors import GenlabError
+from genlab.launch.messages import explain, printable
 from genlab.modalities.images.image_reading import read_images
 from genlab.training.saving.portable import read_portable, write_portable
 
@@ -229,9 +229,9 @@ def test_idx_files(tmp_path, n):
     path = tmp_path / "x.gz"
     passed = 0
     for _ in range(n):
-        passed += ends_well(lambda: parse_idx(spoilt(rng, data), "x", 3, "again"))
+        passed += ends_well(lambda: parse_idx(spoilt(rng, data), "x", 3))
         path.write_bytes(spoilt(rng, packed))
-        passed += ends_well(lambda: read_idx(path, 3, "again"))
+        passed += ends_well(lambda: read_idx(path, 3))
     assert 0 < passed < 2 * n
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from families import build, images, spec_of
+from families import build, examples, spec_of
 from training.toys import fit, module_of
 
 from genlab.errors import NonFiniteError
@@ -36,7 +36,7 @@ class Data:
         from training.toys import Split, ToyData
 
         data = ToyData(chunk=1, batch_size=8)
-        batch = images(spec, 32)
+        batch = examples(spec, 32)
         data.train, data.val = Split(batch.x, batch.y), Split(batch.x[:8], batch.y[:8])
         return data
 
@@ -82,9 +82,7 @@ def play(tmp_path, family, kind="", value=math.nan, lr=1e-3, **guard):
     model = build(family, spec, **FAMILIES[family])
     spoil(kind, model, value)
     checkpoints = Checkpoints()
-    checkpoints.directory = tmp_path / "checkpoints"
     watch = Guard(**guard)
-    watch.checkpoints = checkpoints
     module = module_of(
         model, max_images=96, optimizer=lambda parameters: torch.optim.Adam(parameters, lr=lr)
     )
@@ -93,6 +91,7 @@ def play(tmp_path, family, kind="", value=math.nan, lr=1e-3, **guard):
             module,
             Data(spec),
             callbacks=[watch, checkpoints],
+            folder=tmp_path / "checkpoints",
             plugins=[AtomicCheckpointIO()],
         )
         return module, watch, checkpoints, None
@@ -222,7 +221,6 @@ def test_weights_that_overflow_in_the_last_step_are_not_saved(tmp_path):
     spec = spec_of("vae_mlp")
     model = build("vae_mlp", spec, **FAMILIES["vae_mlp"])
     checkpoints = Checkpoints()
-    checkpoints.directory = tmp_path / "checkpoints"
 
     def after_step(player):
         if model.images_seen == 40:
@@ -235,6 +233,7 @@ def test_weights_that_overflow_in_the_last_step_are_not_saved(tmp_path):
             module_of(model, max_images=96),
             Data(spec),
             callbacks=[checkpoints],
+            folder=tmp_path / "checkpoints",
             plugins=[AtomicCheckpointIO()],
         )
     assert newest(checkpoints.directory)[1]["genlab"]["images_seen"] == 32

@@ -87,7 +87,9 @@ def test_plain_words_are_taken(tmp_path, name):
 def test_an_override_leads_nowhere_else(tmp_path, monkeypatch, capsys, override):
     run = commands(tmp_path / "cwd", monkeypatch, capsys)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("genlab.experiment.session.Fitting.run", lambda *args: pytest.fail("began"))
+    monkeypatch.setattr(
+        "genlab.experiment.session.TrainingSession.train", lambda *args: pytest.fail("began")
+    )
     text = override.format(out=tmp_path / "out")
     code, _, err = run("train", "data=synthetic", text)
     if code != 2 and "given before" in err:

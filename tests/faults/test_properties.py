@@ -35,7 +35,7 @@ PLAIN = st.recursive(
 @given(head=HEADS, body=st.binary(max_size=80), whole=st.binary(max_size=40))
 def test_any_bytes_are_an_idx_file_or_named_as_none(head, body, whole):
     for content in (head + body, whole):
-        ends_well(lambda content=content: parse_idx(content, "x", 3, "again"))
+        ends_well(lambda content=content: parse_idx(content, "x", 3))
 
 
 @quickly

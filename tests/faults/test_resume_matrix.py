@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from genlab.commands import train as train_command
 from genlab.data.module import ImageDataModule
+from genlab.experiment import train_run as train_command
 from genlab.training import generative_module as training_module
 from genlab.training.generative_module import GenerativeModule
 
@@ -55,7 +55,7 @@ def cut(patch, where):
 @pytest.fixture(autouse=True)
 def _no_closing_evaluation(monkeypatch):
     """It does not touch what is compared here, and takes as long as the run."""
-    monkeypatch.setattr(train_command, "finish", lambda *args: None)
+    monkeypatch.setattr(train_command, "close_run", lambda *args: None)
 
 
 WHOLE = {}

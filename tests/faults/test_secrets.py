@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from genlab.dashboard.follow import Follower
+from genlab.dashboard.store import open_store
+
 from .probes import TINY, commands
 
 CANARIES = {
@@ -136,7 +139,7 @@ def processes(folder, *words):
 
 @pytest.mark.slow
 def test_nothing_of_all_that_writes_keeps_a_secret(tmp_path):
-    """Weights & Biases, Trackio, TensorBoard, a sweep's manifest, logs and Hydra's own files."""
+    """Weights & Biases, TensorBoard, the dashboard, a sweep's manifest, logs, Hydra's own files."""
     loggers = ["logger=local", "+logger.wandb._target_=genlab.training.loggers.wandb.WandbLogger"]
     loggers += ["+logger.tb._target_=genlab.training.loggers.tensorboard.TensorBoardLogger"]
     said = ""
@@ -156,9 +159,15 @@ def test_nothing_of_all_that_writes_keeps_a_secret(tmp_path):
     assert "CANARY" not in said
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     kinds = {file.suffix for file in files} | {file.name.split(".")[0] for file in files}
-    assert {".wandb", ".log", ".db", ".png", ".ckpt", ".safetensors", "events"} <= kinds
+    assert {".wandb", ".log", ".png", ".ckpt", ".safetensors", "events"} <= kinds
     assert {"manifest", "sweep", "run", "config"} <= {file.stem for file in files}
     assert any(file.name == "debug.log" for file in files)
     assert leaks(tmp_path) == []
     assert modes(tmp_path) == {0o700}
+    with open_store() as store:
+        Follower(tmp_path / "runs", store).poll()
+        kinds = {file.suffix for file in store.directory.rglob("*") if file.is_file()}
+        assert {".db", ".png"} <= kinds
+        assert len(store.database.get_runs("genlab")) == 3
+        assert leaks(store.directory) == []
     print(f"{len(files)} files, {sum(file.stat().st_size for file in files):,} bytes")

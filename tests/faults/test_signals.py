@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from genlab.commands import train as train_command
+from genlab.experiment import closing
+from genlab.experiment import train_run as train_command
 from genlab.models.vae import VAE as Model
 from genlab.runs import storage
 from genlab.system.signals import STOPS, handled, install, leave
@@ -167,18 +168,19 @@ def test_what_is_due_at_the_end_is_not_lost_to_a_signal_in_the_last_chunk(
     assert [row["images_seen"] for row in quick] == [128, 192]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("function", "where"),
+    ("module", "function", "where"),
     [
-        pytest.param("build_loggers", "before the first step", marks=pytest.mark.slow),
-        pytest.param("keep_report", "in the closing evaluation", marks=pytest.mark.slow),
+        (train_command, "build_loggers", "before the first step"),
+        (closing, "keep_report", "in the closing evaluation"),
     ],
 )
 def test_a_signal_before_or_after_training_leaves_a_run_that_can_be_finished(
-    genlab, tmp_path, monkeypatch, function, where
+    genlab, tmp_path, monkeypatch, module, function, where
 ):
     with monkeypatch.context() as patch:
-        once(patch, train_command, function, signal.SIGTERM)
+        once(patch, module, function, signal.SIGTERM)
         with handled(leave):
             code, out, _ = genlab("train", *words("vae_mlp", "name=cut"))
     assert code == 143

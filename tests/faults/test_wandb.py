@@ -73,7 +73,7 @@ def server(monkeypatch, tmp_path):
 )
 def test_the_training_goes_on(server, tmp_path, monkeypatch, capsys, fault):
     began = []
-    begin = WandbLogger._begin
+    begin = WandbLogger._start
 
     def timed(self):
         start = time.monotonic()
@@ -82,7 +82,7 @@ def test_the_training_goes_on(server, tmp_path, monkeypatch, capsys, fault):
         finally:
             began.append(time.monotonic() - start)
 
-    monkeypatch.setattr(WandbLogger, "_begin", timed)
+    monkeypatch.setattr(WandbLogger, "_start", timed)
     server(FAULTS[fault])
     words = [word for word in TINY if not word.startswith(("logger", "trainer.epochs"))]
     run = commands(tmp_path / "cwd", monkeypatch, capsys)

@@ -2,6 +2,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import requests
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,7 @@ def no_weights(tmp_path, monkeypatch):
         monkeypatch.delenv(f"GENLAB_{name}_WEIGHTS", raising=False)
 
     def offline(*args, **kwargs):
-        raise OSError("no network")
+        raise requests.ConnectionError("no network")
 
-    monkeypatch.setattr("urllib.request.urlopen", offline)
+    monkeypatch.setattr(requests, "get", offline)
     return tmp_path / "torch" / "hub" / "checkpoints"

@@ -1,13 +1,14 @@
 """Extractors: right features, verified weights, honest choice."""
 
+import dataclasses
 import hashlib
-import io
 import shutil
 import subprocess
 import sys
 import warnings
 
 import pytest
+import requests
 import torch
 from torch.testing import assert_close
 
@@ -159,14 +160,16 @@ def test_a_path_that_the_user_named_is_the_only_place(file, no_weights, tmp_path
     assert file.find() == tmp_path / "variable"
 
 
-def test_a_download_is_verified_before_it_takes_the_name(file, no_weights, monkeypatch):
+def test_a_download_is_verified_before_it_takes_the_name(file, no_weights, mirror, monkeypatch):
     with pytest.raises(WeightsMissing, match="no network"):
         file.find()
-    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: io.BytesIO(b"wrong"))
-    with pytest.raises(WeightsMissing, match="what came has sha256"):
+    monkeypatch.setattr(requests, "get", requests.api.get)
+    file = dataclasses.replace(file, url=f"{mirror[1]}w")
+    (mirror[0] / "w").write_bytes(b"wrong")
+    with pytest.raises(WeightsMissing, match=f"but got {hashlib.sha256(b'wrong').hexdigest()}"):
         file.find()
     assert list(no_weights.iterdir()) == []
-    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: io.BytesIO(b"right"))
+    (mirror[0] / "w").write_bytes(b"right")
     assert file.find() == no_weights / file.files[0]
     assert [path.name for path in no_weights.iterdir()] == [file.files[0]]
 

@@ -6,7 +6,8 @@ import torch
 from torch.testing import assert_close
 
 from genlab.errors import DataError
-from genlab.metrics.memorization import authenticity, nearest_neighbours, neighbour_ratio, panel
+from genlab.metrics.memorization import authenticity, nearest_neighbours, neighbour_ratio
+from genlab.metrics.real import Reference
 
 
 def randn(*shape, seed=0):
@@ -49,6 +50,7 @@ def test_authenticity_is_its_definition():
 def test_panel_shows_each_sample_beside_its_neighbours():
     train = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 2, 2)
     samples = torch.full((2, 1, 2, 2), 9, dtype=torch.uint8)
-    found = panel(samples, torch.tensor([[3, 1], [0, 2]]), train)
+    reference = Reference(train, train, "f" * 64, "few")
+    found = reference.picture(samples, torch.tensor([[3, 1], [0, 2]]))
     assert found.shape == (1, 4, 6)
     assert found[0, ::2, ::2].tolist() == [[9, 3, 1], [9, 0, 2]]

@@ -11,8 +11,8 @@ from genlab.metrics import shipped
 from genlab.metrics.diversity import class_shares
 from genlab.metrics.extractors.selection import choose
 from genlab.metrics.moments import Moments
-from genlab.metrics.real import RealImages
-from genlab.training.evaluation import reference_of
+from genlab.metrics.real import RealFeatures
+from genlab.training.evaluator import reference_of
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def mnist(tmp_path_factory):
 
 def test_bundled_mnist_needs_no_pass_over_its_real_images(mnist):
     looked = []
-    real = RealImages(*mnist, advance=looked.append)
+    real = RealFeatures(*mnist, advance=looked.append)
     assert real.moments.n == 60_000
     torch.testing.assert_close(real.shares.sum(), torch.ones_like(real.shares.sum()))
 
@@ -47,14 +47,14 @@ def test_other_images_are_not_taken_for_the_shipped_ones(mnist):
     fewer = type(reference)(
         reference.train[:1000], reference.test, reference.fingerprint, reference.name
     )
-    real = RealImages(fewer, extractor)
+    real = RealFeatures(fewer, extractor)
     assert shipped.shipped_moments(real.key("train")) is None
     assert real.moments.n == 1000
 
 
 @pytest.mark.slow
 def test_shipped_moments_are_those_of_the_images(mnist):
-    real = RealImages(*mnist)
+    real = RealFeatures(*mnist)
     found = real.features("train")
     own = Moments.of(found.features)
     torch.testing.assert_close(real.moments.mean, own.mean, rtol=1e-5, atol=1e-6)

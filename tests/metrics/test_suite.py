@@ -14,19 +14,20 @@ from torch.testing import assert_close
 from genlab.config.folders import config_dir
 from genlab.errors import ConfigError, DataError
 from genlab.metrics import real, suite
+from genlab.metrics.builtin import BUILT_IN
 from genlab.metrics.extractors.base import extract
 from genlab.metrics.extractors.classifier import ClassifierExtractor, StackedClassifierExtractor
 from genlab.metrics.extractors.inception import INCEPTION
 from genlab.metrics.extractors.pixels import PixelsExtractor
 from genlab.metrics.extractors.weights_files import WeightsMissing
 from genlab.metrics.frechet import frechet_distance
-from genlab.metrics.groups import BETTER, GROUPS
 from genlab.metrics.keys import metric_key
 from genlab.metrics.likelihood import Likelihood
 from genlab.metrics.moments import Moments
-from genlab.metrics.real import RealImages, Reference, cache_dir
+from genlab.metrics.real import RealFeatures, Reference
 from genlab.metrics.report import Report, Value
 from genlab.metrics.suite import Suite
+from genlab.system.paths import cache_dir
 from genlab.system.progress import bars
 
 
@@ -52,6 +53,7 @@ class Pretender:
 
     def __init__(self, name, id):
         self.name, self.id = name, id
+        self.modes = 5 if name == "stacked_digits" else 0
 
     def to(self, device):
         return self
@@ -67,6 +69,15 @@ def inception(id=INCEPTION.sha256):
 
 # --- names
 
+NUMBERS = {
+    number.name: (metric, number) for metric in BUILT_IN.values() for number in metric.numbers
+}
+
+
+def named(short, extractor, n):
+    metric, number = NUMBERS[short]
+    return metric_key(number, extractor, n, metric.count(extractor))
+
 
 @pytest.mark.parametrize(
     ("metric", "n", "expected"),
@@ -81,24 +92,27 @@ def inception(id=INCEPTION.sha256):
     ],
 )
 def test_published_names_are_for_the_verified_network_and_protocol(metric, n, expected):
-    assert metric_key(metric, inception(), n) == expected
+    assert named(metric, inception(), n) == expected
 
 
 def test_no_other_network_is_ever_called_by_a_published_name():
     others = [inception("0" * 64), ClassifierExtractor("digits"), PixelsExtractor(3, 32, 32)]
     for extractor in others:
-        for metric in BETTER:
+        for metric in NUMBERS:
             for n in (2000, 10_000, 50_000):
-                found = metric_key(metric, extractor, n)
+                found = named(metric, extractor, n)
                 assert not found.startswith(("fid", "is_", "kid"))
                 assert extractor.name in found
-    assert metric_key("fd", others[0], 50_000) == "fd_inception_00000000"
-    assert metric_key("fd", others[1], 10_000) == "fd_digits"
-    assert metric_key("fd", others[1], 2000) == "fd_digits_2k"
+    assert named("fd", others[0], 50_000) == "fd_inception_00000000"
+    assert named("fd", others[1], 10_000) == "fd_digits"
+    assert named("fd", others[1], 2000) == "fd_digits_2k"
 
 
 def test_every_number_of_every_group_knows_its_direction():
-    assert {name for group in GROUPS.values() for name in group.names} == set(BETTER)
+    neither = {short for short, (_, number) in NUMBERS.items() if number.better is None}
+    assert neither == {"cs_std", "kd_std", "nn_ratio"}
+    assert {number.better for _, number in NUMBERS.values()} == {"lower", "higher", None}
+    assert all(number.label for _, number in NUMBERS.values())
 
 
 def test_a_report_without_weights_has_no_fid(no_weights):
@@ -162,9 +176,9 @@ def test_evaluating_is_reproducible_whatever_the_sampler_draws_from(everything):
 def test_a_full_report_has_every_number_with_its_floor(everything):
     report = everything[0][0]
     names = [
-        f"{short}_digits_200"
-        for name, group in GROUPS.items()
-        for short in group.names
+        f"{number.name}_digits_200"
+        for name, metric in BUILT_IN.items()
+        for number in metric.numbers
         if name != "quality"  # of data in the plane
     ]
     assert [v.key for v in report.values] == [*names, "nll_iw10", "bpd_iw10"]
@@ -305,17 +319,17 @@ def test_images_that_differ_from_their_fingerprint_get_no_cached_features():
     images = reference()
     redrawn = Reference(images.train.flip(3), images.test, images.fingerprint, images.name)
     digits = ClassifierExtractor("digits")
-    assert RealImages(images, digits).key("train") != RealImages(redrawn, digits).key("train")
-    assert RealImages(images, digits).key("test") == RealImages(redrawn, digits).key("test")
+    assert RealFeatures(images, digits).key("train") != RealFeatures(redrawn, digits).key("train")
+    assert RealFeatures(images, digits).key("test") == RealFeatures(redrawn, digits).key("test")
 
 
 def test_a_damaged_cache_is_worked_out_anew():
     digits = ClassifierExtractor("digits")
-    whole = RealImages(reference(), digits).features("test")
+    whole = RealFeatures(reference(), digits).features("test")
     whole = real.Features(whole.features.clone(), whole.logits.clone())  # off the mapped file
-    file = RealImages(reference(), digits).folder("test") / "features.npy"
+    file = RealFeatures(reference(), digits).folder("test") / "features.npy"
     file.write_bytes(file.read_bytes()[:200])
-    again = RealImages(reference(), digits).features("test")
+    again = RealFeatures(reference(), digits).features("test")
     assert_close(again.features, whole.features)
     assert_close(again.logits, whole.logits)
 
@@ -323,8 +337,8 @@ def test_a_damaged_cache_is_worked_out_anew():
 @pytest.mark.parametrize("n", [40, 300])
 def test_cached_moments_are_those_that_were_worked_out(n):
     digits = ClassifierExtractor("digits")
-    first = RealImages(reference(n), digits).moments
-    second = RealImages(reference(n), digits).moments
+    first = RealFeatures(reference(n), digits).moments
+    second = RealFeatures(reference(n), digits).moments
     assert first is not second
     for name in ("mean", "covariance", "root"):
         assert torch.equal(getattr(first, name), getattr(second, name))
@@ -383,7 +397,7 @@ def test_configs_are_suites(name):
     extractors = made.extractors("mnist", (1, 28, 28))
     assert made.count(extractors) == asked or not extractors
     if name == "full":
-        assert set(made.groups) == set(GROUPS)
+        assert [metric.name for metric in made.sample_metrics] == list(BUILT_IN)
 
 
 def test_nothing_to_measure_is_nothing(monkeypatch):

@@ -9,7 +9,7 @@ import torch
 from genlab.errors import ConfigError
 from genlab.models.flow import Flow
 from genlab.training.step.ema import EMA
-from genlab.types import Batch, ImageSpec
+from genlab.types import Batch, ImageSpec, Tempered
 
 POINTS = ImageSpec(1, 1, 2, levels=256)
 SPEC = ImageSpec(1, 4, 4, levels=4, num_classes=3)
@@ -115,7 +115,7 @@ def test_images_come_back_from_their_codes_bit_for_bit(spec, conditional):
 def test_the_temperature_scales_the_latent_numbers():
     model = fit(Flow(SPEC, **SMALL), digits(), 20)
     z = torch.randn(4, 16, generator=torch.Generator().manual_seed(0))
-    found = model.sample(4, temperature=0.3, generator=torch.Generator().manual_seed(0))
+    found = model.sample(4, options=Tempered(0.3), generator=torch.Generator().manual_seed(0))
     assert torch.equal(found, model.decode(0.3 * z))
 
 

@@ -13,8 +13,8 @@ from genlab.models.gan import GAN
 from genlab.nn.gan.objectives import make_objective
 from genlab.nn.gan.penalties import gradient_penalty, gradients, zero_centred_penalty
 from genlab.nn.scaling import to_signed
-from genlab.training.step.player_toggle import Turns
-from genlab.types import Batch, ImageSpec
+from genlab.training.step.player_toggle import PlayerToggle
+from genlab.types import Batch, ImageSpec, Tempered
 
 SPEC = ImageSpec(1, 8, 8, num_classes=3)
 
@@ -148,10 +148,10 @@ def test_the_critic_estimates_the_wasserstein_distance():
 
 def gradients_of(model, data, step=0):
     """Both players' gradients in one step of the trainer's, without an update between."""
-    turns, model.step = Turns(model), step
+    turns, model.step = PlayerToggle(model), step
     found = {}
     for player in model.players:
-        turns.take(player)
+        turns.switch(player)
         torch.manual_seed(7)
         loss = model.loss(data, player)
         loss.total.backward()
@@ -160,7 +160,7 @@ def gradients_of(model, data, step=0):
                 assert name.startswith(player), f"{player}'s turn gave {name} a gradient"
                 found[name] = p.grad.clone()
         model.zero_grad(set_to_none=True)
-    turns.end()
+    turns.reset()
     model.after_step("generator")
     return found
 
@@ -213,7 +213,7 @@ def test_the_generator_moves_in_the_last_of_n_steps():
     model = GAN(SPEC, network="mlp", n_dis=3)
     turns = []
     for model.step in range(9):
-        turns.append([player for player in model.players if model.moves(player)])
+        turns.append([player for player in model.players if model.updates(player)])
     assert turns == [["discriminator"], ["discriminator"], ["discriminator", "generator"]] * 3
     model.step = 0
     model.loss(batch(), "discriminator")
@@ -223,8 +223,8 @@ def test_the_generator_moves_in_the_last_of_n_steps():
 def test_packing_judges_so_many_images_at_a_time():
     model, data = GAN(SPEC, network="conv", packing=2), batch(6)
     x = to_signed(data.x, 256)
-    assert model.judge(x, None).shape == (3,)
-    torch.testing.assert_close(model.prepared(x)[0], torch.cat([x[0], x[1]]))
+    assert model.logits(x, None).shape == (3,)
+    torch.testing.assert_close(model.augment_and_pack(x)[0], torch.cat([x[0], x[1]]))
     with pytest.raises(ConfigError, match=r"data\.batch_size=5: model\.packing=2"):
         model.loss(batch(5), "discriminator")
     model.train()
@@ -235,9 +235,9 @@ def test_augmentation_is_for_training_alone():
     torch.manual_seed(0)
     model = GAN(SPEC, network="mlp", spectral=False, augment="diffaugment")
     x = to_signed(batch().x, 256)
-    assert not torch.allclose(model.judge(x, None), model.judge(x, None))
+    assert not torch.allclose(model.logits(x, None), model.logits(x, None))
     with model.evaluating():
-        torch.testing.assert_close(model.judge(x, None), model.judge(x, None))
+        torch.testing.assert_close(model.logits(x, None), model.logits(x, None))
 
 
 def test_ada_is_adapted_by_the_discriminators_steps():
@@ -268,10 +268,10 @@ def test_codes_are_decoded_as_samples_are_drawn():
     model = GAN(SPEC, network="conv", conditional=True).eval()
     y = torch.arange(3)
     g = lambda: torch.Generator().manual_seed(3)  # noqa: E731
-    z = model.latent(3, generator=g(), temperature=0.5)
+    z = model.latent(3, generator=g(), options=Tempered(0.5))
     assert z.shape == (3, 64)
     torch.testing.assert_close(
-        model.decode(z, y), model.sample(3, y, generator=g(), temperature=0.5)
+        model.decode(z, y), model.sample(3, y, generator=g(), options=Tempered(0.5))
     )
     torch.testing.assert_close(model.latent(3, generator=g()) / 2, z)
     assert model.capabilities() == {"decode", "latent"}

@@ -8,7 +8,7 @@ from families import build
 
 from genlab.data.gaussians import Gaussians
 from genlab.training.step.ema import EMA
-from genlab.training.step.player_toggle import Turns
+from genlab.training.step.player_toggle import PlayerToggle
 from genlab.types import Batch
 
 BATCH = 128
@@ -19,7 +19,7 @@ def modes(layout, seed, steps, lr=1e-3):
     data = Gaussians(layout=layout)
     x = data.load("train").x
     model = build("gan", data.spec, seed=seed)
-    ema, turns = EMA(model, halflife=20_000), Turns(model)
+    ema, turns = EMA(model, halflife=20_000), PlayerToggle(model)
     optimizers = {
         player: torch.optim.Adam(
             model.player(player).parameters(), lr=lr, betas=(0.5, 0.999), fused=True
@@ -33,7 +33,7 @@ def modes(layout, seed, steps, lr=1e-3):
         factor = (1 + math.cos(math.pi * step / steps)) / 2
         for player, optimizer in optimizers.items():
             optimizer.param_groups[0]["lr"] = lr * factor
-            turns.take(player)
+            turns.switch(player)
             model.loss(batch, player).total.backward()
             optimizer.step()
             optimizer.zero_grad()

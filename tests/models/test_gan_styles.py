@@ -9,7 +9,7 @@ from genlab.models.stylegan import PATH_DECAY, StyleGAN
 from genlab.models.vaegan import VAEGAN
 from genlab.nn.gan.growing import grown
 from genlab.nn.scaling import to_signed
-from genlab.types import Batch, ImageSpec
+from genlab.types import Batch, ImageSpec, Tempered
 
 SPEC = ImageSpec(1, 8, 8, num_classes=3)
 
@@ -73,9 +73,9 @@ def test_truncation_ends_at_the_mean_style():
     with torch.no_grad():
         model.styles.mean_w.normal_()
     model.styles.first[0].strength.data.zero_()
-    shown = model.sample(4, temperature=1e-6)
+    shown = model.sample(4, options=Tempered(1e-6))
     w = model.styles.mean_w.expand(4, model.styles.layers, -1)
-    torch.testing.assert_close(shown, model.shown(model.styles.synthesize(w)))
+    torch.testing.assert_close(shown, model.to_uint8(model.styles.synthesize(w)))
     assert not torch.equal(model.sample(4)[0], shown[0])
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import contract
 import pytest
 import torch
-from families import NAMES, TINY, build, config, images, labels
+from families import NAMES, TINY, build, conditions, config, examples
 
 from genlab.errors import ConfigError
 from genlab.models.autoregressive import Autoregressive
@@ -16,7 +16,7 @@ from genlab.nn.causal.sampling.engines import choose_engine, is_wavefront_faster
 from genlab.nn.causal.sampling.filling import fill
 from genlab.nn.causal.sampling.naive import fill_naively
 from genlab.nn.causal.sampling.wavefront import Wavefront, lag
-from genlab.types import Batch, ImageSpec
+from genlab.types import Batch, ImageSpec, Tempered
 
 FAMILIES = [
     name
@@ -60,7 +60,7 @@ def both(model, batch, temperature=1.0, known=0, x=None):
     """
     canvas, head = model.canvas, model.head
     u = torch.rand(batch, head.uniforms, canvas.height, canvas.width)
-    context = model._context(labels(model, batch), batch)
+    context = model._context(conditions(model, batch))
     ways = [partial(fill, make_engine=choose_engine), fill_naively]
     behind = lag(model.network)
     if behind is not None:
@@ -130,7 +130,7 @@ def test_black_and_almost_white_are_marked_in_order(double, block, channels, hea
     for cached, params in engines:
         torch.testing.assert_close(params, expected)
         assert torch.equal(cached, naive)
-    x = images(spec, 1).x
+    x = examples(spec, 1).x
     x[0, 0, 1, 1] = 1
     black = x.clone()
     black[0, 0, 1, 1] = 0  # the next level, but a mark of its own
@@ -191,7 +191,7 @@ def test_a_first_layer_that_sees_its_own_pixel_is_caught(name, monkeypatch):
 def test_completion_keeps_what_is_known(double, name):
     spec = GRAY
     model = model_of(name, spec, conditional=True)
-    x, y = images(spec, 2).x, torch.tensor([2, 0])
+    x, y = examples(spec, 2).x, torch.tensor([2, 0])
     for known in (0, 5, 16, 19, 32):
         rows = []
         done = model.complete(
@@ -199,13 +199,13 @@ def test_completion_keeps_what_is_known(double, name):
             known,
             y,
             generator=contract.generator(),
-            on_row=lambda row, x, rows=rows: rows.append((row, x.shape)),
+            on_progress=lambda *report, rows=rows: rows.append(report),
         )
         assert torch.equal(done.flatten(2)[:, :, :known], x.flatten(2)[:, :, :known])
         assert int(done.max()) < spec.levels
-        expected = list(range(known // 8 + 1, 5))
-        assert [row for row, _ in rows] == expected
-        assert all(shape == x.shape for _, shape in rows)
+        expected = [(2 * row, 8) for row in range(known // 8 + 1, 5)]  # of two images, 4 rows each
+        assert [(steps, total) for steps, total, _ in rows] == expected
+        assert all(seen.shape == x.shape for *_, seen in rows)
     mask = torch.arange(32).view(4, 8) < 19
     again = model.complete(x, mask, y, generator=contract.generator())
     assert torch.equal(again, model.complete(x, 19, y, generator=contract.generator()))
@@ -217,7 +217,7 @@ def test_completion_keeps_what_is_known(double, name):
 
 def test_completion_of_colors_counts_pixels():
     for name in ("made", "pixelcnn_pp"):
-        model, x = model_of(name, COLOR), images(COLOR, 2).x
+        model, x = model_of(name, COLOR), examples(COLOR, 2).x
         done = model.complete(x, 5)
         assert torch.equal(done.flatten(2)[:, :, :5], x.flatten(2)[:, :, :5])
         assert not torch.equal(done, x)
@@ -225,13 +225,13 @@ def test_completion_of_colors_counts_pixels():
 
 def test_completion_of_nothing_is_sampling():
     model = model_of("pixelcnn_tiny", GRAY)
-    x = images(GRAY, 3).x
+    x = examples(GRAY, 3).x
     sampled = model.sample(3, generator=contract.generator())
     assert torch.equal(model.complete(x, 0, generator=contract.generator()), sampled)
 
 
 def test_a_completion_of_what_cannot_be_is_refused():
-    model, x = build("pixelcnn_tiny", GRAY), images(GRAY, 2).x
+    model, x = build("pixelcnn_tiny", GRAY), examples(GRAY, 2).x
     column = torch.zeros(4, 8)
     column[:, :3] = 1
     wrong = [
@@ -247,11 +247,11 @@ def test_a_completion_of_what_cannot_be_is_refused():
         with pytest.raises(ConfigError, match=message):
             model.complete(given, known)
     with pytest.raises(ConfigError, match="temperature"):
-        model.complete(x, 8, temperature=0)
+        model.complete(x, 8, options=Tempered(0))
 
 
 def test_bad_input_and_bad_settings_are_refused_in_one_line():
-    model, x = build("pixelcnn_tiny", GRAY), images(GRAY, 2).x
+    model, x = build("pixelcnn_tiny", GRAY), examples(GRAY, 2).x
     for call in (model.loss, model.log_prob):
         with pytest.raises(ConfigError, match="must be uint8"):
             call(Batch(x.float()))
@@ -271,17 +271,18 @@ def test_bad_input_and_bad_settings_are_refused_in_one_line():
 
 def test_sampling_reports_its_rows():
     model, seen = build("pixelcnn_tiny", GRAY), []
-    model.on_row = lambda row, x: seen.append((row, x.clone()))
-    x = model.sample(2)
-    assert [row for row, _ in seen] == [1, 2, 3, 4]
+    x = model.sample(2, on_progress=lambda done, total, x: seen.append((done / total, x.clone())))
+    assert [done for done, _ in seen] == [0.25, 0.5, 0.75, 1]
     assert torch.equal(seen[-1][1], x)
     assert torch.equal(seen[0][1][:, :, 0], x[:, :, 0])
     assert not seen[0][1][:, :, 1:].any()
+    model.sample(2)
+    assert len(seen) == 4  # who asked of one call is not told of the next
 
 
 def test_a_low_temperature_draws_what_is_likely():
     model = model_of("pixelcnn_tiny", BINARY)
-    cold = model.sample(20, generator=contract.generator(), temperature=0.01)
+    cold = model.sample(20, generator=contract.generator(), options=Tempered(0.01))
     warm = model.sample(20, generator=contract.generator())
     assert model.log_prob(Batch(cold)).mean() > model.log_prob(Batch(warm)).mean()
 
@@ -319,6 +320,6 @@ def test_samples_have_the_probabilities_that_log_prob_says():
     x = model.sample(40_000, generator=contract.generator())
     index = (x.flatten(1).long() * torch.tensor([8, 4, 2, 1])).sum(1)
     share = index.bincount(minlength=16) / len(x)
-    p = model.log_prob(Batch(contract.every_binary_image(TINY))).exp()
+    p = model.log_prob(Batch(contract.every_example(TINY)[0])).exp()
     error = (p * (1 - p) / len(x)).sqrt()
     assert ((share - p).abs() <= 5 * error + 1e-6).all()

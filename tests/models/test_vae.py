@@ -6,7 +6,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 from genlab.errors import ConfigError
 from genlab.models.vae import VAE
-from genlab.types import Batch, ImageSpec
+from genlab.types import Batch, ImageSpec, Tempered
 
 SPEC = ImageSpec(1, 4, 4, levels=2, num_classes=3)
 SMALL = {"network": "mlp", "hidden": 16, "latent": 3}
@@ -161,7 +161,7 @@ def test_the_temperature_scales_the_codes():
     decode = model._decode
     model._decode = lambda z, context: seen.append(z) or decode(z, context)
     for temperature in (1.0, 0.5):
-        model.sample(3, generator=torch.Generator().manual_seed(0), temperature=temperature)
+        model.sample(3, generator=torch.Generator().manual_seed(0), options=Tempered(temperature))
     torch.testing.assert_close(seen[1], 0.5 * seen[0])
 
 

@@ -7,7 +7,7 @@ import torch
 
 from genlab.errors import ConfigError
 from genlab.models.vq_vae import SMOOTHING, VQVAE
-from genlab.types import Batch, ImageSpec
+from genlab.types import Batch, ImageSpec, Tempered
 
 SMALL = {"codes": 6, "dim": 4, "width": 8, "blocks": 1, "halvings": 1, "prior": "marginal"}
 LEARNED = SMALL | {"prior": "pixelcnn", "prior_blocks": 1, "prior_width": 16}
@@ -155,5 +155,5 @@ def test_samples_are_patchworks_of_each_positions_codes():
     torch.testing.assert_close(lit.mean(0), torch.full((2, 2), 0.75), rtol=0, atol=0.06)
     both = (lit[:, 0, 0] * lit[:, 1, 1]).mean()
     torch.testing.assert_close(both, torch.tensor(0.75**2), rtol=0, atol=0.06)
-    model.sample(50, temperature=0.01)
+    model.sample(50, options=Tempered(0.01))
     assert (seen[1] == bright).all()  # the most frequent code of each position

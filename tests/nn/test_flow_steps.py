@@ -8,9 +8,9 @@ import torch
 from genlab.errors import ConfigError
 from genlab.nn.flows.actnorm import ActNorm
 from genlab.nn.flows.conditioner import make_conditioner
-from genlab.nn.flows.coupling import Conditioned, Coupling, halves
+from genlab.nn.flows.coupling import Conditioned, Coupling, split_sizes
 from genlab.nn.flows.elementwise import Affine, make_elementwise
-from genlab.nn.flows.invertible import Chain, Flatten, bounded
+from genlab.nn.flows.invertible import Chain, Flatten, soft_clamp
 from genlab.nn.flows.logit import Logit, Stretch, log_sigmoid_slope
 from genlab.nn.flows.lu import InvertibleLinear, Riffle
 from genlab.nn.flows.multiscale import FactorOut, TopPrior
@@ -38,7 +38,7 @@ def test_couplings(name, swap, channels):
     x = maps(c=channels)
     check_bijection(step, x)
     z, log_det = step(x)
-    kept = slice(halves(channels)[0], None) if swap else slice(0, halves(channels)[0])
+    kept = slice(split_sizes(channels)[0], None) if swap else slice(0, split_sizes(channels)[0])
     torch.testing.assert_close(z[:, kept], x[:, kept], rtol=0, atol=0)
     if name == "additive":
         assert (log_det == 0).all()
@@ -83,13 +83,13 @@ def test_the_log_scale_is_bounded_whatever_the_network_says():
     x, params = torch.randn(2, 3), torch.full((2, 2, 3), 1e6)
     y, log_det = Affine(limit=2.0).forward(x, params)
     torch.testing.assert_close(log_det, torch.full((2,), 6.0))
-    torch.testing.assert_close(bounded(torch.tensor([1e-3]), 2.0), torch.tensor([1e-3]))
+    torch.testing.assert_close(soft_clamp(torch.tensor([1e-3]), 2.0), torch.tensor([1e-3]))
     assert y.isfinite().all()
 
 
 def test_one_number_has_no_halves():
     with pytest.raises(ConfigError, match="at least 2"):
-        halves(1)
+        split_sizes(1)
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 6), (3, 2, 2)])

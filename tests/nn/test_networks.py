@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from genlab.nn.autoencoders.codec import Codec
 from genlab.nn.autoencoders.conv import pyramid
-from genlab.nn.autoencoders.maps import MapDecoder, MapEncoder
+from genlab.nn.autoencoders.encoder_decoder import EncoderDecoder
 from genlab.nn.autoencoders.mlp import MLP
+from genlab.nn.autoencoders.spatial import SpatialDecoder, SpatialEncoder
 
 SIZES = [
     (1, 28, 28),
@@ -21,22 +21,22 @@ SIZES = [
 NETWORKS = ["mlp", "conv", "resnet"]
 
 
-def codec(network):
-    return Codec(network, width=4, hidden=16, depth=1)
+def networks(network):
+    return EncoderDecoder(network, width=4, hidden=16, depth=1)
 
 
 @pytest.mark.parametrize("shape", SIZES)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_pixel_reaches_the_code_and_every_code_every_pixel(network, shape):
     torch.manual_seed(1)
-    encoder = codec(network).encoder(shape, 6, context=2)
+    encoder = networks(network).encoder(shape, 6, context=2)
     x = torch.randn(16, *shape, requires_grad=True)
     context = torch.randn(16, 2, requires_grad=True)
     out = encoder(x, context)
     assert out.shape == (16, 6)
     for gradient in torch.autograd.grad(out.square().sum(), [x, context]):
         assert (gradient.abs().sum(0) > 0).all()
-    decoder = codec(network).decoder(5, (7, *shape[1:]))
+    decoder = networks(network).decoder(5, (7, *shape[1:]))
     z = torch.randn(16, 5)
     y = decoder(z)
     assert y.shape == (16, 7, *shape[1:])
@@ -48,8 +48,8 @@ def test_every_pixel_reaches_the_code_and_every_code_every_pixel(network, shape)
 def test_an_image_does_not_depend_on_the_others_of_its_batch(network):
     torch.manual_seed(1)
     encoder, decoder = (
-        codec(network).encoder((1, 12, 12), 4),
-        codec(network).decoder(4, (1, 12, 12)),
+        networks(network).encoder((1, 12, 12), 4),
+        networks(network).decoder(4, (1, 12, 12)),
     )
     x, z = torch.randn(5, 1, 12, 12), torch.randn(5, 4)
     torch.testing.assert_close(encoder(x)[:1], encoder(x[:1]))
@@ -58,7 +58,7 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch(network):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_dropout_acts_in_training_and_only_then(network):
-    encoder = Codec(network, 8, 16, 1, dropout=0.5).encoder((1, 8, 8), 4)
+    encoder = EncoderDecoder(network, 8, 16, 1, dropout=0.5).encoder((1, 8, 8), 4)
     x = torch.randn(3, 1, 8, 8)
     assert not torch.equal(encoder(x), encoder(x))
     encoder.eval()
@@ -69,7 +69,7 @@ def test_dropout_acts_in_training_and_only_then(network):
 @pytest.mark.parametrize("halvings", [1, 2, 3])
 def test_maps_mirror_each_other(shape, halvings):
     sizes = {"width": 4, "blocks": 1, "halvings": halvings}
-    encoder, decoder = MapEncoder(shape, 3, **sizes), MapDecoder(3, shape, **sizes)
+    encoder, decoder = SpatialEncoder(shape, 3, **sizes), SpatialDecoder(3, shape, **sizes)
     z = encoder(torch.randn(2, *shape))
     assert z.shape == (2, 3, *encoder.sizes[-1])
     assert decoder(z).shape == (2, *shape)

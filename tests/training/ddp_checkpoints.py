@@ -32,12 +32,12 @@ def main(folder: Path, broken: bool) -> None:
 
     sys.modules["genlab.training.saving.checkpoint_io"].store = store
     checkpoints = Checkpoints(background=True)
-    checkpoints.directory = folder
     module = module_of(optimizer=lambda p: torch.optim.SGD(p, lr=0.1))
     trainer = fit(
         module,
         ToyData(chunk=3, batch_size=4),
         callbacks=[checkpoints],
+        folder=folder,
         plugins=[AtomicCheckpointIO()],
         devices=2,
         strategy="ddp",

@@ -181,9 +181,8 @@ def test_processes_forked_during_a_write_neither_hang_nor_harm_it(tmp_path, gate
 def play(directory, background=True, callbacks=(), **options):
     """Trains 8 chunks of 12 images, with a validation after each second one."""
     checkpoints = Checkpoints(background=background)
-    checkpoints.directory = directory
-    module = module_of(**options)
-    trainer = fit(module, callbacks=[*callbacks, checkpoints], plugins=[AtomicCheckpointIO()])
+    module, callbacks = module_of(**options), [*callbacks, checkpoints]
+    trainer = fit(module, callbacks=callbacks, folder=directory, plugins=[AtomicCheckpointIO()])
     return module, trainer, checkpoints
 
 
@@ -241,8 +240,8 @@ def test_the_end_waits_and_no_save_overtakes_another(tmp_path, gate):
                 gate.clear()
 
     checkpoints = Opens(background=True)
-    checkpoints.directory = tmp_path
-    fit(module_of(Coins(SPEC)), callbacks=[checkpoints], plugins=[AtomicCheckpointIO()])
+    module = module_of(Coins(SPEC))
+    fit(module, callbacks=[checkpoints], folder=tmp_path, plugins=[AtomicCheckpointIO()])
     assert len(seen) == 4  # three saves waited for the one before, and the end for the last
     assert max(seen) <= 2  # a file, and its link as the best one
     assert checkpoints.writer.tasks == []
@@ -281,9 +280,9 @@ def test_an_error_is_raised_at_the_end_of_the_chunk_in_which_it_came(tmp_path, m
 
     monkeypatch.setattr("genlab.training.saving.checkpoint_io.store", lambda *args: full())
     checkpoints, module = Checkpoints(background=True), module_of()
-    checkpoints.directory = tmp_path
+    callbacks = [Lets(), checkpoints]
     with pytest.raises(OSError, match="No space"):
-        fit(module, callbacks=[Lets(), checkpoints], plugins=[AtomicCheckpointIO()])
+        fit(module, callbacks=callbacks, folder=tmp_path, plugins=[AtomicCheckpointIO()])
     assert module.images_seen == 36  # saved after 24, and there was a chunk of 12 since
 
 
@@ -306,9 +305,9 @@ def test_another_error_is_not_replaced_and_the_disks_is_said(tmp_path, monkeypat
 
     monkeypatch.setattr("genlab.training.saving.checkpoint_io.store", store)
     checkpoints = Checkpoints(background=True)
-    checkpoints.directory = tmp_path
+    module = module_of(model)
     threading.Timer(0.3, gate.set).start()
     with pytest.raises(RuntimeError, match="of the model"):
-        fit(module_of(model), callbacks=[checkpoints], plugins=[AtomicCheckpointIO()])
+        fit(module, callbacks=[checkpoints], folder=tmp_path, plugins=[AtomicCheckpointIO()])
     assert "the last checkpoint could not be written ([Errno 28] No" in capsys.readouterr().err
     assert checkpoints.writer.tasks == []

@@ -5,11 +5,11 @@ import logging
 
 import pytest
 import torch
-from families import NAMES, build, images, spec_of
+from families import NAMES, build, examples, spec_of
 
 from genlab.rng import seed_global
 from genlab.training.step.compilation import Compilation
-from genlab.training.step.player_toggle import Turns
+from genlab.training.step.player_toggle import PlayerToggle
 from genlab.types import ImageSpec
 
 MNIST = ImageSpec(1, 28, 28, levels=256, num_classes=10)
@@ -37,13 +37,13 @@ class Recorder:
 
 def trace(model, compilation, batch, steps):
     """All losses, parts and gradients of some steps, and the buffers after them."""
-    turns, found = Turns(model), {}
+    turns, found = PlayerToggle(model), {}
     compilation.start()
     for step in range(steps):
         seed_global(0, "noise", step)
         model.step, model.images_seen = step, step * len(batch.x)
         for player in filter(model.moves, model.players):
-            turns.take(player)
+            turns.switch(player)
 
             def work(player=player):
                 loss = compilation.loss(batch, player)
@@ -79,7 +79,7 @@ def agree(make, batch, backend, steps, **tolerance):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_compiled_of_a_family_is_its_loss(name):
     backend = Recorder()
-    agree(lambda: build(name, spec_of(name)), images(spec_of(name)), backend, steps=4)
+    agree(lambda: build(name, spec_of(name)), examples(spec_of(name)), backend, steps=4)
     assert backend.graphs > 0
 
 
@@ -96,7 +96,7 @@ def test_what_is_compiled_of_a_family_is_its_loss(name):
 def test_compiled_losses_and_gradients_are_the_eager_ones(name, smaller):
     agree(
         lambda: build(name, MNIST, **smaller),
-        images(MNIST, 8),
+        examples(MNIST, 8),
         "inductor",
         steps=2,
         rtol=1e-3,

@@ -30,12 +30,11 @@ def play(tmp_path, *values, model=None, max_images=96, **options):
     """Trains 8 chunks of 12 images, each evaluated and followed by a validation."""
     evaluation, guard = Told(*values), Guard(**options)
     checkpoints = Checkpoints("quick/fd_toy")
-    checkpoints.directory = tmp_path / "checkpoints"
-    guard.evaluation, guard.checkpoints = evaluation, checkpoints
     module = module_of(model, max_images=max_images)
     fit(
         module,
         callbacks=[evaluation, guard, checkpoints],
+        folder=tmp_path / "checkpoints",
         val_check_interval=1,
         plugins=[AtomicCheckpointIO()],
     )

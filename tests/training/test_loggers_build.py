@@ -55,14 +55,14 @@ def composed(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "names"),
     [
-        ([], ["local", "wandb"]),
+        ([], ["wandb"]),
         (["logger=none"], []),
-        (["logger=local"], ["local"]),
+        (["logger=local"], []),
         (["logger=wandb", "logger.wandb.mode=offline"], ["wandb"]),
-        (["logger=[local,wandb]"], ["local", "wandb"]),
-        (["logger=[default,tensorboard,csv]"], ["local", "wandb", "tensorboard", "csv"]),
+        (["logger=[local,wandb]"], ["wandb"]),
+        (["logger=[default,tensorboard,csv]"], ["wandb", "tensorboard", "csv"]),
         (["logger=[mlflow]"], ["mlflow"]),
-        (["logger=default", "~logger.wandb"], ["local"]),
+        (["logger=default", "~logger.wandb"], []),
     ],
 )
 def test_loggers_are_chosen_by_a_word_or_a_list(composed, overrides, names):
@@ -75,7 +75,7 @@ def test_each_yaml_is_accepted_by_its_class(composed, run):
     assert len(names) >= 6
     loggers = build_loggers(composed(f"logger=[{','.join(sorted(names))}]"), run, {})
     assert isinstance(loggers[0], FilesLogger)
-    assert {logger.title for logger in loggers[1:]} == names - {"default", "none"}
+    assert {logger.title for logger in loggers[1:]} == names - {"default", "local", "none"}
     assert all(logger.inner is not None for logger in loggers[1:])
 
 

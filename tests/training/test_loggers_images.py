@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.modalities.images.grid import compare, grid, half_blocks, save_png, show
+from genlab.modalities.images.grid import compare, grid, half_blocks, show
+from genlab.modalities.rendering import save_png
 
 GAP = 48
 
@@ -38,7 +39,12 @@ def test_it_equals_torchvisions_grid():
 
 @pytest.mark.parametrize(
     ("levels", "values", "bytes_"),
-    [(2, [0, 1], [0, 255]), (4, [0, 1, 2, 3], [0, 85, 170, 255]), (256, [0, 1, 255], [0, 1, 255])],
+    [
+        (2, [0, 1], [0, 255]),
+        (4, [0, 1, 2, 3], [0, 85, 170, 255]),
+        (11, [0, 1, 3, 10], [0, 26, 77, 255]),  # 25.5 and 76.5: as in what metrics look at
+        (256, [0, 1, 255], [0, 1, 255]),
+    ],
 )
 def test_levels_are_stretched_to_bytes(levels, values, bytes_):
     x = torch.tensor(values, dtype=torch.uint8).reshape(1, 1, 1, -1)

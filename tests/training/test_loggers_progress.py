@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from genlab.training import progress_bar as progress
-from genlab.training.progress_bar import Progress, clock, key_losses, remaining, share
+from genlab.training.progress_bar import Progress, duration, fraction_done, key_losses, remaining
 
 
 class Module(pl.LightningModule):
@@ -114,20 +114,20 @@ def test_the_end_that_comes_first_counts():
     module.images_seen, module.seconds = 500, 45.0
     assert remaining(module, rate=10.0) == 15.0
     assert remaining(module, rate=100.0) == 5.0
-    assert share(module) == 0.75
+    assert fraction_done(module) == 0.75
     module.max_images = None
-    assert (remaining(module, 10.0), share(module)) == (15.0, 0.75)
+    assert (remaining(module, 10.0), fraction_done(module)) == (15.0, 0.75)
     module.max_seconds = None
-    assert (remaining(module, 10.0), share(module)) == (None, None)
+    assert (remaining(module, 10.0), fraction_done(module)) == (None, None)
     module.max_images, module.images_seen = 1000, 1100
-    assert (remaining(module, 10.0), share(module)) == (0.0, 1.0)
+    assert (remaining(module, 10.0), fraction_done(module)) == (0.0, 1.0)
     assert remaining(module, 0.0) is None
 
 
 def test_words():
     assert key_losses({}) == ""
-    assert key_losses({"train/generator/loss": 1.0, "train/x": 2.0}, most=1) == "generator/loss 1"
-    assert [clock(s) for s in (0, 59.6, 3600)] == ["0:00", "1:00", "1:00:00"]
+    assert key_losses({"train/generator/loss": 1.0, "train/x": 2.0}, count=1) == "generator/loss 1"
+    assert [duration(s) for s in (0, 59.6, 3600)] == ["0:00", "1:00", "1:00:00"]
 
 
 def test_an_update_is_cheap(monkeypatch):

@@ -262,7 +262,6 @@ config = {
     "url": "https://me:CANARY-url@host/?api_key=CANARY-query",
 }
 chosen = {
-    "local": {"_target_": "genlab.training.loggers.trackio.TrackioLogger"},
     "wandb": {"_target_": "genlab.training.loggers.wandb.WandbLogger"},
     "tensorboard": {"_target_": "genlab.training.loggers.tensorboard.TensorBoardLogger"},
 }
@@ -300,7 +299,7 @@ def test_no_secret_is_in_any_file_or_line_and_no_file_outside(tmp_path):
     assert "warning" not in done.stderr
     files = [file for file in tmp_path.rglob("*") if file.is_file() and not file.is_symlink()]
     kinds = {file.suffix for file in files} | {file.name.split(".")[0] for file in files}
-    assert {".wandb", ".log", ".db", ".png", "events"} <= kinds
+    assert {".wandb", ".log", ".png", "events"} <= kinds
     # run.json, which holds the command line, is not written by a logger.
     leaks = [file for file in files if b"CANARY" in file.read_bytes() and file.name != "run.json"]
     assert leaks == []

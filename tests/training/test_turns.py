@@ -7,8 +7,8 @@ import torch
 
 from genlab.models.gan import GAN
 from genlab.training.step.ema import EMA
-from genlab.training.step.player_toggle import Turns
-from genlab.training.step.running_means import Window
+from genlab.training.step.player_toggle import PlayerToggle
+from genlab.training.step.running_means import RunningMeans
 from genlab.types import ImageSpec, Loss
 
 from .test_module import SaveAt, weights
@@ -73,7 +73,7 @@ def test_lazy_losses_are_means_over_the_steps_that_they_came_at():
     lines = []
     module.history = lambda metrics: lines.append(dict(metrics))
     fit(module, limit_val_batches=0)
-    counts = module.window.counts or {}
+    counts = module.losses.means.counts or {}
     assert counts == {}  # the end of training wrote the line
     line = next(line for line in lines if "train/generator/loss" in line)
     assert line["train/loss"] == pytest.approx(
@@ -83,7 +83,7 @@ def test_lazy_losses_are_means_over_the_steps_that_they_came_at():
 
 
 def test_a_window_averages_each_name_over_its_own_count():
-    window = Window()
+    window = RunningMeans()
     assert not window
     for value in (1.0, 3.0):
         window.collect(
@@ -97,7 +97,7 @@ def test_a_window_averages_each_name_over_its_own_count():
         "generator/loss": 5.0,
     }
     assert window.means() == expected
-    again = Window()
+    again = RunningMeans()
     again.load_state_dict(window.state_dict())
     assert again.means() == expected
     assert window.losses().isfinite()
@@ -128,13 +128,13 @@ def test_a_game_goes_on_bit_by_bit(tmp_path, images):
 
 def test_turns_freeze_whom_the_model_says_and_nobody_for_good():
     model = Duel(SPEC)
-    turns = Turns(model)
-    turns.take("discriminator")
+    turns = PlayerToggle(model)
+    turns.switch("discriminator")
     assert model.discriminator.weight.requires_grad
     assert not model.generator.weight.requires_grad
-    turns.take("generator")
+    turns.switch("generator")
     assert not model.discriminator.weight.requires_grad
-    turns.end()
+    turns.reset()
     assert all(p.requires_grad for p in model.parameters())
 
 
@@ -142,11 +142,11 @@ def test_what_a_user_froze_stays_frozen():
     model = game()
     first = next(model.generator.parameters())
     first.requires_grad_(False)
-    turns = Turns(model)
+    turns = PlayerToggle(model)
     for player in model.players:
-        turns.take(player)
+        turns.switch(player)
         assert not first.requires_grad
-    turns.end()
+    turns.reset()
     assert not first.requires_grad
 
 

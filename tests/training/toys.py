@@ -9,6 +9,7 @@ from torch import nn
 from genlab.models.base import GenerativeModel
 from genlab.rng import stream
 from genlab.training.generative_module import GenerativeModule
+from genlab.training.run_context import RunContext, RunTrainer
 from genlab.training.schedules import Constant
 from genlab.types import Batch, ImageSpec, Loss
 
@@ -38,7 +39,7 @@ class Coins(GenerativeModel):
     def after_step(self, player):
         self.steps += 1
 
-    def draw(self, n, y, generator, temperature):
+    def draw(self, n, y, generator, options):
         p = torch.sigmoid(self.logits).expand(n, *self.spec.shape)
         return torch.bernoulli(p, generator=generator).to(torch.uint8)
 
@@ -73,7 +74,7 @@ class Duel(GenerativeModel):
     def after_step(self, player):
         self.turns.append(player)
 
-    def draw(self, n, y, generator, temperature):
+    def draw(self, n, y, generator, options):
         return torch.zeros(n, *self.spec.shape, dtype=torch.uint8)
 
 
@@ -126,8 +127,8 @@ def module_of(model=None, *, optimizer=None, schedule=None, **options):
     return GenerativeModule(model, make, schedule or Constant(), **options)
 
 
-def fit(module, data=None, *, callbacks=(), ckpt_path=None, **options):
-    """Trains a module; returns the trainer."""
+def fit(module, data=None, *, callbacks=(), ckpt_path=None, folder=None, **options):
+    """Trains a module, with its checkpoints in a folder; returns the trainer."""
     options = {
         "accelerator": "cpu",
         "devices": 1,
@@ -141,6 +142,6 @@ def fit(module, data=None, *, callbacks=(), ckpt_path=None, **options):
         "enable_model_summary": False,
         "use_distributed_sampler": False,
     } | options
-    trainer = pl.Trainer(callbacks=list(callbacks), **options)
+    trainer = RunTrainer(RunContext(folder), callbacks=list(callbacks), **options)
     trainer.fit(module, datamodule=data or ToyData(), ckpt_path=ckpt_path)
     return trainer

@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from genlab.comparison.curves import History
+from genlab.comparison.curves import Timed
 from genlab.comparison.flat import ABSENT, shown_value
-from genlab.comparison.leaderboard import ALIASES, FACTS, Board, Row
+from genlab.comparison.leaderboard import ALIASES, FACTS, Leaderboard, RunRecord
+from genlab.comparison.numbers import NumberFacts
 from genlab.comparison.ranking import better, identity_of, number
 from genlab.comparison.report.sections import COLOURS, colour
 from genlab.comparison.settings import differing
@@ -19,11 +20,8 @@ POINTS = 8000
 MOST_CHARTS = 12
 
 
-Timed = Sequence[tuple[Row, list[History]]]
-
-
 def chart_data(
-    board: Board, timed: Timed, key: str, pareto: list[str], front: set[int]
+    board: Leaderboard, timed: Timed, key: str, pareto: list[str], front: set[int]
 ) -> dict[str, Any]:
     """All that the charts need.
 
@@ -34,7 +32,7 @@ def chart_data(
         pareto: The keys of a Pareto front.
         front: Which rows are on it.
     """
-    metrics = curve_metrics(timed, key)
+    metrics = curve_metrics(board, timed, key)
     return {
         "key": key,
         "pareto": pareto,
@@ -52,14 +50,14 @@ def chart_data(
             for i, (row, _) in enumerate(timed)
         ],
         "curves": {metric: curves(timed, metric) for metric in metrics},
-        "quality": quality_metric(timed, key),
+        "quality": quality_metric(board, timed, key),
         "floors": {metric: floors(timed, metric) for metric in metrics},
         "numbers": numbers(board, [row for row, _ in timed]),
         "settings": settings([row for row, _ in timed]),
     }
 
 
-def group_of(row: Row) -> str:
+def group_of(row: RunRecord) -> str:
     """The data of a row: curves are drawn of one data set at a time."""
     return f"{row.facts['data']} {str(row.facts['fingerprint'])[:6]}"
 
@@ -79,27 +77,41 @@ def how_many(timed: Timed) -> dict[str, int]:
     return counts
 
 
-def quality_metric(timed: Timed, key: str) -> str | None:
+def quality_metric(board: Leaderboard, timed: Timed, key: str) -> str | None:
     """The metric of the histories that stands for quality: the one that ranks, measured quickly."""
     counts = how_many(timed)
     names = [m for m in counts if "floor_" not in m]
-    starts = (f"quick/{key}", "quick/fid", "quick/fd_", "val/bpd", "val/loss", "train/loss")
+    ranked = sorted(filter(None, (quick_facts(board, m) for m in names)), key=lambda f: f.order)
+    starts = (
+        f"quick/{key}",
+        *(f"quick/{facts.number}" for facts in ranked),
+        "val/bpd",
+        "val/loss",
+        "train/loss",
+    )
     for start in starts:
-        found = [m for m in names if m.startswith(start)]
+        found = [m for m in names if m == start or m.startswith(f"{start}_")]
         if found:
             return max(found, key=lambda m: counts[m])
     return names[0] if names else None
 
 
-def curve_metrics(timed: Timed, key: str) -> list[str]:
+def quick_facts(board: Leaderboard, metric: str) -> NumberFacts | None:
+    """What is known of a number measured along the way that could rank, None of any other."""
+    group, _, name = metric.partition("/")
+    facts = board.facts(name)
+    return facts if group == "quick" and facts.rank is not None else None
+
+
+def curve_metrics(board: Leaderboard, timed: Timed, key: str) -> list[str]:
     """The metrics that have a chart, the telling ones first."""
     counts = how_many(timed)
-    starts = ("quick/fid", "quick/fd", "val/", "train/loss", "quick/", "train/", "")
-    quality = quality_metric(timed, key)
+    starts = ("val/", "train/loss", "quick/", "train/", "")
+    quality = quality_metric(board, timed, key)
 
-    def order(metric: str) -> tuple[bool, int, int, str]:
-        place = next(i for i, start in enumerate(starts) if metric.startswith(start))
-        return metric != quality, place, -counts[metric], metric
+    def order(metric: str) -> tuple[bool, bool, int, int, str]:
+        kind = next(i for i, start in enumerate(starts) if metric.startswith(start))
+        return metric != quality, not quick_facts(board, metric), kind, -counts[metric], metric
 
     names = [m for m in counts if "floor_" not in m and "_std_" not in m]
     return [m for m in sorted(names, key=order) if m == quality or varies(timed, m)][:MOST_CHARTS]
@@ -153,7 +165,7 @@ def floors(timed: Timed, metric: str) -> dict[str, float]:
     return found
 
 
-def numbers(board: Board, rows: Sequence[Row]) -> dict[str, list[list[Any] | None]]:
+def numbers(board: Leaderboard, rows: Sequence[RunRecord]) -> dict[str, list[list[Any] | None]]:
     """Of each metric and fact and row: value, deviation, and a number for what it compares with."""
     found: dict[str, list[list[Any] | None]] = {}
     for key in [*board.keys, *FACTS]:
@@ -171,7 +183,7 @@ def numbers(board: Board, rows: Sequence[Row]) -> dict[str, list[list[Any] | Non
     return found
 
 
-def settings(rows: Sequence[Row]) -> dict[str, list[Any]]:
+def settings(rows: Sequence[RunRecord]) -> dict[str, list[Any]]:
     """The keys that differ: numbers as they are, other values as texts, None where it is absent."""
     found: dict[str, list[Any]] = {}
     for key, values in differing(rows).items():

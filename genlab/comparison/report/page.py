@@ -13,9 +13,9 @@ from importlib.resources import files
 from typing import Any
 
 from genlab.comparison.columns import measured_text
-from genlab.comparison.curves import History, read_history
-from genlab.comparison.leaderboard import Board, Row, shown_key
-from genlab.comparison.ranking import Block, better, blocks
+from genlab.comparison.curves import Timed, read_history
+from genlab.comparison.leaderboard import Leaderboard, RunRecord, shown_key
+from genlab.comparison.ranking import Block, blocks
 from genlab.comparison.report.chart_data import chart_data, quality_metric
 from genlab.comparison.report.sections import (
     differences_section,
@@ -58,7 +58,9 @@ PAGE = """<!doctype html>
 """
 
 
-def make_page(board: Board, key: str, keys: Sequence[str] = (), best: Sequence[Row] = ()) -> str:
+def make_page(
+    board: Leaderboard, key: str, keys: Sequence[str] = (), best: Sequence[RunRecord] = ()
+) -> str:
     """The report.
 
     Args:
@@ -123,14 +125,14 @@ def json_text(data: Any) -> str:
     return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def title_of(rows: Sequence[Row]) -> str:
+def title_of(rows: Sequence[RunRecord]) -> str:
     """What the page is about: the configurations where they are few."""
     if 1 < len(rows) <= 3:
         return " vs ".join(row.name for row in rows)
     return "1 configuration" if len(rows) == 1 else f"{len(rows)} configurations compared"
 
 
-def subtitle(board: Board, ranked: Sequence[Block], key: str) -> str:
+def subtitle(board: Leaderboard, ranked: Sequence[Block], key: str) -> str:
     """Who is best, and of how many."""
     runs = sum(len(row.runs) for row in board.rows)
     parts = [f"{runs} run{'s' * (runs != 1)}", time.strftime("%Y-%m-%d %H:%M")]
@@ -143,9 +145,9 @@ def subtitle(board: Board, ranked: Sequence[Block], key: str) -> str:
     return " · ".join(parts)
 
 
-def time_body(board: Board, timed: Sequence[tuple[Row, list[History]]], key: str) -> str:
+def time_body(board: Leaderboard, timed: Timed, key: str) -> str:
     """What is reached after 1, 3, 10, 30 minutes."""
-    metric = quality_metric(timed, key)
+    metric = quality_metric(board, timed, key)
     if metric is None:
         return ""
     # what likelihoods say is measured more often, and compares between families, too
@@ -159,21 +161,12 @@ def time_body(board: Board, timed: Sequence[tuple[Row, list[History]]], key: str
     )
 
 
-def direction(board: Board, metric: str) -> str:
-    """Which way is better of a metric of the history, known from the reports or by its kind."""
-    name = metric.partition("/")[2]
-    known = better(board, name)
-    if known is not None:
-        return known
-    for key in board.keys:  # fd_digits tells of fd_digits_2k
-        way = better(board, key)
-        if way is not None and name.startswith(key):
-            return way
-    higher = ("cs_", "is_mean", "prec", "recall", "density", "coverage", "vendi", "modes")
-    return "higher" if name.startswith(higher) else "lower"
+def direction(board: Leaderboard, metric: str) -> str:
+    """Which way is better of a metric of the history."""
+    return board.facts(metric.partition("/")[2]).better or "lower"
 
 
-def curves_body(timed: Sequence[tuple[Row, list[History]]]) -> str:
+def curves_body(timed: Timed) -> str:
     """Where the learning curves will be."""
     if not any(history.curves for _, histories in timed for history in histories):
         return ""
@@ -187,7 +180,7 @@ def curves_body(timed: Sequence[tuple[Row, list[History]]]) -> str:
     )
 
 
-def settings_body(rows: Sequence[Row]) -> str:
+def settings_body(rows: Sequence[RunRecord]) -> str:
     """Where the charts of hyperparameters will be."""
     if len(rows) < 3:
         return ""

@@ -5,10 +5,10 @@ import math
 import re
 from collections.abc import Sequence
 
-from genlab.comparison.columns import Column, columns, constant, number_text
-from genlab.comparison.curves import History, moments, over_time
+from genlab.comparison.columns import Column, columns, constant, legend, number_text
+from genlab.comparison.curves import Timed, moments, over_time
 from genlab.comparison.flat import shown_value
-from genlab.comparison.leaderboard import Board, Row, shown_key
+from genlab.comparison.leaderboard import Leaderboard, RunRecord, shown_key
 from genlab.comparison.ranking import Block, better
 from genlab.comparison.report.sample_grids import Picture, data_uri, pictures_of, until
 from genlab.comparison.settings import differing
@@ -33,23 +33,21 @@ REST = "#8a8f98"
 MOST_PICTURED = 24
 """Configurations whose samples are shown; the best ones."""
 
-Timed = Sequence[tuple[Row, list[History]]]
-
 
 def text(value: object) -> str:
     """A text as HTML shows it."""
     return html.escape(str(value))
 
 
-def colour(place: int) -> str:
-    """The colour of a configuration by its place: the first ten have their own."""
-    return COLOURS[place] if place < len(COLOURS) else REST
+def colour(index: int) -> str:
+    """The colour of a configuration in the order of the page: the first ten have their own."""
+    return COLOURS[index] if index < len(COLOURS) else REST
 
 
-def chip(place: int, row: Row) -> str:
+def chip(index: int, row: RunRecord) -> str:
     """A configuration's colour and name."""
     return (
-        f'<span class="chip" style="background:{colour(place)}"></span>'
+        f'<span class="chip" style="background:{colour(index)}"></span>'
         f'<span class="name">{text(row.name)}</span>'
     )
 
@@ -66,29 +64,26 @@ def minutes(seconds: float) -> str:
     return f"{seconds / 60:.2g} min" if seconds < 3600 else f"{seconds / 3600:.2g} h"
 
 
-def leaderboard_section(board: Board, ranked: Sequence[Block], key: str, front: set[int]) -> str:
+def leaderboard_section(
+    board: Leaderboard, ranked: Sequence[Block], key: str, front: set[int]
+) -> str:
     """A table a block; those that do not compare say why."""
     candidates = columns(board, key)
     same = constant(board, candidates)
     kept = [c for c in candidates if c.title not in same and any(c.text(row) for row in board.rows)]
     arrow = {"lower": " ↓", "higher": " ↑", None: ""}[better(board, key)]
     facts = [f"ranked by {shown_key(key)}{arrow}", *(f"{k} {v}" for k, v in same.items() if v)]
-    if any(m.floor is not None for row in board.rows for m in row.metrics.values()):
-        facts.append("floor: real images against real ones")
-    if any(m.std is not None for row in board.rows for m in row.metrics.values()):
-        facts.append("± standard deviation over seeds")
-    if any(m.kind not in ("", "exact") for row in board.rows for m in row.metrics.values()):
-        facts.append("≤ a bound")
+    facts += legend(board, "floor: ")
     if front:
         facts.append("★ on the Pareto front")
     parts = [f'<p class="muted">{text("; ".join(facts))}</p>']
-    place = 0
+    index = 0
     for block in ranked:
         if block.reason:
             parts.append(f'<p class="warn">not comparable with the first: {text(block.reason)}</p>')
         floors = {c.key: common_floor(block.rows, c.key) for c in kept}
         head = "".join(
-            f'<th class="{"n" if c.right else ""}" data-sort>{text(c.title)}'
+            f'<th class="{"n" if c.right else ""}"{title(c)} data-sort>{text(c.title)}'
             f"{floors[c.key] and f'<br><small>floor {floors[c.key]}</small>'}</th>"
             for c in kept[1:]
         )
@@ -100,9 +95,9 @@ def leaderboard_section(board: Board, ranked: Sequence[Block], key: str, front: 
             )
             body.append(
                 f'<tr><td class="n" data-v="{rank}">{rank if block.ranked else "–"}</td>'  # noqa: RUF001
-                f'<th scope="row">{chip(place, row)}{star}</th>{cells}</tr>'
+                f'<th scope="row">{chip(index, row)}{star}</th>{cells}</tr>'
             )
-            place += 1
+            index += 1
         parts.append(
             '<div class="scroll"><table class="board"><thead><tr><th class="n" data-sort>#</th>'
             f"<th data-sort>configuration</th>{head}</tr></thead>"
@@ -111,7 +106,12 @@ def leaderboard_section(board: Board, ranked: Sequence[Block], key: str, front: 
     return "\n".join(parts)
 
 
-def common_floor(rows: Sequence[Row], key: str) -> str:
+def title(column: Column) -> str:
+    """What a column is, for who points at its head."""
+    return f' title="{text(column.note)}"' if column.note else ""
+
+
+def common_floor(rows: Sequence[RunRecord], key: str) -> str:
     """The floor that all rows share, which is said once; empty where they share none."""
     found = {
         "" if row.metrics[key].floor is None else f"{row.metrics[key].floor:.3g}"
@@ -121,7 +121,7 @@ def common_floor(rows: Sequence[Row], key: str) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def cell(column: Column, row: Row, first: bool, floor: str) -> str:
+def cell(column: Column, row: RunRecord, first: bool, floor: str) -> str:
     """A cell of the leaderboard; without its floor where that stands in the head."""
     value = column.value(row)
     sort = f' data-v="{text(value)}"' if isinstance(value, int | float) else ""
@@ -144,22 +144,22 @@ def times_section(timed: Timed, metric: str, way: str) -> str:
         if any(metric in history.curves for history in histories):
             groups.setdefault(row.facts["fingerprint"], []).append(i)
     parts = []
-    for places in sorted(groups.values(), key=len, reverse=True):
-        chosen = [timed[i] for i in places]
+    for indices in sorted(groups.values(), key=len, reverse=True):
+        chosen = [timed[i] for i in indices]
         times = moments([history for _, histories in chosen for history in histories])
         table = over_time(chosen, metric, way, [*times, math.inf])
         best = [best_of(line, way) for line in zip(*table, strict=True)]
         head = "".join(f'<th class="n">{minutes(t)}</th>' for t in times)
         head += '<th class="n">at the end</th>'
         body = []
-        for place, (row, histories), line in zip(places, chosen, table, strict=True):
+        for index, (row, histories), line in zip(indices, chosen, table, strict=True):
             ended = max((history.seconds for history in histories), default=0.0)
             cells = "".join(
                 reached(entry, entry is not None and entry[0] == best[j], [*times, 0.0][j], ended)
                 for j, entry in enumerate(line)
             )
             body.append(
-                f'<tr><th scope="row">{chip(place, row)}</th>{cells}'
+                f'<tr><th scope="row">{chip(index, row)}</th>{cells}'
                 f'<td class="n muted">{minutes(ended)}</td></tr>'
             )
         data = text(chosen[0][0].facts["data"])
@@ -198,17 +198,17 @@ def reached(
 def pictures_section(timed: Timed) -> str:
     """Sample grids side by side: a row a configuration, a column a time."""
     shown = []
-    for place, (row, histories) in enumerate(timed[:MOST_PICTURED]):
+    for index, (row, histories) in enumerate(timed[:MOST_PICTURED]):
         for run, history in zip(row.runs, histories, strict=True):
             if found := pictures_of(run.path, history):
-                shown.append((place, row, run, history, found))
+                shown.append((index, row, run, history, found))
                 break
     if not shown:
         return ""
     times = moments([history for *_, history, _ in shown])
     head = "".join(f"<th>{minutes(t)}</th>" for t in times)
     body = []
-    for place, row, run, history, found in shown:
+    for index, row, run, history, found in shown:
         seed = f" · seed {run.facts['seed']}" if len(row.runs) > 1 else ""
         facts = f"{row.facts['data']}{seed} · {minutes(history.seconds)}"
         line, before = [], None
@@ -216,7 +216,7 @@ def pictures_section(timed: Timed) -> str:
             line.append(figure(picture, before, row.name))
             before = picture or before
         body.append(
-            f'<tr><th scope="row">{chip(place, row)}<br><span class="muted">{text(facts)}</span>'
+            f'<tr><th scope="row">{chip(index, row)}<br><span class="muted">{text(facts)}</span>'
             f"</th>{''.join(line)}</tr>"
         )
     left = len(timed) - MOST_PICTURED
@@ -250,7 +250,7 @@ def figure(picture: Picture | None, before: Picture | None, name: str) -> str:
     )
 
 
-def differences_section(rows: Sequence[Row]) -> str:
+def differences_section(rows: Sequence[RunRecord]) -> str:
     """Which keys differ, and what each configuration has there."""
     if len(rows) < 2:
         return ""
@@ -282,7 +282,7 @@ def differences_section(rows: Sequence[Row]) -> str:
     )
 
 
-def notes_section(board: Board, rows: Sequence[Row], more: Sequence[str]) -> str:
+def notes_section(board: Leaderboard, rows: Sequence[RunRecord], more: Sequence[str]) -> str:
     """What could not be read, and which runs did not come to their end."""
     lines = [f"damaged: {path}: {reason}" for path, reason in board.damaged]
     for row in rows:

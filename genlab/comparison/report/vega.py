@@ -2,11 +2,9 @@
 
 import importlib.metadata
 import importlib.util
-import os
-from pathlib import Path
 
 from genlab.errors import ConfigError
-from genlab.system.paths import write_atomically
+from genlab.system.paths import cache_dir, write_atomically
 
 __all__ = ["find_library", "library"]
 
@@ -28,9 +26,7 @@ def library() -> str:
     slower.
     """
     version = importlib.metadata.version("vl-convert-python")
-    named = os.environ.get("GENLAB_CACHE")
-    cache = Path(named) if named else Path.home() / ".cache" / "genlab"
-    file = cache / "report" / f"vega-{version}.js"
+    file = cache_dir() / "report" / f"vega-{version}.js"
     if file.is_file():
         return file.read_text()
     import vl_convert

@@ -3,22 +3,20 @@
 import logging
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from genlab.data.images import CachedImages, Split, check_split
+from genlab.data.images import CachedImages, check_split, split_of
 from genlab.data.storage.cache import Writer
-from genlab.data.storage.idx import read_idx
+from genlab.data.storage.damage import repairable
+from genlab.data.storage.idx import idx_dims, read_idx
 from genlab.data.storage.manifest import Manifest, repair_command
 from genlab.data.storage.manifests import MANIFESTS
 from genlab.data.storage.sources import obtain
-from genlab.errors import DataError
 from genlab.types import ImageSpec
 
-__all__ = ["FileImages", "IdxImages", "check_arrays"]
+__all__ = ["FileImages", "IdxImages", "put_idx"]
 
 log = logging.getLogger("genlab")
 
@@ -35,7 +33,7 @@ class FileImages(CachedImages):
 
     @property
     def manifest(self) -> Manifest:
-        """What the data set consists of."""
+        """The files, and the geometry of the images in them."""
         return MANIFESTS[self.name]
 
     @property
@@ -60,18 +58,19 @@ class FileImages(CachedImages):
     def build(self, writer: Writer) -> None:
         paths = obtain(self.manifest, self.root)
         log.info("decoding %s from %s", self.name, next(iter(paths.values())).parent)
-        self.decode(paths, writer)
-        for split, n in self.counts.items():
-            check_arrays(writer.arrays, split, self.spec, f"{self.name}/{split}", n, self.repair)
-
-    @property
-    def repair(self) -> str:
-        """The command that gets good copies of the files."""
-        return repair_command(self.name, self.root)
+        with repairable(repair_command(self.name, self.root)):
+            self.decode(paths, writer)
+            for split, n in self.counts.items():
+                found = split_of(writer.arrays, split)
+                check_split(found, self.spec, f"{self.name}/{split}", n)
 
     @abstractmethod
     def decode(self, paths: dict[str, Path], writer: Writer) -> None:
-        """Decodes the verified files."""
+        """Decodes the verified files.
+
+        Raises:
+            DataError: There is something else in a file than its format has.
+        """
 
 
 class IdxImages(FileImages):
@@ -82,39 +81,14 @@ class IdxImages(FileImages):
     """
 
     def decode(self, paths: dict[str, Path], writer: Writer) -> None:
-        for split, prefix in (("train", "train"), ("test", "t10k")):
-            for part, dims in (("images-idx3", 3), ("labels-idx1", 1)):
-                stem = f"{prefix}-{part}-ubyte"
-                path = next(path for name, path in paths.items() if name.startswith(stem))
-                put_idx(writer, split, read_idx(path, dims, self.repair))
+        for name, path in paths.items():
+            put_idx(writer, name, read_idx(path, idx_dims(name)))
 
 
-def put_idx(writer: Writer, split: str, values: npt.NDArray[np.uint8]) -> None:
+def put_idx(writer: Writer, name: str, values: npt.NDArray[np.uint8]) -> None:
     """Stores the content of an idx file: images with a channel axis, labels as int64."""
+    split = "train" if name.startswith("train") else "test"
     if values.ndim == 3:
         writer.put(f"{split}_x", values[:, None])
     else:
         writer.put(f"{split}_y", values.astype(np.int64))
-
-
-def check_arrays(
-    arrays: dict[str, npt.NDArray[Any]],
-    split: str,
-    spec: ImageSpec,
-    where: str,
-    n: int | None,
-    repair: str,
-) -> None:
-    """`check_split` for decoded arrays, naming the command that repairs them.
-
-    Raises:
-        DataError: Wrong shape or count, or labels out of range.
-    """
-    y = arrays.get(f"{split}_y")
-    loaded = Split(
-        torch.from_numpy(arrays[f"{split}_x"]), None if y is None else torch.from_numpy(y)
-    )
-    try:
-        check_split(loaded, spec, where, n)
-    except DataError as error:
-        raise DataError(f"{error}; repair: {repair}") from None

@@ -6,7 +6,7 @@ import lzma
 import tarfile
 from pathlib import Path
 
-from genlab.data.storage.bounded import read_bounded
+from genlab.data.storage.damage import expecting, read_bounded, repairable
 from genlab.data.storage.manifests import MNIST_FILES
 from genlab.errors import DataError
 
@@ -28,7 +28,7 @@ def read_archive(archive: Path = ARCHIVE) -> dict[str, bytes]:
         DataError: The archive is missing or damaged.
     """
     contents: dict[str, bytes] = {}
-    try:
+    with repairable(REPAIR), expecting("the bundled MNIST archive", archive):
         # At once: to look a member up and go back to it would decompress the archive twice.
         with lzma.open(archive) as packed:
             content = read_bounded(packed, LARGEST, str(archive))
@@ -36,16 +36,9 @@ def read_archive(archive: Path = ARCHIVE) -> dict[str, bytes]:
             for file in MNIST_FILES:
                 member = tar.extractfile(file.name)
                 contents[file.name] = b"" if member is None else member.read()
-    except (OSError, EOFError, KeyError, tarfile.TarError, lzma.LZMAError) as error:
-        raise DataError(
-            f"{archive}: expected the bundled MNIST archive, found {type(error).__name__} "
-            f"({error}); repair: {REPAIR}"
-        ) from error
-    for file in MNIST_FILES:
-        found = hashlib.sha256(contents[file.name]).hexdigest()
-        if found != file.hash:
-            raise DataError(
-                f"{archive}:{file.name}: expected sha256 {file.hash}, found {found}; "
-                f"repair: {REPAIR}"
-            )
+                found = hashlib.sha256(contents[file.name]).hexdigest()
+                if found != file.hash:
+                    raise DataError(
+                        f"{archive}:{file.name}: expected sha256 {file.hash}, found {found}"
+                    )
     return contents

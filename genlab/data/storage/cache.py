@@ -9,8 +9,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Arrays", "Writer", "array_digest", "cache_dir", "cached", "open_arrays"]
+from genlab.system.paths import cache_dir, staging_folder
+
+__all__ = ["Arrays", "Writer", "array_digest", "cached", "open_arrays"]
 
 log = logging.getLogger("genlab")
 
 ALWAYS_HASHED = 1 << 30
 """Bytes up to which an array is hashed each time it is opened (2 s per GB, and often far less)."""
-
-STALE = 24 * 3600
-"""Seconds after which a temporary folder is taken for the remains of a killed process."""
 
 
 class Arrays(dict[str, npt.NDArray[Any]]):
@@ -55,12 +52,6 @@ class Writer:
     def put(self, name: str, values: npt.NDArray[Any]) -> None:
         """Stores a copy of an array."""
         self.array(name, values.shape, str(values.dtype))[...] = values
-
-
-def cache_dir() -> Path:
-    """``$GENLAB_CACHE``, or ``~/.cache/genlab``."""
-    named = os.environ.get("GENLAB_CACHE")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "genlab"
 
 
 def array_digest(array: npt.NDArray[Any]) -> str:
@@ -93,9 +84,7 @@ def cached(key: str, build: Callable[[Writer], None]) -> Arrays:
             log.warning("%s is damaged (%s); it is built anew", folder, error)
             shutil.rmtree(folder, ignore_errors=True)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        sweep(folder.parent)
-        temporary = Path(tempfile.mkdtemp(prefix=f"{key}.", suffix=".part", dir=folder.parent))
+        temporary = staging_folder(folder.parent)
     except OSError as error:
         log.warning("the cache cannot be written (%s); GENLAB_CACHE names another folder", error)
         return finish(build, Writer(None))
@@ -155,10 +144,3 @@ def open_arrays(folder: Path, thorough: bool = False) -> Arrays:
         arrays[name] = array
         arrays.digests[name] = entry["sha256"]
     return arrays
-
-
-def sweep(folder: Path) -> None:
-    """Removes what killed processes left behind."""
-    for path in folder.glob("*.part"):
-        if time.time() - path.stat().st_mtime > STALE:
-            shutil.rmtree(path, ignore_errors=True)

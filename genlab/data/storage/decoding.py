@@ -1,4 +1,4 @@
-"""Turns pictures of any kind and size into arrays of one shape."""
+"""Pictures of any kind and size as arrays of one shape."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -85,5 +85,5 @@ def fill(
         more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
         raise DataError(
             f"expected {len(sources)} pictures, found {len(bad)} that cannot be read: "
-            f"{'; '.join(sorted(bad)[:NAMED])}{more}; repair: replace or remove them"
+            f"{'; '.join(sorted(bad)[:NAMED])}{more}"
         )

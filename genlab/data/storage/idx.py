@@ -1,58 +1,53 @@
-"""The idx format of MNIST and its kin, read strictly.
+"""Strict reader of the idx format of MNIST and its kin.
 
 The file is a big-endian header (two zero bytes, the type, the number of dimensions, then each
 dimension as a 32-bit integer) and the values. Format: Yann LeCun's MNIST page.
 """
 
-import gzip
-import lzma
 import math
-import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from genlab.data.storage.damage import expecting
 from genlab.data.storage.manifest import open_any
 from genlab.errors import DataError
 
-__all__ = ["parse_idx", "read_idx", "to_idx"]
+__all__ = ["idx_dims", "parse_idx", "read_idx", "to_idx"]
 
 UBYTE = 0x08
 
 
-def read_idx(path: Path, dims: int, repair: str = "") -> npt.NDArray[np.uint8]:
+def idx_dims(name: str) -> int:
+    """Number of dimensions in an idx file of MNIST's naming: 3 of images, 1 of labels."""
+    return 3 if "-idx3-" in name else 1
+
+
+def read_idx(path: Path, dims: int) -> npt.NDArray[np.uint8]:
     """Reads an idx file of unsigned bytes, plain or compressed by gzip or xz.
 
     Args:
         path: The file; the suffix says how it is compressed.
         dims: How many dimensions it must have: 3 for images, 1 for labels.
-        repair: What the user can type to repair it, for the message.
 
     Raises:
         DataError: The file is not there, cannot be read, or is not what its header says.
     """
-    try:
-        with open_any(path) as file:
-            data = file.read()
-    except FileNotFoundError:
-        raise DataError(f"{path}: expected an idx file, found nothing" + suffix(repair)) from None
-    except (OSError, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-        raise DataError(
-            f"{path}: expected a readable file, found {type(error).__name__} ({error})"
-            + suffix(repair)
-        ) from error
-    return parse_idx(data, str(path), dims, repair)
+    if not path.exists():
+        raise DataError(f"{path}: expected an idx file, found nothing")
+    with expecting("a readable file", path), open_any(path) as file:
+        data = file.read()
+    return parse_idx(data, str(path), dims)
 
 
-def parse_idx(data: bytes, path: str, dims: int, repair: str = "") -> npt.NDArray[np.uint8]:
+def parse_idx(data: bytes, path: str, dims: int) -> npt.NDArray[np.uint8]:
     """Parses the content of an idx file of unsigned bytes.
 
     Args:
         data: The content.
         path: What to call it in a message.
         dims: How many dimensions it must have.
-        repair: What the user can type to repair it, for the message.
 
     Returns:
         A read-only array over ``data``.
@@ -66,21 +61,16 @@ def parse_idx(data: bytes, path: str, dims: int, repair: str = "") -> npt.NDArra
     """
     magic = bytes((0, 0, UBYTE, dims))
     if data[:4] != magic:
-        raise DataError(
-            f"{path}: expected the idx magic number {magic.hex()}, found "
-            f"{data[:4].hex() or 'an empty file'}" + suffix(repair)
-        )
+        found = data[:4].hex() or "an empty file"
+        raise DataError(f"{path}: expected the idx magic number {magic.hex()}, found {found}")
     header = 4 * (1 + dims)
     if len(data) < header:
-        raise DataError(
-            f"{path}: expected a header of {header} bytes, found {len(data)} bytes" + suffix(repair)
-        )
+        raise DataError(f"{path}: expected a header of {header} bytes, found {len(data)} bytes")
     shape = tuple(int(n) for n in np.frombuffer(data, ">u4", dims, 4))
     expected = header + math.prod(shape)
     if len(data) != expected:
         raise DataError(
             f"{path}: expected {expected} bytes for the shape {shape}, found {len(data)}"
-            + suffix(repair)
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
@@ -89,7 +79,3 @@ def to_idx(array: npt.NDArray[np.uint8]) -> bytes:
     """The content of an idx file that holds the array of unsigned bytes."""
     header = bytes((0, 0, UBYTE, array.ndim)) + np.array(array.shape, ">u4").tobytes()
     return header + np.ascontiguousarray(array).tobytes()
-
-
-def suffix(repair: str) -> str:
-    return f"; repair: {repair}" if repair else ""

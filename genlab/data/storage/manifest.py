@@ -1,4 +1,4 @@
-"""What each data set consists of: files with their hashes, shapes and label ranges.
+"""Records of what a data set consists of: its files with their hashes, its shapes and labels.
 
 Nothing here imports torch, so that listing and verifying answer at once.
 """
@@ -6,12 +6,11 @@ Nothing here imports torch, so that listing and verifying answer at once.
 import gzip
 import hashlib
 import lzma
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
+from genlab.data.storage.damage import expecting
 from genlab.errors import DataError
 
 __all__ = ["DataFile", "Manifest", "digest", "open_any", "repair_command"]
@@ -31,7 +30,9 @@ class DataFile:
         hashed: Whether the digest is of the file as it lies on disk or of its decompressed
             content (then ``name``, ``name.gz`` and ``name.xz`` will all do).
         size: Bytes of what is hashed, None where not known.
-        urls: Where it can be downloaded, tried in this order.
+        urls: Where it can be downloaded, tried in this order; ``name.gz`` where the content is
+            hashed.
+        packed: SHA-256 of that ``name.gz``.
     """
 
     name: str
@@ -40,6 +41,7 @@ class DataFile:
     hashed: Literal["file", "content"] = "file"
     size: int | None = None
     urls: tuple[str, ...] = ()
+    packed: str = ""
 
     def candidates(self) -> tuple[str, ...]:
         """The file names that would do."""
@@ -52,29 +54,37 @@ class DataFile:
         paths = (folder / name for name in self.candidates())
         return next((path for path in paths if path.is_file()), None)
 
-    def check(self, path: Path, repair: str) -> None:
-        """Reads the file and compares it with the manifest.
+    def locate(self, folder: Path) -> Path:
+        """The file in a folder under any of its names.
 
-        Args:
-            path: The file.
-            repair: What the user can type to repair it.
+        Raises:
+            DataError: It is not there; says what is.
+        """
+        if (path := self.find(folder)) is not None:
+            return path
+        for path in (folder / name for name in self.candidates()):
+            if path.is_dir() or path.is_symlink():
+                found = "a folder" if path.is_dir() else "a link to nothing"
+                raise DataError(f"{path}: expected a file, found {found}")
+        raise DataError(f"{folder / self.name}: expected a file, found nothing")
+
+    def check(self, path: Path) -> None:
+        """Reads the file and compares it with the manifest.
 
         Raises:
             DataError: It is not the file that the manifest describes.
         """
-        found, size = digest(path, self.algorithm, self.hashed == "content", repair, self.size)
+        found, size = digest(path, self.algorithm, self.hashed == "content", self.size)
         if self.size is not None and size != self.size:
             more = "more" if size > self.size else size
-            raise DataError(f"{path}: expected {self.size} bytes, found {more}; repair: {repair}")
+            raise DataError(f"{path}: expected {self.size} bytes, found {more}")
         if found != self.hash:
-            raise DataError(
-                f"{path}: expected {self.algorithm} {self.hash}, found {found}; repair: {repair}"
-            )
+            raise DataError(f"{path}: expected {self.algorithm} {self.hash}, found {found}")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a data set consists of, known before it is on this machine.
+    """Files and geometry of a data set, known before it is on this machine.
 
     Args:
         name: Name of the data set, that of its YAML.
@@ -121,11 +131,7 @@ def open_any(path: Path) -> IO[bytes]:
 
 
 def digest(
-    path: Path,
-    algorithm: str = "sha256",
-    content: bool = False,
-    repair: str = "",
-    most: int | None = None,
+    path: Path, algorithm: str = "sha256", content: bool = False, most: int | None = None
 ) -> tuple[str, int]:
     """Hash in hex and number of bytes, of a file or of its decompressed content.
 
@@ -133,7 +139,6 @@ def digest(
         path: The file.
         algorithm: Which hash.
         content: Whether its decompressed content is meant.
-        repair: What the user can type to repair it.
         most: Bytes beyond which it is not read: a small file can be made to unpack to terabytes.
 
     Raises:
@@ -142,28 +147,18 @@ def digest(
     # MD5 is used against accidents only, which a FIPS build of Python has to be told.
     state = hashlib.new(algorithm, usedforsecurity=False)
     size = 0
-    try:
-        for block in blocks(path, content):
+    with (
+        expecting("a readable file", path),
+        open_any(path) if content else path.open("rb") as file,
+    ):
+        while (most is None or size <= most) and (block := file.read(BLOCK)):
             state.update(block)
             size += len(block)
-            if most is not None and size > most:
-                break
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        told = f"; repair: {repair}" if repair else ""
-        raise DataError(
-            f"{path}: expected a readable file, found {type(error).__name__} ({error}){told}"
-        ) from error
     return state.hexdigest(), size
 
 
-def blocks(path: Path, content: bool) -> Iterator[bytes]:
-    with open_any(path) if content else path.open("rb") as file:
-        while block := file.read(BLOCK):
-            yield block
-
-
 def repair_command(name: str, root: str | Path | None = None) -> str:
-    """What to type to get a good copy of a data set.
+    """Command that gets a good copy of a data set.
 
     Example:
         >>> repair_command("kmnist")

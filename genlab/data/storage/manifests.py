@@ -1,7 +1,7 @@
 """The manifests of the data sets that genlab knows; nothing here imports torch.
 
-The SHA-256 hashes of MNIST and Fashion-MNIST are of the idx files' contents. The MD5 hashes are
-those that torchvision's own data set classes pin; a test compares them with the installed version.
+The MD5 hashes are those that torchvision's own data set classes pin; a test compares them with the
+installed version.
 """
 
 from genlab.data.storage.manifest import DataFile, Manifest
@@ -11,19 +11,34 @@ __all__ = ["MANIFESTS", "MNIST_FILES"]
 DIGIT = (1, 28, 28)
 
 
-def _idx(hashes: dict[str, tuple[str, int]], *mirrors: str) -> tuple[DataFile, ...]:
-    """Idx files known by the SHA-256 of their content; mirrors hold them compressed by gzip."""
+def _idx(
+    known: dict[str, tuple[str, int] | tuple[str, int, str]], *mirrors: str
+) -> tuple[DataFile, ...]:
+    """Idx files known by SHA-256 and size of their content, and SHA-256 of the mirrors' gzip."""
     return tuple(
-        DataFile(name, hash, "sha256", "content", size, tuple(f"{m}{name}.gz" for m in mirrors))
-        for name, (hash, size) in hashes.items()
+        DataFile(
+            name, hash, "sha256", "content", size, tuple(f"{m}{name}.gz" for m in mirrors), *gz
+        )
+        for name, (hash, size, *gz) in known.items()
     )
 
 
-def _idx_gz(hashes: dict[str, str], mirror: str) -> tuple[DataFile, ...]:
-    """Idx files known by the MD5 of their gzip files only."""
-    return tuple(
-        DataFile(f"{name}.gz", hash, "md5", urls=(f"{mirror}{name}.gz",))
-        for name, hash in hashes.items()
+def _md5(known: dict[str, str], folder: str) -> tuple[DataFile, ...]:
+    """Files known by their MD5, in a folder of the web."""
+    return tuple(DataFile(n, md5, "md5", urls=(f"{folder}{n}",)) for n, md5 in known.items())
+
+
+def _drive(known: dict[str, tuple[str, str]]) -> tuple[DataFile, ...]:
+    """Files on Google Drive known by their MD5."""
+    return tuple(DataFile(n, md5, "md5", urls=(f"gdrive:{i}",)) for n, (md5, i) in known.items())
+
+
+def _bundled(
+    name: str, shape: tuple[int, int, int], train: int, test: int, classes: int, levels: int = 256
+) -> Manifest:
+    """A data set made of the bundled MNIST."""
+    return Manifest(
+        name, shape, train, test, classes, levels, MNIST_FILES, (), (), "bundled", "CC BY-SA 3.0"
     )
 
 
@@ -52,37 +67,9 @@ MNIST_FILES = _idx(
 MANIFESTS: dict[str, Manifest] = {
     manifest.name: manifest
     for manifest in (
-        Manifest(
-            "mnist",
-            DIGIT,
-            60_000,
-            10_000,
-            10,
-            files=MNIST_FILES,
-            origin="bundled",
-            licence="CC BY-SA 3.0",
-        ),
-        Manifest(
-            "mnist_dyn",
-            DIGIT,
-            60_000,
-            10_000,
-            10,
-            levels=2,
-            files=MNIST_FILES,
-            origin="bundled",
-            licence="CC BY-SA 3.0",
-        ),
-        Manifest(
-            "stacked_mnist",
-            (3, 28, 28),
-            128_000,
-            26_000,
-            1000,
-            files=MNIST_FILES,
-            origin="bundled",
-            licence="CC BY-SA 3.0",
-        ),
+        _bundled("mnist", DIGIT, 60_000, 10_000, 10),
+        _bundled("mnist_dyn", DIGIT, 60_000, 10_000, 10, levels=2),
+        _bundled("stacked_mnist", (3, 28, 28), 128_000, 26_000, 1000),
         Manifest(
             "fashion_mnist",
             DIGIT,
@@ -94,18 +81,22 @@ MANIFESTS: dict[str, Manifest] = {
                     "train-images-idx3-ubyte": (
                         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
                         47_040_016,
+                        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
                     ),
                     "train-labels-idx1-ubyte": (
                         "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
                         60_008,
+                        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
                     ),
                     "t10k-images-idx3-ubyte": (
                         "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
                         7_840_016,
+                        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
                     ),
                     "t10k-labels-idx1-ubyte": (
                         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
                         10_008,
+                        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
                     ),
                 },
                 "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -122,12 +113,12 @@ MANIFESTS: dict[str, Manifest] = {
             60_000,
             10_000,
             10,
-            files=_idx_gz(
+            files=_md5(
                 {
-                    "train-images-idx3-ubyte": "bdb82020997e1d708af4cf47b453dcf7",
-                    "train-labels-idx1-ubyte": "e144d726b3acfaa3e44228e80efcd344",
-                    "t10k-images-idx3-ubyte": "5c965bf0a639b31b8f53240b1b52f4d7",
-                    "t10k-labels-idx1-ubyte": "7320c461ea6c1c855c0b718fb2a4b134",
+                    "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
+                    "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",
+                    "t10k-images-idx3-ubyte.gz": "5c965bf0a639b31b8f53240b1b52f4d7",
+                    "t10k-labels-idx1-ubyte.gz": "7320c461ea6c1c855c0b718fb2a4b134",
                 },
                 "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
             ),
@@ -141,13 +132,9 @@ MANIFESTS: dict[str, Manifest] = {
             DIGIT,
             None,
             None,
-            files=(
-                DataFile(
-                    "gzip.zip",
-                    "58c8d27c78d21e728a6bc7b3cc06412e",
-                    "md5",
-                    urls=("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",),
-                ),
+            files=_md5(
+                {"gzip.zip": "58c8d27c78d21e728a6bc7b3cc06412e"},
+                "https://biometrics.nist.gov/cs_links/EMNIST/",
             ),
             folders=("emnist", "EMNIST/raw"),
             origin="download",
@@ -160,13 +147,9 @@ MANIFESTS: dict[str, Manifest] = {
             50_000,
             10_000,
             10,
-            files=(
-                DataFile(
-                    "cifar-10-python.tar.gz",
-                    "c58f30108f718f92721af3b95e74349a",
-                    "md5",
-                    urls=("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
-                ),
+            files=_md5(
+                {"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
+                "https://www.cs.toronto.edu/~kriz/",
             ),
             folders=("cifar10",),
             origin="download",
@@ -179,19 +162,12 @@ MANIFESTS: dict[str, Manifest] = {
             73_257,
             26_032,
             10,
-            files=(
-                DataFile(
-                    "train_32x32.mat",
-                    "e26dedcc434d2e4c54c9b2d4a06d8373",
-                    "md5",
-                    urls=("http://ufldl.stanford.edu/housenumbers/train_32x32.mat",),
-                ),
-                DataFile(
-                    "test_32x32.mat",
-                    "eb5a983be6a315427106f1b164d9cef3",
-                    "md5",
-                    urls=("http://ufldl.stanford.edu/housenumbers/test_32x32.mat",),
-                ),
+            files=_md5(
+                {
+                    "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
+                    "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
+                },
+                "http://ufldl.stanford.edu/housenumbers/",
             ),
             folders=("svhn",),
             origin="download",
@@ -203,25 +179,21 @@ MANIFESTS: dict[str, Manifest] = {
             None,
             162_770,
             19_962,
-            files=(
-                DataFile(
-                    "img_align_celeba.zip",
-                    "00d2c5bc6d35e252742224ab0c1e8fcb",
-                    "md5",
-                    urls=("gdrive:0B7EVK8r0v71pZjFTYXZWM3FlRnM",),
-                ),
-                DataFile(
-                    "list_attr_celeba.txt",
-                    "75e246fa4810816ffd6ee81facbd244c",
-                    "md5",
-                    urls=("gdrive:0B7EVK8r0v71pblRyaVFSWGxPY0U",),
-                ),
-                DataFile(
-                    "list_eval_partition.txt",
-                    "d32c9cbf5e040fd4025c592c306e6668",
-                    "md5",
-                    urls=("gdrive:0B7EVK8r0v71pY0NSMzRuSXJEVkk",),
-                ),
+            files=_drive(
+                {
+                    "img_align_celeba.zip": (
+                        "00d2c5bc6d35e252742224ab0c1e8fcb",
+                        "0B7EVK8r0v71pZjFTYXZWM3FlRnM",
+                    ),
+                    "list_attr_celeba.txt": (
+                        "75e246fa4810816ffd6ee81facbd244c",
+                        "0B7EVK8r0v71pblRyaVFSWGxPY0U",
+                    ),
+                    "list_eval_partition.txt": (
+                        "d32c9cbf5e040fd4025c592c306e6668",
+                        "0B7EVK8r0v71pY0NSMzRuSXJEVkk",
+                    ),
+                }
             ),
             folders=("celeba",),
             origin="download",

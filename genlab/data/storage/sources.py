@@ -1,47 +1,65 @@
-"""Finds, verifies and downloads the files of a data set; nothing here imports torch."""
+"""Files of a data set: where they are looked for, verified and downloaded to.
+
+Nothing here imports torch.
+"""
 
 import logging
 from pathlib import Path
 
-from genlab.data.storage.cache import cache_dir
-from genlab.data.storage.download import download
-from genlab.data.storage.manifest import DataFile, Manifest, repair_command
+from genlab.data.storage.damage import repairable
+from genlab.data.storage.manifest import BLOCK, DataFile, Manifest, repair_command
 from genlab.errors import DataError
+from genlab.system.download import download_file
+from genlab.system.paths import cache_dir
 
-__all__ = ["download_folder", "find", "folders", "obtain"]
+__all__ = ["find", "folders", "holds", "obtain", "problems"]
 
 log = logging.getLogger("genlab")
 
 
 def folders(manifest: Manifest, root: str | Path | None = None) -> list[Path]:
     """Where the files are looked for, in this order: data.root, the system, the cache."""
-    places: list[Path] = []
-    if root is not None:
-        base = Path(root).expanduser()
-        places += [base, *(base / name for name in manifest.folders)]
-    places += [Path(name) for name in manifest.system]
-    places.append(download_folder(manifest))
-    return places
+    base = None if root is None else Path(root).expanduser()
+    under = [] if base is None else [base, *(base / name for name in manifest.folders)]
+    return [*under, *map(Path, manifest.system), cache_dir() / "downloads" / manifest.name]
 
 
-def download_folder(manifest: Manifest, root: str | Path | None = None) -> Path:
-    """Where a download goes: under data.root where it is given, else under the cache."""
-    if root is not None:
-        return Path(root).expanduser() / manifest.folders[0]
-    return cache_dir() / "downloads" / manifest.name
+def holds(manifest: Manifest, folder: Path) -> bool:
+    """Whether a folder holds any of the files."""
+    return any(file.find(folder) for file in manifest.files)
+
+
+def locate(manifest: Manifest, folder: Path) -> dict[str, Path]:
+    """Path by file name in a folder, unverified.
+
+    Raises:
+        DataError: The folder does not hold them all.
+    """
+    return {file.name: file.locate(folder) for file in manifest.files}
 
 
 def find(manifest: Manifest, root: str | Path | None = None) -> dict[str, Path] | None:
-    """The files in the first folder that holds them all, unverified; None where none does.
+    """The files in the first folder that holds any, unverified; None where none does.
 
     Raises:
-        DataError: A folder holds some of the files, but not all.
+        DataError: That folder does not hold them all.
     """
     for folder in folders(manifest, root):
-        found = complete(manifest, folder, root)
-        if found:
-            return found
+        if holds(manifest, folder):
+            with repairable(repair_command(manifest.name, root)):
+                return locate(manifest, folder)
     return None
+
+
+def problems(manifest: Manifest, folder: Path) -> list[str]:
+    """What of the files is missing or damaged in a folder, a line each."""
+    lines = []
+    for file in manifest.files:
+        try:
+            file.check(file.locate(folder))
+        except DataError as error:
+            lines.append(str(error))
+    return lines
 
 
 def obtain(
@@ -60,51 +78,48 @@ def obtain(
     Raises:
         DataError: A file is damaged, or missing beside the others, or cannot be downloaded.
     """
-    command = repair_command(manifest.name, root)
-    errors: list[DataError] = []
-    for folder in folders(manifest, root):
-        try:
-            found = complete(manifest, folder, root)
-            if not found:
-                continue
-            for file in manifest.files:
-                file.check(found[file.name], command)
-        except DataError as error:
-            errors.append(error)
+    # The first folder in which all is whole.
+    places = folders(manifest, root)
+    harms: list[str] = []
+    for folder in places:
+        if not holds(manifest, folder):
             continue
-        for seen in errors:
-            log.warning("%s; using %s instead", seen, folder)
-        return found
-    if errors and not repair:
-        raise errors[0]
-    for seen in errors:
-        log.warning("%s; it is downloaded again", seen)
-    target = download_folder(manifest, root)
-    return {file.name: download(file, target, command) for file in manifest.files}
+        found = problems(manifest, folder)
+        if not found:
+            for harm in harms:
+                log.warning("%s; using %s instead", harm, folder)
+            return locate(manifest, folder)
+        harms += found[:1]
+
+    # Else a download: under data.root where it is given, else into the cache.
+    command = repair_command(manifest.name, root)
+    if harms and not repair:
+        raise DataError(f"{harms[0]}; repair: {command}")
+    for harm in harms:
+        log.warning("%s; it is downloaded again", harm)
+    target = places[-1] if root is None else places[1]
+    with repairable(f"{command}, or put the files into {target}"):
+        return {file.name: fetch(file, target) for file in manifest.files}
 
 
-def complete(manifest: Manifest, folder: Path, root: str | Path | None) -> dict[str, Path] | None:
-    """The files if the folder holds them all, None if it holds none."""
-    paths = {file.name: file.find(folder) for file in manifest.files}
-    found = {name: path for name, path in paths.items() if path is not None}
-    if not found:
-        return None
-    missing = [name for name, path in paths.items() if path is None]
-    if missing:
-        file = next(file for file in manifest.files if file.name == missing[0])
-        path, what = instead(file, folder)
-        raise DataError(
-            f"{path}: expected a file of {manifest.name}, found {what}; "
-            f"repair: {repair_command(manifest.name, root)}"
-        )
-    return found
+def fetch(file: DataFile, folder: Path) -> Path:
+    """A verified file in a folder: the one that is there, or else a download.
 
-
-def instead(file: DataFile, folder: Path) -> tuple[Path, str]:
-    """What stands where a file should be."""
-    for path in (folder / name for name in file.candidates()):
-        if path.is_dir():
-            return path, "a folder"
-        if path.is_symlink():
-            return path, "a link to nothing"
-    return folder / file.name, "nothing"
+    Raises:
+        DataError: It cannot be downloaded.
+    """
+    if (present := file.find(folder)) is not None:
+        try:
+            file.check(present)
+        except DataError:
+            present.unlink()
+        else:
+            return present
+    packed = file.hashed == "content"
+    name = f"{file.name}.gz" if packed else file.name
+    known = f"sha256:{file.packed}" if packed else f"{file.algorithm}:{file.hash}"
+    most = None if file.size is None else file.size + BLOCK  # gzip adds 6 bytes in 100,000
+    try:
+        return download_file(file.urls, folder / name, known, most)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error}); set data.root") from error

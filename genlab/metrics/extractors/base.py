@@ -57,6 +57,9 @@ class Extractor(Protocol):
     classes: int
     """Number of logits, 0 for none."""
 
+    modes: int
+    """How many of the first classes are the kinds of the data itself; 0 for those of other data."""
+
     batch: int
     """Images in a forward pass on a CPU, where small ones stay in its caches; 8 times more else."""
 

@@ -82,6 +82,7 @@ class ClassifierExtractor:
         weights = load(path.read_bytes())
         width, dim = weights["conv1.weight"].shape[0], weights["fc1.weight"].shape[0]
         self.dim, self.classes = dim, weights["fc2.weight"].shape[0]
+        self.modes = self.classes
         self.net = Classifier(width, dim, self.classes)
         self.net.load_state_dict(weights)
         self.net.eval().requires_grad_(False)
@@ -116,6 +117,7 @@ class StackedClassifierExtractor:
         self.digits = ClassifierExtractor("digits", folder)
         self.id = self.digits.id
         self.dim, self.classes = 3 * self.digits.dim, self.digits.classes**3
+        self.modes = self.classes
 
     def to(self, device: torch.device | str) -> "StackedClassifierExtractor":
         self.digits.to(device)

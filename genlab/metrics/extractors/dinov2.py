@@ -142,7 +142,7 @@ class DinoV2Extractor:
     name = "dinov2"
     preprocessing = "RGB, Pillow bicubic 224x224, ImageNet mean and deviation"
     dim = 1024
-    classes = 0
+    classes = modes = 0
     batch = 16
 
     def __init__(self, path: str | None = None, *, download: bool = True):

@@ -98,6 +98,7 @@ class EfficientNetExtractor:
     preprocessing = "RGB, bilinear 64x64, (x - 127) / 128"
     dim = 1280
     classes = 1000
+    modes = 0
     batch = 64
 
     def __init__(self, path: str | None = None, *, download: bool = True):

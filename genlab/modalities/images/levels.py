@@ -5,11 +5,11 @@ from torch import Tensor
 
 from genlab.errors import DataError
 
-__all__ = ["check_images", "full_scale", "to_bytes"]
+__all__ = ["check_images", "to_bytes"]
 
 
 def to_bytes(x: Tensor, levels: int) -> Tensor:
-    """Scales integers ``0 .. levels - 1`` to 0..255, for pictures and metrics.
+    """Scales integers ``0 .. levels - 1`` to 0..255, for pictures and metrics; halves go up.
 
     Args:
         x: uint8 of any shape.
@@ -43,13 +43,3 @@ def check_images(images: Tensor, name: str = "images") -> None:
         raise DataError(f"{name}: there are no images (n=0)")
     if images.shape[1] not in (1, 3):
         raise DataError(f"{name}: {images.shape[1]} channels; allowed are 1 (gray) and 3 (RGB)")
-
-
-def full_scale(x: Tensor, levels: int) -> Tensor:
-    """Levels ``0 .. levels - 1`` as gray values 0..255: what every extractor expects.
-
-    Example:
-        >>> full_scale(torch.tensor([0, 1], dtype=torch.uint8), 2)
-        tensor([  0, 255], dtype=torch.uint8)
-    """
-    return x if levels == 256 else (x.float() * 255 / (levels - 1)).round().to(torch.uint8)

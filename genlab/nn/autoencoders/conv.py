@@ -1,4 +1,4 @@
-"""Convolutional encoder and decoder for images of any size."""
+"""Convolutional encoder and decoder."""
 
 import itertools
 
@@ -28,7 +28,7 @@ def pyramid(height: int, width: int, *, smallest: int = 4, depth: int = 8) -> li
 
 
 class CropTo(nn.Module):
-    """Keeps the upper left ``height x width`` of a map: what doubling a rounded-up half leaves."""
+    """Crop of a map to its upper left: what doubling a rounded-up half leaves."""
 
     def __init__(self, height: int, width: int):
         super().__init__()
@@ -48,7 +48,7 @@ def _widths(width: int, levels: int) -> list[int]:
 
 
 class ConvEncoder(nn.Module):
-    """Strided convolutions down to at most 8 x 8, then fully connected layers.
+    """Convolutional encoder: strided down to at most 8 x 8, then fully connected layers.
 
     Args:
         shape: ``(C, H, W)`` of the images.
@@ -87,7 +87,7 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Fully connected layers, then transposed convolutions: `ConvEncoder` mirrored.
+    """Convolutional decoder: `ConvEncoder` mirrored, by transposed convolutions.
 
     Args:
         n: Length of a code, context and all.

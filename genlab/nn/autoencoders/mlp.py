@@ -1,4 +1,4 @@
-"""Fully connected encoder and decoder for images of any size."""
+"""Fully connected encoder and decoder."""
 
 import itertools
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
 
 
 class MLP(nn.Sequential):
-    """Linear layers with an activation (and dropout) between them, none after the last.
+    """Multilayer perceptron, without an activation after the last layer.
 
     Args:
         widths: Sizes of the input, of each hidden layer and of the output.
@@ -29,7 +29,7 @@ class MLP(nn.Sequential):
 
 
 class MLPEncoder(nn.Module):
-    """Images ``(B, C, H, W)`` on [0, 1] and context ``(B, E)`` to features ``(B, out)``."""
+    """Fully connected encoder of images on [0, 1] and context ``(B, E)`` to ``(B, out)``."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class MLPEncoder(nn.Module):
 
 
 class MLPDecoder(nn.Module):
-    """Codes ``(B, n)``, context and all, to images ``(B, *shape)``."""
+    """Fully connected decoder of codes ``(B, n)``, context and all, to ``(B, *shape)``."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Residual encoder and decoder for images of any size."""
+"""Residual encoder and decoder."""
 
 import itertools
 
@@ -17,7 +17,7 @@ def _norm(channels: int) -> nn.GroupNorm:
 
 
 class ResBlock(nn.Module):
-    """``x + f(x)``, f two pre-activated 3x3 convolutions (He et al. 2016, arXiv:1603.05027).
+    """Residual block ``x + f(x)``, f pre-activated (He et al. 2016, arXiv:1603.05027).
 
     Normalization is by group, so that no image depends on the others of its batch.
     """
@@ -44,7 +44,7 @@ def _channels(width: int, levels: int) -> list[int]:
 
 
 class ResNetEncoder(nn.Module):
-    """Residual blocks at each size from the image's down to at most 4 x 4.
+    """Residual encoder: blocks at each size from the image's down to at most 4 x 4.
 
     Args:
         shape: ``(C, H, W)`` of the images.
@@ -82,7 +82,7 @@ class ResNetEncoder(nn.Module):
 
 
 class ResNetDecoder(nn.Module):
-    """`ResNetEncoder` mirrored: upsampling by nearest neighbour to the very sizes of its pyramid.
+    """Residual decoder: `ResNetEncoder` mirrored, upsampling by nearest neighbour.
 
     Args:
         n: Length of a code, context and all.

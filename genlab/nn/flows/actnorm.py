@@ -1,4 +1,4 @@
-"""Activation normalization: a scale and a shift of each channel that start from data."""
+"""Activation normalization (ActNorm)."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from genlab.nn.flows.invertible import Invertible, bounded
+from genlab.nn.flows.invertible import Invertible, soft_clamp
 
 __all__ = ["ActNorm"]
 
@@ -15,7 +15,7 @@ LIMIT = 5.0
 
 
 class ActNorm(Invertible):
-    r"""A learned scale and shift of each standardized channel (Kingma and Dhariwal 2018).
+    r"""Activation normalization by a learned scale and shift (Kingma and Dhariwal 2018).
 
     ``z = (x - mean) / std * exp(log_scale) + shift``, with mean and standard deviation of the first
     batch in training mode (of all processes together; arXiv:1807.03039, section 3.1) and a scale
@@ -47,7 +47,7 @@ class ActNorm(Invertible):
             if not bool(self.initialized):
                 self.initialize(x)
             self.done = True
-        log_scale = bounded(self.log_scale, LIMIT)
+        log_scale = soft_clamp(self.log_scale, LIMIT)
         scale = log_scale.exp() / self.std
         sites = x[0, 0].numel()
         log_det = sites * (log_scale - self.std.log()).sum()
@@ -56,7 +56,7 @@ class ActNorm(Invertible):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """As `Invertible.inverse`."""
-        scale = bounded(self.log_scale, LIMIT).exp() / self.std
+        scale = soft_clamp(self.log_scale, LIMIT).exp() / self.std
         return (z - self._column(self.shift, z)) / self._column(scale, z) + self._column(
             self.mean, z
         )

@@ -1,4 +1,4 @@
-"""The networks inside couplings: from what stays, the parameters of what changes."""
+"""Conditioner networks of couplings."""
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ def _zero(layer: nn.Conv2d | nn.Linear) -> None:
 
 
 class _Block(nn.Module):
-    """``x + f(x)``, f two pre-activated layers, the second of which starts at 0.
+    """Residual block ``x + f(x)``, f two pre-activated layers, the second of which starts at 0.
 
     So a deep network starts as a shallow one, and no normalization is needed to train it.
     """
@@ -32,7 +32,7 @@ class _Block(nn.Module):
 
 
 class ConvConditioner(nn.Module):
-    """Residual 3x3 convolutions, and what each place of the image is like by itself.
+    """Conditioner of maps: residual 3x3 convolutions and a learned map of positions.
 
     The last layer starts at 0, so that a coupling starts as the identity. A learned map is added
     to the first hidden layer: digits lie in the middle, and convolutions alone do not know where
@@ -84,7 +84,7 @@ class ConvConditioner(nn.Module):
 
 
 class MLPConditioner(nn.Module):
-    """Residual linear layers; the last one starts at 0.
+    """Conditioner of vectors: residual linear layers, the last of which starts at 0.
 
     Args:
         n: Length of the input.
@@ -118,7 +118,7 @@ def make_conditioner(
     context: int = 0,
     context_map: bool = False,
 ) -> nn.Module:
-    """The network for maps ``(C, H, W)`` or for vectors ``(D,)``; ``out`` counts channels."""
+    """The conditioner of maps ``(C, H, W)`` or of vectors ``(D,)``; ``out`` counts channels."""
     if len(shape) == 1:
         return MLPConditioner(shape[0], out, width=width, depth=depth, context=context)
     return ConvConditioner(

@@ -1,4 +1,4 @@
-"""Couplings: one half changes in a way that the other half decides."""
+"""Coupling layers."""
 
 import torch
 from torch import Tensor, nn
@@ -7,17 +7,17 @@ from genlab.errors import ConfigError
 from genlab.nn.flows.elementwise import Elementwise
 from genlab.nn.flows.invertible import Invertible
 
-__all__ = ["Conditioned", "Coupling", "halves"]
+__all__ = ["Conditioned", "Coupling", "split_sizes"]
 
 
-def halves(n: int) -> tuple[int, int]:
-    """Sizes of the two halves of n channels; the first takes the odd one.
+def split_sizes(n: int) -> tuple[int, int]:
+    """Sizes of the two halves of n channels, of which the first takes the odd one.
 
     Raises:
         ConfigError: There is only one.
 
     Example:
-        >>> halves(4), halves(3)
+        >>> split_sizes(4), split_sizes(3)
         ((2, 2), (2, 1))
     """
     if n < 2:
@@ -28,7 +28,7 @@ def halves(n: int) -> tuple[int, int]:
 
 
 class Coupling(Invertible):
-    """``z = [a, f(b; network(a))]`` for the halves a and b of the channels (Dinh et al. 2017).
+    """Coupling ``z = [a, f(b; network(a))]`` of the halves a, b of the channels (Dinh et al. 2017).
 
     Channels are slices of dimension 1, so nothing is gathered or masked; what makes them the two
     colours of a checkerboard is `genlab.nn.flows.squeeze.Squeeze`.
@@ -44,13 +44,13 @@ class Coupling(Invertible):
         self, channels: int, network: nn.Module, function: Elementwise, swap: bool = False
     ):
         super().__init__()
-        self.sizes = halves(channels)
+        self.sizes = split_sizes(channels)
         self.network, self.function, self.swap = network, function, swap
 
     @staticmethod
     def counts(channels: int, swap: bool = False) -> tuple[int, int]:
         """How many channels decide, and how many change."""
-        first, second = halves(channels)
+        first, second = split_sizes(channels)
         return (second, first) if swap else (first, second)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -64,10 +64,10 @@ class Coupling(Invertible):
         given, changed = self._parts(z)
         return self._whole(given, self.function.inverse(changed, self._params(given, context)))
 
-    def undo(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        """As `Invertible.undo`: the half that changed is put where it was."""
+    def inverse_(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `Invertible.inverse_`: the half that changed is put where it was."""
         given, changed = self._parts(z)
-        self.function.undo(changed, self._params(given, context))
+        self.function.inverse_(changed, self._params(given, context))
         return z
 
     def _params(self, given: Tensor, context: Tensor | None) -> Tensor:
@@ -82,7 +82,7 @@ class Coupling(Invertible):
 
 
 class Conditioned(Invertible):
-    """``z = f(x; network(context))``: all of x changes in a way that the context alone decides.
+    """Conditional map ``z = f(x; network(context))``: the context alone decides how x changes.
 
     Args:
         network: From the context to the parameters ``(B, P C, ...)``.

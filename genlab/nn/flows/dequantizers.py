@@ -1,4 +1,4 @@
-"""Dequantization as part of a model: where in its bin each integer becomes a real number."""
+"""Uniform and variational dequantization."""
 
 import math
 
@@ -22,7 +22,7 @@ EDGE = 1e-6
 
 
 class UniformDequantizer(nn.Module):
-    """Evenly over the bin, see `genlab.nn.dequantize.dequantize`."""
+    """Uniform dequantization, see `genlab.nn.dequantize.dequantize`."""
 
     def __init__(self, spec: ImageSpec):
         super().__init__()
@@ -34,11 +34,12 @@ class UniformDequantizer(nn.Module):
 
 
 class VariationalDequantizer(nn.Module):
-    r"""By a flow that sees the image: ``log P(x) >= E_q(u | x)[log p(y) - log q(y | x)]``.
+    r"""Variational dequantization (Ho et al. 2019, "Flow++", arXiv:1902.00275, equation 12).
 
-    Ho et al. 2019, "Flow++", arXiv:1902.00275, equation 12. The noise begins uniform and the flow
-    as the identity, so that it starts as uniform dequantization: first each number is shifted and
-    scaled as the image says, then couplings relate the numbers to one another, in logit space.
+    By a flow that sees the image: ``log P(x) >= E_q(u | x)[log p(y) - log q(y | x)]``. The
+    noise begins uniform and the flow as the identity, so that it starts as uniform
+    dequantization: first each number is shifted and scaled as the image says, then couplings
+    relate the numbers to one another, in logit space.
 
     Args:
         spec: What the images look like.

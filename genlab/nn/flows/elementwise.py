@@ -1,4 +1,4 @@
-"""Monotone functions of single numbers, whose parameters a network emits."""
+"""Elementwise monotone functions: additive, affine and spline."""
 
 from abc import ABC, abstractmethod
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from genlab.nn.flows.invertible import bounded, sum_rest
+from genlab.nn.flows.invertible import soft_clamp, sum_except_batch
 from genlab.nn.flows.spline import knots, rational_quadratic, rational_quadratic_inverse
 
 __all__ = ["Additive", "Affine", "Elementwise", "ElementwiseName", "Spline", "make_elementwise"]
@@ -15,7 +15,7 @@ ElementwiseName = Literal["additive", "affine", "spline"]
 
 
 class Elementwise(ABC):
-    """A monotone function of each number; parameters that are all 0 give the identity.
+    """Monotone function of each number; parameters that are all 0 give the identity.
 
     Attributes:
         size: P, the number of parameters of one number.
@@ -29,15 +29,15 @@ class Elementwise(ABC):
 
     @abstractmethod
     def inverse(self, y: Tensor, params: Tensor) -> Tensor:
-        """What `forward` maps to y."""
+        """The x that `forward` maps to y."""
 
-    def undo(self, y: Tensor, params: Tensor) -> None:
+    def inverse_(self, y: Tensor, params: Tensor) -> None:
         """Puts what `forward` maps to y into y itself; without gradients."""
         y.copy_(self.inverse(y, params))
 
 
 class Additive(Elementwise):
-    """``x + shift``: volume-preserving (Dinh et al. 2015, NICE)."""
+    """Additive function ``x + shift``: volume-preserving (Dinh et al. 2015, NICE)."""
 
     size = 1
 
@@ -49,13 +49,13 @@ class Additive(Elementwise):
         """As `Elementwise.inverse`."""
         return y - params[:, 0]
 
-    def undo(self, y: Tensor, params: Tensor) -> None:
-        """As `Elementwise.undo`."""
+    def inverse_(self, y: Tensor, params: Tensor) -> None:
+        """As `Elementwise.inverse_`."""
         y.sub_(params[:, 0])
 
 
 class Affine(Elementwise):
-    """``x exp(log_scale) + shift`` with the log-scale inside ``[-limit, limit]``.
+    """Affine function ``x exp(log_scale) + shift`` with the log-scale inside ``[-limit, limit]``.
 
     An unbounded scale is what lets inverses of trained flows overflow.
     """
@@ -68,22 +68,22 @@ class Affine(Elementwise):
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """As `Elementwise.forward`."""
         shift, raw = params.unbind(1)  # whose gradients are put together at once
-        log_scale = bounded(raw, self.limit)
-        return torch.addcmul(shift, x, log_scale.exp()), sum_rest(log_scale)
+        log_scale = soft_clamp(raw, self.limit)
+        return torch.addcmul(shift, x, log_scale.exp()), sum_except_batch(log_scale)
 
     def inverse(self, y: Tensor, params: Tensor) -> Tensor:
         """As `Elementwise.inverse`."""
-        return (y - params[:, 0]) * bounded(params[:, 1], self.limit).neg().exp()
+        return (y - params[:, 0]) * soft_clamp(params[:, 1], self.limit).neg().exp()
 
-    def undo(self, y: Tensor, params: Tensor) -> None:
-        """As `Elementwise.undo`."""
-        log_scale = params[:, 1].mul(-2 / self.limit).sigmoid_()  # as `bounded`, negated
+    def inverse_(self, y: Tensor, params: Tensor) -> None:
+        """As `Elementwise.inverse_`."""
+        log_scale = params[:, 1].mul(-2 / self.limit).sigmoid_()  # as `soft_clamp`, negated
         log_scale.mul_(2 * self.limit).sub_(self.limit)
         y.sub_(params[:, 0]).mul_(log_scale.exp_())
 
 
 class Spline(Elementwise):
-    """A shift and scale, then a rational-quadratic spline with the identity as its tails.
+    """Rational-quadratic spline after a shift and a scale; its tails are the identity.
 
     Args:
         bins: K, of the spline.
@@ -99,7 +99,7 @@ class Spline(Elementwise):
         """As `Elementwise.forward`."""
         x, log_det = self.affine.forward(x, params[:, : self.affine.size])
         y, log_slope = rational_quadratic(x, *self._knots(params), self.bound)
-        return y, log_det + sum_rest(log_slope)
+        return y, log_det + sum_except_batch(log_slope)
 
     def inverse(self, y: Tensor, params: Tensor) -> Tensor:
         """As `Elementwise.inverse`."""

@@ -1,4 +1,4 @@
-"""Invertible maps with a tractable log-determinant, and their composition."""
+"""Interface and composition of invertible maps."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-__all__ = ["Chain", "Flatten", "Invertible", "Reshape", "bounded", "sum_rest"]
+__all__ = ["Chain", "Flatten", "Invertible", "Reshape", "soft_clamp", "sum_except_batch"]
 
 
 class Invertible(nn.Module, ABC):
-    """A bijection of tensors ``(B, ...)``, applied to each row on its own.
+    """Bijection of tensors ``(B, ...)``, applied to each row on its own.
 
     ``forward`` gives the image and the logarithm of the absolute Jacobian determinant of each
     row; ``inverse`` undoes it. A context, where a map takes one, conditions both directions: a
@@ -26,13 +26,13 @@ class Invertible(nn.Module, ABC):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """The x whose image is z."""
 
-    def undo(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+    def inverse_(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """As `inverse`, but z may be overwritten: for the steps of a chain, without gradients."""
         return self.inverse(z, context)
 
 
 class Chain(Invertible):
-    """One map after the other.
+    """Composition of maps, one after the other.
 
     Args:
         steps: The maps, in forward order.
@@ -66,22 +66,22 @@ class Chain(Invertible):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """As `Invertible.inverse`."""
         if not torch.is_grad_enabled():
-            return self.undo(z.clone(), context)
+            return self.inverse_(z.clone(), context)
         for step in reversed(self.steps):
             assert isinstance(step, Invertible)
             z = step.inverse(z, context)
         return z
 
-    def undo(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        """As `Invertible.undo`."""
+    def inverse_(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `Invertible.inverse_`."""
         for step in reversed(self.steps):
             assert isinstance(step, Invertible)
-            z = step.undo(z, context)
+            z = step.inverse_(z, context)
         return z
 
 
 class Reshape(Invertible):
-    """Rows of another shape with the same numbers in the same order."""
+    """Reshaping of rows: the same numbers in the same order."""
 
     def __init__(self, before: tuple[int, ...], after: tuple[int, ...]):
         super().__init__()
@@ -97,24 +97,24 @@ class Reshape(Invertible):
 
 
 class Flatten(Reshape):
-    """Maps ``(C, H, W)`` as vectors of length ``C H W``."""
+    """Flattening of maps ``(C, H, W)`` to vectors of length ``C H W``."""
 
     def __init__(self, shape: tuple[int, int, int]):
         super().__init__(shape, (shape[0] * shape[1] * shape[2],))
 
 
-def bounded(x: Tensor, limit: float) -> Tensor:
-    """Close to x near 0, and never beyond the limit: ``limit tanh(x / limit)``.
+def soft_clamp(x: Tensor, limit: float) -> Tensor:
+    """Soft clamp ``limit tanh(x / limit)``: close to x near 0, and never beyond the limit.
 
     By a sigmoid, which on CPUs takes a third of tanh's time.
 
     Example:
-        >>> bounded(torch.tensor([0.0, 100.0, -100.0]), 2.0)
+        >>> soft_clamp(torch.tensor([0.0, 100.0, -100.0]), 2.0)
         tensor([ 0.,  2., -2.])
     """
     return torch.sigmoid(x * (2 / limit)).mul(2 * limit).sub(limit)
 
 
-def sum_rest(x: Tensor) -> Tensor:
+def sum_except_batch(x: Tensor) -> Tensor:
     """The sum over all dimensions but the first, ``(B,)``."""
     return x.flatten(1).sum(1)

@@ -1,4 +1,4 @@
-"""From the unit interval to the real line and back."""
+"""Logit of the unit interval."""
 
 import math
 
@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genlab.nn.flows.invertible import Invertible, sum_rest
+from genlab.nn.flows.invertible import Invertible, sum_except_batch
 
 __all__ = ["Logit", "Stretch", "log_sigmoid_slope"]
 
 
 class Logit(Invertible):
-    """``logit(margin + (1 - 2 margin) y)`` of y in [0, 1] (Dinh et al. 2017, section 4.1).
+    """Logit ``logit(margin + (1 - 2 margin) y)`` of y in [0, 1] (Dinh et al. 2017, section 4.1).
 
     Args:
         margin: Keeps clear of the infinite ends, above 0 and below 1/2.
@@ -28,7 +28,7 @@ class Logit(Invertible):
         # From the nearer end each, so that neither loses digits to the other.
         below = torch.log(self.margin + inner * x)
         above = torch.log(self.margin + inner * (1 - x))
-        log_det = math.log(inner) * x[0].numel() - sum_rest(below + above)
+        log_det = math.log(inner) * x[0].numel() - sum_except_batch(below + above)
         return below - above, log_det
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
@@ -37,7 +37,7 @@ class Logit(Invertible):
 
 
 class Stretch(Invertible):
-    """``2 y - 1``: [0, 1] to [-1, 1] and nothing more."""
+    """Stretch ``2 y - 1`` of [0, 1] to [-1, 1]."""
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `Invertible.forward`."""
@@ -47,8 +47,8 @@ class Stretch(Invertible):
         """As `Invertible.inverse`."""
         return (z + 1).mul_(0.5)
 
-    def undo(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        """As `Invertible.undo`."""
+    def inverse_(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `Invertible.inverse_`."""
         return z.add_(1).mul_(0.5)
 
 

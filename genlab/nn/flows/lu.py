@@ -1,10 +1,10 @@
-"""Invertible mixing of channels: a learned matrix by its LU factors, or a fixed riffle."""
+"""Invertible mixing of channels: 1x1 convolution by LU factors, and riffle."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genlab.nn.flows.invertible import Invertible, bounded
+from genlab.nn.flows.invertible import Invertible, soft_clamp
 
 __all__ = ["InvertibleLinear", "Riffle"]
 
@@ -12,7 +12,7 @@ LIMIT = 5.0
 
 
 class InvertibleLinear(Invertible):
-    r"""``z = W x`` over the channels at each site, the 1x1 convolution of Glow.
+    r"""Invertible 1x1 convolution ``z = W x`` of the channels at each site (Glow).
 
     ``W = P L (U + diag(sign exp(log_diag)))`` with a fixed permutation P, unit lower triangular L
     and strictly upper triangular U (Kingma and Dhariwal 2018, arXiv:1807.03039, equation 10): the
@@ -39,7 +39,7 @@ class InvertibleLinear(Invertible):
         """L and U with their diagonals, float64 ``(C, C)``."""
         lower, upper = self.lower.double(), self.upper.double()
         eye = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
-        diagonal = torch.diag(bounded(self.log_diag.double(), LIMIT).exp())
+        diagonal = torch.diag(soft_clamp(self.log_diag.double(), LIMIT).exp())
         return lower.tril(-1) + eye, upper.triu(1) + diagonal
 
     def weight(self) -> Tensor:
@@ -49,7 +49,7 @@ class InvertibleLinear(Invertible):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `Invertible.forward`."""
-        log_det = x[0, 0].numel() * bounded(self.log_diag, LIMIT).sum()
+        log_det = x[0, 0].numel() * soft_clamp(self.log_diag, LIMIT).sum()
         return self._apply_matrix(self.weight(), x), log_det.expand(len(x))
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
@@ -67,7 +67,7 @@ class InvertibleLinear(Invertible):
 
 
 class Riffle(Invertible):
-    """Channels 0, 2, 4, ... first, then 1, 3, 5, ...: regroups the halves, by slices alone."""
+    """Riffle of the channels, 0, 2, 4, ... and then 1, 3, 5, ...: regroups halves by slices."""
 
     def __init__(self, channels: int):
         super().__init__()

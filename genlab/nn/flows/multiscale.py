@@ -1,9 +1,9 @@
-"""Several scales: half of the numbers leave at each, under a learned prior given the rest."""
+"""Multi-scale architecture: half of the numbers leave at each scale."""
 
 import torch
 from torch import Tensor, nn
 
-from genlab.nn.flows.coupling import Coupling, halves
+from genlab.nn.flows.coupling import Coupling, split_sizes
 from genlab.nn.flows.elementwise import Affine
 from genlab.nn.flows.invertible import Invertible
 
@@ -11,7 +11,7 @@ __all__ = ["FactorOut", "TopPrior"]
 
 
 class FactorOut(Invertible):
-    """Half of the channels become latent numbers, the rest goes on (Dinh et al. 2017, section 3.6).
+    """Factoring out: half of the channels become latent numbers (Dinh et al. 2017, section 3.6).
 
     The half that leaves is normal given the half that stays, with mean and log-scale from a
     network (Kingma and Dhariwal 2018). It leaves as ``(b - mean) / std``: so all latent numbers of
@@ -27,7 +27,7 @@ class FactorOut(Invertible):
         super().__init__()
         channels, height, width = shape
         self.prior = Coupling(channels, network, Affine())
-        self.stays, self.leaves = halves(channels)
+        self.stays, self.leaves = split_sizes(channels)
         self.leaving = (self.leaves, height, width)
         self.rest = rest
 
@@ -47,7 +47,7 @@ class FactorOut(Invertible):
 
 
 class TopPrior(Invertible):
-    """Mean and scale of each latent number that is left, for each class its own.
+    """Learned prior of the latent numbers of the last scale: mean and scale, by class.
 
     Args:
         n: Length of the vectors.
@@ -71,9 +71,9 @@ class TopPrior(Invertible):
         """As `Invertible.inverse`."""
         return self.function.inverse(z, self._params(context))
 
-    def undo(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        """As `Invertible.undo`."""
-        self.function.undo(z, self._params(context))
+    def inverse_(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """As `Invertible.inverse_`."""
+        self.function.inverse_(z, self._params(context))
         return z
 
     def _params(self, context: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""A whole flow from a plan: scales of couplings for maps, couplings for the vector left."""
+"""Builder of a multi-scale flow."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 from genlab.errors import ConfigError
 from genlab.nn.flows.actnorm import ActNorm
 from genlab.nn.flows.conditioner import make_conditioner
-from genlab.nn.flows.coupling import Coupling, halves
+from genlab.nn.flows.coupling import Coupling, split_sizes
 from genlab.nn.flows.elementwise import ElementwiseName, make_elementwise
 from genlab.nn.flows.invertible import Chain, Flatten, Invertible
 from genlab.nn.flows.lu import InvertibleLinear, Riffle
@@ -22,7 +22,7 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class FlowPlan:
-    """What a flow is built of; the words are those of `genlab.models.flow.Flow`."""
+    """Plan of a flow; the words are those of `genlab.models.flow.Flow`."""
 
     coupling: ElementwiseName = "affine"
     bins: int = 8
@@ -63,7 +63,7 @@ def _scale(plan: FlowPlan, shape: Shape, scales: int, channels: int, done: int) 
         squeeze = Squeeze(shape)
         maps, shape = [squeeze], squeeze.after
     maps += _couplings(plan, shape, plan.steps, plan.width, plan.depth)
-    stays, leaves = halves(shape[0])
+    stays, leaves = split_sizes(shape[0])
     staying = (stays, *shape[1:])
     prior = make_conditioner(staying, 2 * leaves, width=plan.width, depth=0, context=plan.context)
     wider = dataclasses.replace(plan, width=plan.width * 2) if squeezes else plan

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genlab.nn.flows.invertible import bounded
+from genlab.nn.flows.invertible import soft_clamp
 
 __all__ = ["knots", "rational_quadratic", "rational_quadratic_inverse"]
 
@@ -18,8 +18,10 @@ small, this keeps the spline invertible in float32: between steep ends of a low 
 
 
 class _AtBin(torch.autograd.Function):
-    """Where a bin begins and how wide it is, given the widths of all: gather and cumulative sum
-    in one, whose gradient is two comparisons instead of a scatter and a reversed sum."""
+    """Start and width of a bin, given the widths of all: gather and cumulative sum in one.
+
+    Its gradient is two comparisons instead of a scatter and a reversed sum.
+    """
 
     @staticmethod
     def forward(ctx: Any, widths: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,7 +57,7 @@ def knots(params: Tensor, bound: float) -> tuple[Tensor, Tensor, Tensor]:
     return (
         2 * bound * (SMALLEST_BIN + share * widths.softmax(1)),
         2 * bound * (SMALLEST_BIN + share * heights.softmax(1)),
-        bounded(slopes, LOG_SLOPE).exp(),
+        soft_clamp(slopes, LOG_SLOPE).exp(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Squares of four pixels as four channels."""
+"""Squeeze of squares of pixels into channels."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ CORNERS = ((0, 0), (1, 1), (0, 1), (1, 0))
 
 
 class Squeeze(Invertible):
-    """``(C, H, W)`` to ``(4 C, H/2, W/2)``, the pixels of a square stacked (Dinh et al. 2017).
+    """Squeeze of ``(C, H, W)`` to ``(4 C, H/2, W/2)``, pixels stacked (Dinh et al. 2017).
 
     The two corners of one diagonal come first, then those of the other: so the two halves of the
     channels are the two colours of a checkerboard, and a coupling of the halves is the

@@ -1,1 +1,1 @@
-"""Generators, discriminators, and what they minimize."""
+"""GAN networks, objectives, penalties and augmentation."""

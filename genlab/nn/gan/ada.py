@@ -143,9 +143,9 @@ def _rotation_about_grey(angle: Tensor) -> Tensor:
 
 
 class AdaptiveAugment(nn.Module):
-    """Augments what the discriminator sees as strongly as its overfitting calls for.
+    """Adaptive discriminator augmentation (Karras et al. 2020, arXiv:2006.06676).
 
-    Karras et al. 2020, arXiv:2006.06676: each transformation happens with probability p, which
+    Each transformation happens with probability p, which
     rises while ``E[sign D(real)]`` over the last steps exceeds a target, and falls otherwise.
     Below p = 0.8 the generator does not learn the augmentations.
 

@@ -1,4 +1,4 @@
-"""Batch normalization whose scale and shift depend on the label."""
+"""Class-conditional batch normalization."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ __all__ = ["ClassBatchNorm"]
 
 
 class ClassBatchNorm(nn.Module):
-    """Batch normalization, with a scale and a shift for each class (de Vries et al. 2017).
+    """Batch normalization with a scale and a shift for each class (de Vries et al. 2017).
 
     Args:
         channels: Of the maps.

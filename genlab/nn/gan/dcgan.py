@@ -1,4 +1,4 @@
-"""Convolutional generator and discriminator without residual connections."""
+"""DCGAN generator and discriminator."""
 
 import itertools
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Sizes = Sequence[tuple[int, int]]
 
 
 class ConvGenerator(nn.Module):
-    """Codes to images by transposed convolutions, batch normalization and ReLU (DCGAN).
+    """DCGAN generator: transposed convolutions, batch normalization and ReLU.
 
     Radford et al. 2016, arXiv:1511.06434, section 3, for images of any size: from each size, the
     next is its double, or its double less one.
@@ -66,7 +66,7 @@ class ConvGenerator(nn.Module):
 
 
 class ConvDiscriminator(nn.Module):
-    """Strided convolutions and leaky ReLU down to a vector, and a `ProjectionHead` (DCGAN).
+    """DCGAN discriminator: strided convolutions, leaky ReLU and a `ProjectionHead`.
 
     Args:
         channels: Of the images.
@@ -106,7 +106,7 @@ class ConvDiscriminator(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last layer sees of images ``(B, C, H, W)`` on [-1, 1]: ``(B, F)``."""
+        """Input of the last layer, of images ``(B, C, H, W)`` on [-1, 1]: ``(B, F)``."""
         h = x.contiguous(memory_format=torch.channels_last)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             h = leaky_relu(norm(layer(h)), 0.2)
@@ -118,7 +118,7 @@ class ConvDiscriminator(nn.Module):
 
 
 def initialize_normal(module: nn.Module, std: float = 0.02) -> None:
-    """Weights from N(0, std^2), scales of normalizations from N(1, std^2), no biases (DCGAN)."""
+    """DCGAN initialization: weights N(0, std^2), scales of norms N(1, std^2), biases 0."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(layer.weight, std=std)

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from genlab.nn.conditions import LabelEmbedding
 from genlab.nn.gan.projection import ProjectionHead
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
@@ -20,7 +21,7 @@ def _hidden(n_in: int, hidden: int, depth: int) -> list[nn.Module]:
 
 
 class MLPGenerator(nn.Module):
-    """Codes, and an embedding of the label, to images by fully connected layers.
+    """Fully connected generator, of codes and an embedding of the label.
 
     Args:
         latent: Length of a code, and of a label's embedding.
@@ -33,7 +34,7 @@ class MLPGenerator(nn.Module):
     def __init__(self, latent: int, shape: Shape, *, hidden: int, depth: int, num_classes: int = 0):
         super().__init__()
         self.shape = shape
-        self.classes = nn.Embedding(num_classes, latent) if num_classes else None
+        self.classes = LabelEmbedding(num_classes, latent) if num_classes else None
         n_in = latent * (2 if num_classes else 1)
         self.net = nn.Sequential(
             *_hidden(n_in, hidden, depth), nn.Linear(hidden, math.prod(shape)), nn.Tanh()
@@ -47,7 +48,7 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """Images to features by fully connected layers, and a `ProjectionHead`.
+    """Fully connected discriminator with a `ProjectionHead`.
 
     Args:
         shape: ``(C, H, W)`` of the images.
@@ -65,7 +66,7 @@ class MLPDiscriminator(nn.Module):
         self.head = ProjectionHead(hidden, num_classes, packing)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last layer sees of images ``(B, C, H, W)`` on [-1, 1]: ``(B, hidden)``."""
+        """Input of the last layer, of images ``(B, C, H, W)`` on [-1, 1]: ``(B, hidden)``."""
         return self.net(x.flatten(1))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Differentiable augmentation of what a discriminator sees (DiffAugment)."""
+"""Differentiable augmentation (DiffAugment)."""
 
 from collections.abc import Sequence
 from typing import Literal

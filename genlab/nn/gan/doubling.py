@@ -1,4 +1,4 @@
-"""Sizes of the maps that a generator doubles up to an image."""
+"""Map sizes of a generator that doubles them."""
 
 from genlab.errors import ConfigError
 

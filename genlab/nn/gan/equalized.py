@@ -1,4 +1,4 @@
-"""Layers whose weights are N(0, 1) and scaled when used, so that all learn at the same rate."""
+"""Layers with equalized learning rate: weights are N(0, 1) and scaled when they are used."""
 
 import math
 
@@ -61,7 +61,7 @@ class EqualConv(nn.Module):
 
 
 class PixelNorm(nn.Module):
-    """Scales the vector of channels at each position to a mean square of 1."""
+    """Pixel normalization: the channels at each position are scaled to a mean square of 1."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalized maps, or vectors."""
@@ -69,7 +69,7 @@ class PixelNorm(nn.Module):
 
 
 class MinibatchDeviation(nn.Module):
-    """Adds a channel with the mean deviation between the images of a group (Karras 2018, 3).
+    """Minibatch standard deviation of groups of images, as a further channel (Karras 2018, 3).
 
     Args:
         group: Images in a group, fewer where the batch does not divide into such groups.

@@ -1,4 +1,4 @@
-"""Generator and discriminator that grow from small images to large ones."""
+"""Progressively growing generator and discriminator."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
+from genlab.nn.conditions import LabelEmbedding
 from genlab.nn.gan.equalized import EqualConv, EqualLinear, MinibatchDeviation, PixelNorm
 from genlab.nn.gan.projection import ProjectionHead
 
@@ -30,7 +31,7 @@ def _act(x: Tensor) -> Tensor:
 
 
 class GrowingGenerator(nn.Module):
-    """Codes to images of the size of a stage (Karras et al. 2018, arXiv:1710.10196, table 2).
+    """Progressively growing generator (Karras et al. 2018, arXiv:1710.10196, table 2).
 
     Args:
         latent: Length of a code.
@@ -47,7 +48,7 @@ class GrowingGenerator(nn.Module):
         widths = [width * min(2**i, 4) for i in range(len(sizes))][::-1]
         self.start = (widths[0], *sizes[0])
         self.norm = PixelNorm()
-        self.classes = nn.Embedding(num_classes, latent) if num_classes else None
+        self.classes = LabelEmbedding(num_classes, latent) if num_classes else None
         n_in = latent * (2 if num_classes else 1)
         self.stem = EqualLinear(n_in, widths[0] * sizes[0][0] * sizes[0][1])
         self.first = nn.ModuleList(
@@ -85,7 +86,7 @@ class GrowingGenerator(nn.Module):
 
 
 class GrowingDiscriminator(nn.Module):
-    """Images of the size of a stage to logits: the generator mirrored.
+    """Progressively growing discriminator: the generator mirrored.
 
     Args:
         channels: Of the images.
@@ -109,7 +110,7 @@ class GrowingDiscriminator(nn.Module):
         self.head = ProjectionHead(widths[0], num_classes, packing)
 
     def features(self, x: Tensor, stage: int = -1, fade: float = 1) -> Tensor:
-        """What the last layer sees of images of the stage's size."""
+        """Features, the input of the last layer, of images of the stage's size."""
         stage = stage % len(self.images)
         h = _act(self.images[stage](x))
         for i in range(stage, 0, -1):

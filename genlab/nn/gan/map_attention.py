@@ -8,7 +8,7 @@ __all__ = ["MapAttention"]
 
 
 class MapAttention(nn.Module):
-    """``x + gamma W_o softmax(f(x)^T g(x)) h(x)``, gamma learned from 0.
+    """Self-attention of maps: ``x + gamma W_o softmax(f(x)^T g(x)) h(x)``, gamma learned from 0.
 
     Zhang et al. 2019, arXiv:1805.08318, section 3, with keys and values pooled by 2 as in the
     authors' code, so that a quarter of the positions are attended to.

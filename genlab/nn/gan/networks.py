@@ -1,4 +1,4 @@
-"""Generators and discriminators by name, of matching sizes."""
+"""Generators and discriminators by name."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,9 +15,10 @@ from genlab.nn.gan.sngan import ResDiscriminator, ResGenerator
 from genlab.nn.gan.spectral import spectrally_normalized
 from genlab.types import ImageSpec
 
-__all__ = ["Players", "PlayersName"]
+__all__ = ["GANNetworkName", "GANNetworks"]
 
-PlayersName = Literal["auto", "mlp", "conv", "dcgan", "resnet", "attention"]
+GANNetworkName = Literal["auto", "mlp", "conv", "dcgan", "resnet", "attention"]
+Pair = tuple[nn.Module, nn.Module]
 SMALLEST = 8  # pixels of the short side from which on there is something to convolve
 
 
@@ -27,8 +28,8 @@ def _choose(spec: ImageSpec) -> Literal["conv", "mlp"]:
 
 
 @dataclass(frozen=True)
-class Players:
-    """How to build a generator and its discriminator.
+class GANNetworks:
+    """Builder of a generator and a discriminator of matching sizes.
 
     Args:
         network: ``mlp``: ``depth`` hidden layers of ``hidden`` units. ``conv``: shaped as a DCGAN,
@@ -42,31 +43,32 @@ class Players:
         depth: Hidden layers (mlp).
         spectral: Normalize the discriminator's weights spectrally.
         packing: Images judged together.
-        num_classes: Number of labels, 0 for none.
     """
 
-    network: PlayersName = "auto"
+    network: GANNetworkName = "auto"
     latent: int = 64
     width: int = 32
     hidden: int = 128
     depth: int = 3
     spectral: bool = False
     packing: int = 1
-    num_classes: int = 0
 
-    def build(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
+    def build(self, spec: ImageSpec, num_classes: int) -> Pair:
         """Generator ``(z, y) -> x`` and discriminator ``(x, y) -> logits``, x on [-1, 1].
+
+        Args:
+            spec: The images.
+            num_classes: Number of labels that both depend on, 0 for none.
 
         Raises:
             ConfigError: The network does not make images of this size.
         """
         network = _choose(spec) if self.network == "auto" else self.network
-        generator, discriminator = getattr(self, network)(spec)
+        generator, discriminator = getattr(self, network)(spec, num_classes)
         return generator, spectrally_normalized(discriminator) if self.spectral else discriminator
 
-    def mlp(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
+    def mlp(self, spec: ImageSpec, classes: int) -> Pair:
         """Fully connected layers."""
-        classes = self.num_classes
         generator = MLPGenerator(
             self.latent, spec.shape, hidden=self.hidden, depth=self.depth, num_classes=classes
         )
@@ -79,26 +81,27 @@ class Players:
         )
         return generator, discriminator
 
-    def conv(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
+    def conv(self, spec: ImageSpec, classes: int) -> Pair:
         """Convolutions down to at most 8 pixels."""
         if min(spec.height, spec.width) < SMALLEST:
             raise ConfigError(
                 f"model.network=conv needs sides of at least {SMALLEST} pixels; this data is "
                 f"{spec.height}x{spec.width}: model.network=mlp takes any size"
             )
-        return self._convolutions(spec, pyramid(*spec.shape[1:], smallest=8)[::-1], norm=False)
+        sizes = pyramid(*spec.shape[1:], smallest=8)[::-1]
+        return self._convolutions(spec, sizes, norm=False, classes=classes)
 
-    def dcgan(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
+    def dcgan(self, spec: ImageSpec, classes: int) -> Pair:
         """Convolutions down to 4 to 7 pixels, normalized and initialized as published."""
         sizes = doublings(spec.height, spec.width, network="dcgan")
-        players = self._convolutions(spec, sizes, norm=True)
-        for player in players:
-            initialize_normal(player)
-        return players
+        networks = self._convolutions(spec, sizes, norm=True, classes=classes)
+        for network in networks:
+            initialize_normal(network)
+        return networks
 
-    def resnet(self, spec: ImageSpec, attention: bool = False) -> tuple[nn.Module, nn.Module]:
+    def resnet(self, spec: ImageSpec, classes: int, attention: bool = False) -> Pair:
         """Residual blocks."""
-        classes, channels, width = self.num_classes, spec.channels, self.width
+        channels, width = spec.channels, self.width
         sizes = doublings(spec.height, spec.width, network=self.network)
         generator = ResGenerator(
             self.latent, channels, sizes, width=width, attention=attention, num_classes=classes
@@ -111,22 +114,21 @@ class Players:
             num_classes=classes,
             packing=self.packing,
         )
-        for player in (generator, discriminator):
-            for layer in player.modules():
+        for network in (generator, discriminator):
+            for layer in network.modules():
                 if isinstance(layer, nn.Conv2d | nn.Linear):
                     nn.init.xavier_uniform_(layer.weight)
-            player.to(memory_format=torch.channels_last)
+            network.to(memory_format=torch.channels_last)
         return generator, discriminator
 
-    def attention(self, spec: ImageSpec) -> tuple[nn.Module, nn.Module]:
+    def attention(self, spec: ImageSpec, classes: int) -> Pair:
         """Residual blocks and self-attention."""
-        generator, discriminator = self.resnet(spec, attention=True)
+        generator, discriminator = self.resnet(spec, classes, attention=True)
         return spectrally_normalized(generator), discriminator
 
     def _convolutions(
-        self, spec: ImageSpec, sizes: list[tuple[int, int]], norm: bool
-    ) -> tuple[nn.Module, nn.Module]:
-        classes = self.num_classes
+        self, spec: ImageSpec, sizes: list[tuple[int, int]], *, norm: bool, classes: int
+    ) -> Pair:
         generator = ConvGenerator(
             self.latent, spec.channels, sizes, width=self.width, num_classes=classes
         )

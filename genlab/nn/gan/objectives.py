@@ -1,4 +1,4 @@
-"""What discriminator and generator minimize, as functions of the discriminator's logits."""
+"""GAN objectives, as functions of the discriminator's logits."""
 
 from abc import ABC, abstractmethod
 from typing import Literal
@@ -39,9 +39,9 @@ class Objective(ABC):
 
 
 class NonSaturating(Objective):
-    """``-log s(D(x)) - log(1 - s(D(G(z))))`` and ``-log s(D(G(z)))``, s the logistic function.
+    """Non-saturating loss (Goodfellow et al. 2014, arXiv:1406.2661, section 3).
 
-    Goodfellow et al. 2014, arXiv:1406.2661, section 3.
+    ``-log s(D(x)) - log(1 - s(D(G(z))))`` and ``-log s(D(G(z)))``, s the logistic function.
     """
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class NonSaturating(Objective):
 
 
 class Hinge(Objective):
-    """``max(0, 1 - D(x)) + max(0, 1 + D(G(z)))`` and ``-D(G(z))`` (Lim and Ye 2017)."""
+    """Hinge loss: ``max(0, 1 - D(x)) + max(0, 1 + D(G(z)))`` and ``-D(G(z))`` (Lim and Ye 2017)."""
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """Zero where all logits are beyond the margin."""
@@ -66,7 +66,7 @@ class Hinge(Objective):
 
 
 class LeastSquares(Objective):
-    """Squared distance from 1 (real) and 0 (generated), halved (Mao et al. 2017, equation 9)."""
+    """Least-squares loss, the distance from 1 and 0, halved (Mao et al. 2017, equation 9)."""
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """Distance from 1 and 0."""
@@ -78,7 +78,7 @@ class LeastSquares(Objective):
 
 
 class Wasserstein(Objective):
-    """``D(G(z)) - D(x)`` and ``-D(G(z))`` (Arjovsky et al. 2017); the critic must be bound."""
+    """Wasserstein loss, of a bound critic: ``D(G(z)) - D(x)`` (Arjovsky et al. 2017)."""
 
     differences = True
 
@@ -92,9 +92,9 @@ class Wasserstein(Objective):
 
 
 class Relativistic(Objective):
-    """``-log s(D(x) - D(G(z)))`` and ``-log s(D(G(z)) - D(x))``, image by image.
+    """Relativistic loss (Jolicoeur-Martineau 2018, arXiv:1807.00734, equations 6 and 7).
 
-    Jolicoeur-Martineau 2018, arXiv:1807.00734, equations 6 and 7.
+    ``-log s(D(x) - D(G(z)))`` and ``-log s(D(G(z)) - D(x))``, image by image.
     """
 
     needs_real = True

@@ -1,4 +1,4 @@
-"""Penalties on the gradient of a discriminator with respect to its images."""
+"""Gradient penalties of a discriminator."""
 
 from collections.abc import Callable
 
@@ -7,19 +7,19 @@ from torch import Tensor
 
 __all__ = ["gradient_penalty", "gradients", "zero_centred_penalty"]
 
-Judge = Callable[[Tensor], Tensor]
+Critic = Callable[[Tensor], Tensor]
 
 
-def gradients(judge: Judge, x: Tensor) -> tuple[Tensor, Tensor]:
+def gradients(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
     """Logits of images, and the gradients of their sum, which can be differentiated in turn."""
     x = x.detach().requires_grad_(True)
-    logits = judge(x)
+    logits = critic(x)
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return logits, gradient
 
 
 def zero_centred_penalty(logits: Tensor, gradient: Tensor) -> Tensor:
-    """``E |grad D(x)|^2 / 2``: R1 on real images, R2 on generated ones.
+    """Zero-centred penalty ``E |grad D(x)|^2 / 2``: R1 on real images, R2 on generated ones.
 
     Mescheder et al. 2018, arXiv:1801.04406, equations 9 and 10, for weight 1. Where several images
     make one logit, their gradient is that of all of them.
@@ -27,11 +27,11 @@ def zero_centred_penalty(logits: Tensor, gradient: Tensor) -> Tensor:
     return gradient.square().sum() / (2 * len(logits))
 
 
-def gradient_penalty(judge: Judge, real: Tensor, fake: Tensor) -> Tensor:
-    """``E (|grad D(x)| - 1)^2`` at random points between real and generated images.
+def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    """WGAN-GP penalty ``E (|grad D(x)| - 1)^2`` at points between real and generated images.
 
     Gulrajani et al. 2017, arXiv:1704.00028, equation 3, for weight 1.
     """
     share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-    logits, gradient = gradients(judge, torch.lerp(fake, real, share))
+    logits, gradient = gradients(critic, torch.lerp(fake, real, share))
     return (gradient.view(len(logits), -1).norm(2, 1) - 1).square().mean()

@@ -1,4 +1,4 @@
-"""The last layer of a discriminator."""
+"""Projection discriminator head."""
 
 import torch
 from torch import Tensor, nn
@@ -7,11 +7,11 @@ __all__ = ["ProjectionHead"]
 
 
 class ProjectionHead(nn.Module):
-    r"""One number for the features of an image, and its label: ``w . h + b + v_y . h``.
+    r"""Projection discriminator head, ``w . h + b + v_y . h`` of features h and a label y.
 
-    The projection discriminator (Miyato and Koyama 2018, arXiv:1802.05637, equation 3); without
-    labels, a linear layer. Of images that are judged together (packing), each has label
-    embeddings of its own, and their projections are added.
+    Miyato and Koyama 2018, arXiv:1802.05637, equation 3; without labels, a linear layer. Of
+    images that are judged together (packing), each has label embeddings of its own, and their
+    projections are added.
 
     Args:
         features: Length of h.

@@ -1,4 +1,4 @@
-"""Residual generator and discriminator (SNGAN), with self-attention at will (SAGAN)."""
+"""SNGAN generator and discriminator, and SAGAN's with self-attention."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ Sizes = Sequence[tuple[int, int]]
 
 
 class UpBlock(nn.Module):
-    """A residual block that doubles the sides (Miyato et al. 2018, figure 3b)."""
+    """Residual block that doubles the sides (Miyato et al. 2018, figure 3b)."""
 
     def __init__(self, n_in: int, n_out: int, num_classes: int = 0):
         super().__init__()
@@ -36,7 +36,7 @@ class UpBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """A residual block that halves the sides, or keeps them (Miyato et al. 2018, figure 3a).
+    """Residual block that halves the sides, or keeps them (Miyato et al. 2018, figure 3a).
 
     Args:
         n_in: Channels taken.
@@ -63,7 +63,7 @@ class DownBlock(nn.Module):
 
 
 class ResGenerator(nn.Module):
-    """Codes to images by residual blocks.
+    """SNGAN generator of residual blocks.
 
     Args:
         latent: Length of a code.
@@ -103,7 +103,7 @@ class ResGenerator(nn.Module):
 
 
 class ResDiscriminator(nn.Module):
-    """Residual blocks down to at most 8 pixels, two more, a sum over positions, a projection.
+    """SNGAN discriminator: residual blocks down to 8 pixels, two more, a `ProjectionHead`.
 
     Args:
         channels: Of the images.
@@ -134,7 +134,7 @@ class ResDiscriminator(nn.Module):
         self.head = ProjectionHead(width, num_classes, packing)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last layer sees of images ``(B, C, H, W)`` on [-1, 1]: ``(B, width)``."""
+        """Input of the last layer, of images ``(B, C, H, W)`` on [-1, 1]: ``(B, width)``."""
         return relu(self.blocks(x)).sum((2, 3))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:

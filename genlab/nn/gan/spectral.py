@@ -1,4 +1,4 @@
-"""Spectral normalization of every layer of a network."""
+"""Spectral normalization of a whole network."""
 
 from typing import TypeVar
 

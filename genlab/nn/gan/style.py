@@ -1,4 +1,4 @@
-"""Generator and discriminator of StyleGAN2, small."""
+"""StyleGAN2 generator and discriminator for small images."""
 
 import itertools
 import math
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, leaky_relu
 
+from genlab.nn.conditions import LabelEmbedding
 from genlab.nn.gan.equalized import EqualConv, EqualLinear, MinibatchDeviation, PixelNorm
 from genlab.nn.gan.projection import ProjectionHead
 
@@ -17,7 +18,7 @@ Sizes = Sequence[tuple[int, int]]
 
 
 class Mapping(nn.Module):
-    """Codes z, and an embedding of the label, to styles w by fully connected layers.
+    """Mapping network of codes z, and an embedding of the label, to styles w.
 
     Args:
         latent: Length of z, and of w.
@@ -28,7 +29,7 @@ class Mapping(nn.Module):
     def __init__(self, latent: int, depth: int, num_classes: int = 0):
         super().__init__()
         self.norm = PixelNorm()
-        self.classes = nn.Embedding(num_classes, latent) if num_classes else None
+        self.classes = LabelEmbedding(num_classes, latent) if num_classes else None
         widths = [latent * (2 if num_classes else 1)] + [latent] * depth
         # A hundredth of the learning rate, as published: the mapping is easily unsettled.
         self.layers = nn.ModuleList(
@@ -46,7 +47,7 @@ class Mapping(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """A convolution whose weights are scaled by a style for each image, and normalized again.
+    """Modulated convolution: its weights are scaled by a style, and normalized again.
 
     Karras et al. 2020, arXiv:1912.04958, equations 1 and 3. The scales are applied to what goes
     in and comes out rather than to the weights, which is the same and serves all images at once.
@@ -79,7 +80,7 @@ class ModulatedConv(nn.Module):
 
 
 class _Layer(nn.Module):
-    """A modulated convolution, noise and activation; doubles the sides first, if asked to."""
+    """Modulated convolution, noise and activation; doubles the sides first, if asked to."""
 
     def __init__(self, n_in: int, n_out: int, latent: int, *, up: bool):
         super().__init__()
@@ -99,10 +100,10 @@ class _Layer(nn.Module):
 
 
 class StyleGenerator(nn.Module):
-    """A learned constant, modulated by styles at each size; images are summed up over the sizes.
+    """StyleGAN2 generator: a learned constant, modulated by styles at each size.
 
-    Karras et al. 2020, arXiv:1912.04958, with the skip architecture (section 4.1), at sizes up to
-    64 or so, and with bilinear filters.
+    Karras et al. 2020, arXiv:1912.04958, with the skip architecture (section 4.1: images are
+    summed up over the sizes), at sizes up to 64 or so, and with bilinear filters.
 
     Args:
         latent: Length of z and w.
@@ -167,7 +168,7 @@ class StyleGenerator(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two convolutions and a skip connection; halves the sides."""
+    """Residual block of two convolutions that halves the sides."""
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -181,7 +182,7 @@ class _Block(nn.Module):
 
 
 class StyleDiscriminator(nn.Module):
-    """Residual blocks down to the smallest size, minibatch deviation, and a `ProjectionHead`.
+    """StyleGAN2 discriminator: residual blocks, minibatch deviation, a `ProjectionHead`.
 
     Args:
         channels: Of the images.
@@ -204,7 +205,7 @@ class StyleDiscriminator(nn.Module):
         self.head = ProjectionHead(widths[-1], num_classes, packing)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last layer sees of images ``(B, C, H, W)`` on [-1, 1]: ``(B, F)``."""
+        """Input of the last layer, of images ``(B, C, H, W)`` on [-1, 1]: ``(B, F)``."""
         h = self.blocks(leaky_relu(self.stem(x), 0.2))
         h = leaky_relu(self.last(self.deviation(h)), 0.2)
         return leaky_relu(self.dense(h.flatten(1)), 0.2)

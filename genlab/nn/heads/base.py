@@ -1,4 +1,4 @@
-"""Pixel heads: distributions over discrete images, given what a network says of each pixel."""
+"""Interface of pixel heads; Bernoulli and categorical."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -14,7 +14,7 @@ __all__ = ["Bernoulli", "Categorical", "Head"]
 
 
 class Head(nn.Module, ABC):
-    """A distribution p(x | params) over discrete images whose pixels are independent.
+    """Pixel head: p(x | params) over discrete images whose pixels are independent.
 
     A network emits ``params`` of shape ``(..., P, H, W)``; how they are read is the head's affair.
     Leading dimensions broadcast against those of the images, so that k decoded samples of a batch,
@@ -91,7 +91,7 @@ class Head(nn.Module, ABC):
 
 
 class Bernoulli(Head):
-    """Binary sub-pixels; the parameters are logits, one a sub-pixel."""
+    """Bernoulli head of binary sub-pixels; the parameters are logits, one a sub-pixel."""
 
     def __init__(self, spec: ImageSpec):
         super().__init__(spec)
@@ -124,7 +124,7 @@ class Bernoulli(Head):
 
 
 class Categorical(Head):
-    """A free distribution over the levels of each sub-pixel; the parameters are logits.
+    """Categorical head over the levels of each sub-pixel; the parameters are logits.
 
     They are laid out level by level: parameter ``level * C + channel``.
     """

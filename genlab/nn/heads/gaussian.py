@@ -1,4 +1,4 @@
-"""The Gaussian pixel head on dequantized images."""
+"""Gaussian head on dequantized images."""
 
 import math
 
@@ -13,7 +13,7 @@ __all__ = ["DequantizedGaussian"]
 
 
 class DequantizedGaussian(Head):
-    r"""A normal density with learned variance, of uniformly dequantized images.
+    r"""Gaussian head: a normal density with learned variance, of uniformly dequantized images.
 
     The images are dequantized to ``y = 2 (x + u) / levels - 1``, so `log_prob` is a one-sample
     estimate of a lower bound of the discrete image's log-probability (Theis et al. 2016).

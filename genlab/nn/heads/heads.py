@@ -1,4 +1,4 @@
-"""The pixel head that a model's YAML names."""
+"""Pixel heads by name."""
 
 from typing import Literal
 

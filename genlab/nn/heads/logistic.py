@@ -1,4 +1,4 @@
-"""The discretized mixture of logistics (PixelCNN++)."""
+"""Discretized mixture of logistics (PixelCNN++)."""
 
 import math
 
@@ -14,7 +14,7 @@ __all__ = ["DiscretizedLogisticMixture"]
 
 
 class DiscretizedLogisticMixture(Head):
-    r"""A mixture of logistic distributions, each integrated over the bins of the levels.
+    r"""Discretized mixture of logistics: each is integrated over the bins of the levels.
 
     On the scale [-1, 1] a level is the centre of a bin of width ``2 / (levels - 1)``; the lowest
     and the highest bin reach to infinity, so the probabilities sum to 1 (Salimans et al. 2017,

@@ -1,4 +1,4 @@
-"""A mixture of logistics with point masses, for scans and renderings."""
+"""Mixture of logistics with point masses, for scans and renderings."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ TOP = 4
 
 
 class SpikedLogisticMixture(Head):
-    """The discretized mixture of logistics, and masses on black and on the levels next to white.
+    """Spiked mixture: discretized logistics, and masses on black and on levels next to white.
 
     Scanned digits pile up there: of MNIST's pixels 81 % are 0, and most of the others 252 to 255.
     A logistic component must be as narrow as a level to say so, and its mean as exact, which makes

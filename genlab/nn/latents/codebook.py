@@ -1,4 +1,4 @@
-"""Vector quantization with a codebook that follows the encoder by moving averages."""
+"""Vector quantization."""
 
 import torch
 import torch.distributed as dist
@@ -8,7 +8,7 @@ __all__ = ["Codebook"]
 
 
 class Codebook(nn.Module):
-    r"""K vectors, each the moving average of the vectors that it stands for.
+    r"""Codebook of K vectors, moving averages of the vectors that they stand for.
 
     van den Oord et al. 2017 ("Neural Discrete Representation Learning", appendix A.1). No gradient
     reaches the codebook: `observe` collects what a step needs, `update` applies it once a step,

@@ -1,4 +1,4 @@
-"""Diagonal normal distributions of latent codes, and mixtures of them."""
+"""Diagonal normal distributions and mixtures of them."""
 
 import math
 from typing import NamedTuple
@@ -39,7 +39,7 @@ def draw_normal(
 
 
 class Mixture(NamedTuple):
-    """A mixture of M diagonal normals in D dimensions.
+    """Mixture of M diagonal normals in D dimensions.
 
     Args:
         log_weights: ``(M,)``, normalized.

@@ -1,4 +1,4 @@
-"""Priors of latent codes beyond the standard normal: each yields a `Mixture`."""
+"""Priors of latent codes that are mixtures of normals."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -15,7 +15,7 @@ Posterior = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
 class LearnedPrior(nn.Module):
-    """A mixture of normals trained with the model, from M random means of unit variance."""
+    """Mixture of normals trained with the model, from M random means of unit variance."""
 
     def __init__(self, components: int, latent: int):
         super().__init__()
@@ -40,7 +40,7 @@ class LearnedPrior(nn.Module):
 
 
 class VampPrior(nn.Module):
-    """The posteriors of M learned images (Tomczak and Welling 2018, "VAE with a VampPrior").
+    """VampPrior: the posteriors of M learned images (Tomczak and Welling 2018).
 
     Args:
         components: Number M of pseudo-inputs, weighted alike.
@@ -62,7 +62,7 @@ class VampPrior(nn.Module):
 
 
 class FittedPrior(nn.Module):
-    """A mixture fitted to the codes of the training images after training.
+    """Mixture fitted to the codes of the training images after training.
 
     Its state is kept in buffers. Before the fit all components are the standard normal.
     """

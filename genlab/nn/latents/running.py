@@ -1,4 +1,4 @@
-"""A normal distribution that follows a stream of codes."""
+"""Running normal distribution of codes."""
 
 import torch
 import torch.distributed as dist
@@ -8,7 +8,7 @@ __all__ = ["RunningNormal"]
 
 
 class RunningNormal(nn.Module):
-    """Mean and full covariance of codes, by moving averages; the standard normal at first.
+    """Running mean and full covariance of codes; the standard normal at first.
 
     Args:
         dim: Length D of a code.

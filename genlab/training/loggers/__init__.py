@@ -1,1 +1,1 @@
-"""Where a run is written down: the run directory first, every other logger is its mirror."""
+"""Loggers of a run: the run directory first, every other tracker is its mirror."""

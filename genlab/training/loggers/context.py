@@ -1,4 +1,4 @@
-"""What a logger must know about the run that it writes down."""
+"""Context of a logger: the run that it writes down, with its configuration, group and tags."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ class Context:
 
     Args:
         run: The run directory.
-        root: The directory that holds all runs; the local dashboard's store lies there.
+        root: The directory that holds all runs.
         config: The resolved configuration as plain data, already without secrets.
-        group: What the run belongs to: its sweep.
+        group: The sweep that the run belongs to.
         job_type: ``train`` or what else the command is.
-        tags: Words to find the run by.
+        tags: Words to find it by.
     """
 
     run: Run
@@ -32,6 +32,5 @@ class Context:
 
     @property
     def name(self) -> str:
-        """The run's path below the root: unique there, and what dashboards call the run."""
-        path, root = self.run.path.resolve(), self.root.resolve()
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+        """The run's path below the root: unique there, and what trackers call the run."""
+        return self.run.name_below(self.root)

@@ -1,4 +1,4 @@
-"""CSV: a table of the metrics, for a spreadsheet."""
+"""CSV logger: a table of the metrics, for a spreadsheet."""
 
 from collections.abc import Mapping
 from typing import Any

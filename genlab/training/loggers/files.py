@@ -1,4 +1,4 @@
-"""The logger that is always on, and first: the run directory's own files."""
+"""Logger of the run directory: metrics.jsonl, alerts.jsonl and PNGs, always on and first."""
 
 import re
 import time
@@ -9,15 +9,12 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from genlab.modalities.images.grid import Pixels, save_png
+from genlab.modalities.rendering import Pixels, save_png
 from genlab.runs import history
 from genlab.runs.directory import Run
+from genlab.system.paths import write_atomically
 
 __all__ = ["FilesLogger", "image_path"]
-
-
-ALERTS = "alerts.jsonl"
-"""Warnings that a person should read, one JSON object a line."""
 
 
 class FilesLogger(Logger):
@@ -57,8 +54,8 @@ class FilesLogger(Logger):
         """The history."""
         return self.run.metrics_file
 
-    def _begin(self) -> float:
-        """When this session would have begun, had there been no break since the run began."""
+    def _started(self) -> float:
+        """When this session would have started, had the run never been interrupted."""
         if self._start is None:
             history.repair(self.path)
             rows = history.read_metrics(self.path).rows if self.path.exists() else []
@@ -84,10 +81,10 @@ class FilesLogger(Logger):
         """
         if step is None:
             raise ValueError("metrics are logged at a number of images seen, and there is none")
-        begun = self._begin()
+        started = self._started()
         row = {
             "images_seen": int(step),
-            "seconds": round(time.monotonic() - begun, 3),
+            "seconds": round(time.monotonic() - started, 3),
             "time": round(time.time(), 3),
         }
         line = history.encode(row | {k: _number(v) for k, v in metrics.items()})
@@ -109,22 +106,28 @@ class FilesLogger(Logger):
             save_png(image_path(self.run, key, int(step), i if len(images) > 1 else None), image)
 
     @rank_zero_only
+    def log_text(self, key: str, text: str, step: int) -> None:
+        """Saves text of one kind, beside the pictures."""
+        path = image_path(self.run, key, int(step)).with_suffix(".txt")
+        write_atomically(path, text.encode() + b"\n")
+
+    @rank_zero_only
     def log_alert(self, title: str, text: str, step: int) -> None:
         """Appends a warning to alerts.jsonl."""
         row = {"images_seen": int(step), "time": round(time.time(), 3), title: text}
-        with self.run.path.joinpath(ALERTS).open("a", encoding="utf-8") as file:
+        with self.run.alerts_file.open("a", encoding="utf-8") as file:
             file.write(history.encode(row))
 
     @rank_zero_only
     def rewind(self, images_seen: int) -> None:
         """Drops what lies beyond the images seen, which a resumed run logs anew."""
-        for path in (self.path, self.run.path / ALERTS):
+        for path in (self.path, self.run.alerts_file):
             history.rewind(path, images_seen)
         self._session, self._start = time.monotonic(), None
 
 
 def image_path(run: Run, key: str, images_seen: int, index: int | None = None) -> Path:
-    """Where an image of a kind lies.
+    """The path of an image.
 
     Example:
         >>> str(image_path(Run(Path("runs/a")), "samples", 60000))

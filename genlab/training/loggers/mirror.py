@@ -1,4 +1,4 @@
-"""A logger that may fail without the run: what it was told is in the run directory, too."""
+"""Mirror of a logger that may fail: all it is given is in the run directory, too."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,34 +13,34 @@ __all__ = ["Mirror"]
 
 
 class Mirror(Logger):
-    """Hands everything to another logger until that fails for the first time.
+    """Forwards every call to another logger until that fails for the first time.
 
-    The failure is told in one line and the run goes on without that logger. Lightning finalizes
+    One line reports the failure, and the run continues without that logger. Lightning finalizes
     its loggers at the end of each ``fit`` and ``test``, but a run is over only after its
-    evaluation: so `finalize` just notes how that went, and `close` ends the run.
+    evaluation: so `finalize` just keeps the status, and `close` ends the run.
 
     Args:
-        title: What the user calls the logger.
-        make: Makes the logger; called at once, in the first process only.
+        title: The logger's name in the configuration.
+        factory: Makes the logger; called at once, in the first process only.
 
     Raises:
-        GenlabError: As ``make`` raises it: the user asked for something impossible.
+        GenlabError: As ``factory`` raises it: the user asked for something impossible.
     """
 
-    def __init__(self, title: str, make: Callable[[], Logger]):
+    def __init__(self, title: str, factory: Callable[[], Logger]):
         super().__init__()
         self.title = title
         self.inner: Logger | None = None
         self._status = "success"
         if getattr(rank_zero_only, "rank", 0) in (None, 0):
             try:
-                self.inner = make()
+                self.inner = factory()
             except GenlabError:
                 raise
             except Exception as error:
-                self._give_up("cannot start", error)
+                self._drop("cannot start", error)
 
-    def _give_up(self, what: str, error: Exception) -> None:
+    def _drop(self, what: str, error: Exception) -> None:
         inner, self.inner = self.inner, None
         reason = " ".join(str(error).split())[:200] or "no reason given"
         notice(
@@ -56,13 +56,13 @@ class Mirror(Logger):
                 notice(f"genlab: warning: logger={self.title} could not be closed either: {again}")
             self.inner = None
 
-    def _pass(self, method: str, *args: Any, **kwargs: Any) -> Any:
+    def _forward(self, method: str, *args: Any, **kwargs: Any) -> Any:
         if self.inner is None or not hasattr(self.inner, method):
             return None
         try:
             return getattr(self.inner, method)(*args, **kwargs)
         except Exception as error:
-            self._give_up(f"failed in {method}", error)
+            self._drop(f"failed in {method}", error)
             return None
 
     @property
@@ -86,50 +86,50 @@ class Mirror(Logger):
         return getattr(self.inner, "experiment", None) or DummyExperiment()
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        self._pass("log_hyperparams", params, *args, **kwargs)
+        self._forward("log_hyperparams", params, *args, **kwargs)
 
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-        self._pass("log_metrics", metrics, step=step)
+        self._forward("log_metrics", metrics, step=step)
 
     def log_image(
         self, key: str, images: list[Any], step: int | None = None, **kwargs: Any
     ) -> None:
-        """Hands on images, if the other logger takes any."""
-        self._pass("log_image", key=key, images=images, step=step, **kwargs)
+        """Forwards images, if the other logger takes any."""
+        self._forward("log_image", key=key, images=images, step=step, **kwargs)
+
+    def log_text(self, key: str, text: str, step: int) -> None:
+        """Hands on text, if the other logger takes any."""
+        self._forward("log_text", key, text, step)
 
     def log_checkpoint(self, path: Any, aliases: tuple[str, ...] = ("latest",)) -> None:
-        """Hands on a checkpoint file, if the other logger keeps any."""
-        self._pass("log_checkpoint", path, aliases)
+        """Forwards a checkpoint file, if the other logger keeps any."""
+        self._forward("log_checkpoint", path, aliases)
 
     def log_alert(self, title: str, text: str, step: int) -> None:
-        """Hands on a warning, if the other logger shows any."""
-        self._pass("log_alert", title, text, step)
+        """Forwards a warning, if the other logger shows any."""
+        self._forward("log_alert", title, text, step)
 
     def log_table(self, key: str, columns: list[str], data: list[list[Any]]) -> None:
-        """Hands on a table, if the other logger takes any."""
-        self._pass("log_table", key, columns, data)
+        """Forwards a table, if the other logger takes any."""
+        self._forward("log_table", key, columns, data)
 
     def link(self) -> str | None:
-        """Where the run is to be seen, if the other logger has put it somewhere."""
-        where: str | None = self._pass("link")
-        return where
+        """The run's page, if the other logger has one."""
+        url: str | None = self._forward("link")
+        return url
 
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
-        self._pass("after_save_checkpoint", checkpoint_callback)
-
-    def rewind(self, images_seen: int) -> None:
-        """Hands on that the run goes on from this number of images seen."""
-        self._pass("rewind", images_seen)
+        self._forward("after_save_checkpoint", checkpoint_callback)
 
     def save(self) -> None:
-        self._pass("save")
+        self._forward("save")
 
     def finalize(self, status: str) -> None:
-        """Notes how a phase of the run ended."""
+        """Keeps the status of a phase that ended otherwise than well."""
         if status != "success":
             self._status = status
 
     def close(self, status: str | None = None) -> None:
         """Ends the run at the other logger; a second call does nothing."""
-        self._pass("finalize", status or self._status)
+        self._forward("finalize", status or self._status)
         self.inner = None

@@ -1,4 +1,4 @@
-"""MLflow: a local database under the run root, or a tracking server."""
+"""MLflow logger: a local database under the run root, or a tracking server."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -7,14 +7,14 @@ from typing import Any
 from pytorch_lightning.loggers import MLFlowLogger as LightningMLFlowLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from genlab.comparison.flat import table_values
 from genlab.errors import ConfigError
-from genlab.modalities.images.grid import Pixels
+from genlab.modalities.rendering import Pixels
 from genlab.training.loggers.context import Context
-from genlab.training.loggers.store import flat
 
 __all__ = ["MLFlowLogger"]
 
-LONGEST = 500
+MAX_LENGTH = 500
 """Characters of a parameter's value that MLflow stores."""
 
 
@@ -64,8 +64,8 @@ class MLFlowLogger(LightningMLFlowLogger):
         client = super().experiment
         if self._run_id is not None and self.context.run.read("run.json").get("mlflow_id") is None:
             self.context.run.update("run.json", mlflow_id=self._run_id)
-            for name, value in flat(self.context.config).items():
-                client.log_param(self._run_id, name, str(value)[:LONGEST])
+            for name, value in table_values(self.context.config).items():
+                client.log_param(self._run_id, name, str(value)[:MAX_LENGTH])
         return client
 
     @rank_zero_only
@@ -87,6 +87,11 @@ class MLFlowLogger(LightningMLFlowLogger):
         for i, image in enumerate(images):
             name = key if len(images) == 1 else f"{key}_{i}"
             client.log_image(self._run_id, image, key=name, step=step or 0)
+
+    @rank_zero_only
+    def log_text(self, key: str, text: str, step: int) -> None:
+        """Logs text of one kind at this number of images seen."""
+        self.experiment.log_text(self._run_id, text, f"{key}/{step:09d}.txt")
 
     @rank_zero_only
     def finalize(self, status: str = "success") -> None:

@@ -1,4 +1,4 @@
-"""Keeps out of the terminal what Lightning says at each start and nobody needs."""
+"""Filter of the messages that Lightning prints at each start and nobody needs."""
 
 import logging
 import warnings
@@ -34,7 +34,7 @@ def quiet_lightning() -> None:
 
     A second call does nothing.
     """
-    # Lightning 2.6 on newer releases of torch; nothing that a user could mend.
+    # Lightning 2.6 on newer releases of torch; nothing that a user could fix.
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     for name in LOGGERS:
         logger = logging.getLogger(name)

@@ -1,4 +1,4 @@
-"""From the ``logger`` group of the configuration to the loggers of a run, and what they share."""
+"""Loggers of a run, built from the ``logger`` group of the configuration; calls to all of them."""
 
 import atexit
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ import numpy as np
 from hydra.utils import instantiate
 from pytorch_lightning.loggers.logger import Logger
 
-from genlab.modalities.images.grid import Pixels
+from genlab.modalities.rendering import Pixels, Rendering
 from genlab.runs.directory import Run
 from genlab.system.secrets import redact
 from genlab.training.loggers.context import Context
@@ -20,15 +20,17 @@ from genlab.training.loggers.mirror import Mirror
 __all__ = [
     "build_loggers",
     "close_loggers",
+    "links",
     "log_alert",
     "log_checkpoint",
     "log_image",
     "log_metrics",
+    "log_rendering",
     "rewind_loggers",
 ]
 
 _open: list[Logger] = []
-"""The loggers of the last run that this process began; a next run must not find them open."""
+"""The loggers of this process's last run; a next run must not find them open."""
 
 
 def build_loggers(
@@ -36,24 +38,17 @@ def build_loggers(
     run: Run,
     config: Mapping[str, Any],
     *,
-    root: Path | None = None,
     group: str | None = None,
-    job_type: str = "train",
-    tags: Iterable[str] | None = None,
 ) -> list[Logger]:
     """The loggers of a run: its own files first, then each that the configuration names.
 
-    Those of an earlier run in this process are closed before (jobs of a multirun share one).
+    Those of an earlier run in this process are closed first (jobs of a multirun may share one).
 
     Args:
         chosen: The ``logger`` group as plain data, a node with ``_target_`` under each name.
         run: The run directory.
         config: The whole resolved configuration as plain data; secrets are taken out here.
-        root: The directory of all runs; by default the configuration's ``root``, and the run
-            directory's parent if there is none.
         group: The sweep that the run belongs to; by default the configuration's ``group``.
-        job_type: ``train`` or what else the command is.
-        tags: By default the configuration's ``tags``.
 
     Returns:
         A `FilesLogger`, then a `Mirror` for each other logger.
@@ -62,15 +57,14 @@ def build_loggers(
         ConfigError: A logger was asked for whose package is not installed.
     """
     close_loggers(_open)
-    place = root or Path(config.get("root") or run.path.parent)
+    root = Path(config.get("root") or run.path.parent)
     known = redact(dict(config))
     context = Context(
         run=run,
-        root=place if run.path.resolve().is_relative_to(place.resolve()) else run.path.parent,
+        root=root if run.path.resolve().is_relative_to(root.resolve()) else run.path.parent,
         config=known,
         group=redact(group) or known.get("group"),
-        job_type=job_type,
-        tags=tuple(known.get("tags") or () if tags is None else redact(list(tags))),
+        tags=tuple(known.get("tags") or ()),
     )
     loggers: list[Logger] = [FilesLogger(run)]
     for name, node in (chosen or {}).items():
@@ -90,7 +84,7 @@ def _make(node: Mapping[str, Any], context: Context) -> Logger:
 
 
 def close_loggers(loggers: Iterable[Logger], status: str = "success") -> None:
-    """Ends a run at all its loggers: call it when nothing more will be logged, whatever happened.
+    """Ends a run at all its loggers: the last call of a run, whatever happened.
 
     Args:
         loggers: What `build_loggers` returned.
@@ -111,10 +105,7 @@ def rewind_loggers(loggers: Iterable[Logger], images_seen: int) -> None:
     W&B's, TensorBoard's and MLflow's histories can only grow: there the points between
     the checkpoint and the interruption stand twice, and equal.
     """
-    for logger in loggers:
-        rewind = getattr(logger, "rewind", None)
-        if rewind is not None:
-            rewind(images_seen)
+    _call(loggers, "rewind", images_seen)
 
 
 def log_metrics(loggers: Iterable[Logger], metrics: Mapping[str, Any], step: int) -> None:
@@ -134,7 +125,7 @@ def log_image(
 
     Args:
         loggers: The loggers.
-        key: What kind of picture it is: one key a kind (``samples``, ``reconstructions``).
+        key: Its kind (``samples``, ``reconstructions``).
         pixels: uint8 of shape ``(H, W, 3)``, as `images.grid` makes it.
         step: Images seen.
         caption: A line below it, where a logger shows one.
@@ -147,42 +138,59 @@ def log_image(
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"a picture must have shape (H, W, 3), got {pixels.shape}")
     extra: dict[str, Any] = {} if caption is None else {"caption": [caption]}
-    for logger in loggers:
-        if hasattr(logger, "log_image"):
-            logger.log_image(key=key, images=[pixels], step=step, **extra)
+    _call(loggers, "log_image", key=key, images=[pixels], step=step, **extra)
 
 
-def log_alert(loggers: Iterable[Logger], title: str, text: str, step: int) -> None:
-    """Hands a warning that a person should read to every logger that shows such.
+def log_rendering(loggers: Iterable[Logger], key: str, rendering: Rendering, step: int) -> None:
+    """Logs what a person looks at: a picture, text, or both; each logger takes what it can.
 
     Args:
         loggers: The loggers.
-        title: A word for what it is about.
+        key: What kind of thing it is: ``samples``, ``reconstructions``.
+        rendering: What a `Modality` made.
+        step: Images seen.
+    """
+    if rendering.pixels is not None:
+        log_image(loggers, key, rendering.pixels, step)
+    if rendering.text is not None:
+        for logger in loggers:
+            write = getattr(logger, "log_text", None)
+            if write is not None:
+                write(key, rendering.text, step)
+
+
+def log_alert(loggers: Iterable[Logger], title: str, text: str, step: int) -> None:
+    """Logs a warning that a person should read, to every logger that shows such.
+
+    Args:
+        loggers: The loggers.
+        title: Its subject, a word.
         text: One line.
         step: Images seen.
     """
-    for logger in loggers:
-        warn = getattr(logger, "log_alert", None)
-        if warn is not None:
-            warn(title, text, step)
+    _call(loggers, "log_alert", title, text, step)
 
 
 def log_checkpoint(loggers: Iterable[Logger], path: Path, *aliases: str) -> None:
-    """Offers a checkpoint file to every logger that keeps such files, if it was asked to.
+    """Logs a checkpoint file, to every logger that keeps such files.
 
     Args:
         loggers: The loggers.
         path: The file; it is copied or uploaded before anything else may replace it.
         aliases: What the checkpoint is: ``best``, ``last``.
     """
+    _call(loggers, "log_checkpoint", path, aliases or ("latest",))
+
+
+def _call(loggers: Iterable[Logger], method: str, *args: Any, **kwargs: Any) -> None:
+    """Calls a method of each logger that has it."""
     for logger in loggers:
-        keep = getattr(logger, "log_checkpoint", None)
-        if keep is not None:
-            keep(path, aliases or ("latest",))
+        if hasattr(logger, method):
+            getattr(logger, method)(*args, **kwargs)
 
 
 def links(loggers: Iterable[Logger]) -> dict[str, str]:
-    """Where the run is to be seen online, by the logger's name."""
+    """The run's pages online, by the logger's name."""
     found = {one.title: one.link() for one in loggers if isinstance(one, Mirror)}
     return {title: link for title, link in found.items() if link is not None}
 

@@ -1,4 +1,4 @@
-"""TensorBoard: event files in the run directory, with a row in the HParams tab for each run."""
+"""TensorBoard logger: event files in the run directory, and a row of the HParams tab."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -7,10 +7,10 @@ from typing import Any
 from pytorch_lightning.loggers import TensorBoardLogger as LightningTensorBoardLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from genlab.comparison.flat import table_values
 from genlab.errors import ConfigError
-from genlab.modalities.images.grid import Pixels
+from genlab.modalities.rendering import Pixels
 from genlab.training.loggers.context import Context
-from genlab.training.loggers.store import flat
 
 __all__ = ["TensorBoardLogger"]
 
@@ -38,8 +38,8 @@ class TensorBoardLogger(LightningTensorBoardLogger):
             save_dir=context.run.path, name="tensorboard", version="", default_hp_metric=False
         )
         self.context = context
-        self.hparams_wanted = hparams
-        self.seen: dict[str, None] = {}
+        self.write_hparams = hparams
+        self.metric_names: dict[str, None] = {}
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -48,7 +48,7 @@ class TensorBoardLogger(LightningTensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Logs scalars at this number of images seen."""
-        self.seen.update(dict.fromkeys(metrics))
+        self.metric_names.update(dict.fromkeys(metrics))
         super().log_metrics({k: float(v) for k, v in metrics.items()}, step)
 
     @rank_zero_only
@@ -65,6 +65,11 @@ class TensorBoardLogger(LightningTensorBoardLogger):
             self.experiment.add_image(name, image, global_step=step, dataformats="HWC")
 
     @rank_zero_only
+    def log_text(self, key: str, text: str, step: int) -> None:
+        """Logs text of one kind at this number of images seen."""
+        self.experiment.add_text(key, text, global_step=step)
+
+    @rank_zero_only
     def log_alert(self, title: str, text: str, step: int) -> None:
         """Shows a warning among the texts."""
         self.experiment.add_text(f"alerts/{title}", text, global_step=step)
@@ -77,14 +82,14 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         """
         if self._experiment is None:
             return
-        if self.hparams_wanted and self.seen:
+        if self.write_hparams and self.metric_names:
             from torch.utils.tensorboard.summary import hparams
 
             values = {
                 k: v if isinstance(v, bool | int | float | str) else str(v)
-                for k, v in flat(self.context.config).items()
+                for k, v in table_values(self.context.config).items()
             }
-            for summary in hparams(values, dict.fromkeys(self.seen, 0.0)):
+            for summary in hparams(values, dict.fromkeys(self.metric_names, 0.0)):
                 writer = self.experiment._get_file_writer()
                 assert writer is not None
                 writer.add_summary(summary)

@@ -1,4 +1,4 @@
-"""Weights & Biases, which here never prompts, never hangs and never fails a run.
+"""Weights & Biases logger that never prompts, never hangs and never fails a run.
 
 Left alone, wandb 0.31 raises without a key, waits 103 s for a silent server and then raises, and
 continues the first run of a process in every later one. So genlab decides the mode, bounds every
@@ -6,6 +6,7 @@ wait, gives each run directory a run id of its own, and ends the run when the ru
 """
 
 import contextlib
+import html
 import os
 import secrets
 import shutil
@@ -19,9 +20,10 @@ from typing import Any, Literal
 from pytorch_lightning.loggers import WandbLogger as LightningWandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from genlab.modalities.images.grid import Pixels
+from genlab.modalities.rendering import Pixels
 from genlab.ranges import PositiveFloat
 from genlab.system.patching import environment, replaced
+from genlab.system.paths import shown
 from genlab.system.secrets import redact
 from genlab.system.terminal import notice
 from genlab.training.loggers.context import Context
@@ -68,7 +70,7 @@ class WandbLogger(LightningWandbLogger):
         # Absolute: W&B's own process may have been started by an earlier run, in another folder.
         path = context.run.path.resolve()
         stored = context.run.read("run.json").get("wandb_id")
-        self.online_at: str | None = None
+        self.url: str | None = None
         self.run_id = str(stored or os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4))
         if stored is None:
             context.run.update("run.json", wandb_id=self.run_id)
@@ -76,7 +78,7 @@ class WandbLogger(LightningWandbLogger):
         self._save_dir = str(path)
         with quiet_terminal():
             server = wandb.setup().settings.base_url
-        self.mode, self.why = choose_mode(mode, server)
+        self.mode, self.reason = choose_mode(mode, server)
         self.arguments: dict[str, Any] = {
             "project": project,
             "entity": entity,
@@ -93,34 +95,34 @@ class WandbLogger(LightningWandbLogger):
 
     @property
     def experiment(self) -> Any:
-        """The wandb run, begun at the first call."""
+        """The wandb run, started at the first call."""
         if getattr(rank_zero_only, "rank", 0) != 0:
             return super().experiment
         if self._experiment is None:
-            self._experiment = self._begin()
+            self._experiment = self._start()
         return self._experiment
 
-    def _begin(self) -> Any:
+    def _start(self) -> Any:
         import wandb
 
         if wandb.run is not None:
             wandb.finish()  # of another job in this process; it must not get this one's metrics
         if self.mode == "online":
-            run = self._go_online()
+            run = self._start_online()
             if run is not None:
-                self.online_at = run.url
+                self.url = run.url
                 notice(f"W&B: {run.url}")
                 return run
         run = self._init("offline" if self.mode == "online" else self.mode)
         if self.mode != "disabled":
             where = shown(Path(run.dir).parent)
             notice(
-                f"W&B: {self.why}, so logging offline; view with "
+                f"W&B: {self.reason}, so logging offline; view with "
                 f"`wandb leet {Path(where).parent}`, upload with `wandb sync {where}`"
             )
         return run
 
-    def _go_online(self) -> Any:
+    def _start_online(self) -> Any:
         import wandb
 
         folders = self.context.run.path / "wandb"
@@ -132,8 +134,8 @@ class WandbLogger(LightningWandbLogger):
             wandb.teardown()
             for empty in set(folders.glob("run-*")) - before:
                 shutil.rmtree(empty)
-            reason = " ".join(str(error).split())[:160]
-            self.why = f"no run could be begun at the server ({reason})"
+            what = " ".join(str(error).split())[:160]
+            self.reason = f"no run could be started at the server ({what})"
             return None
 
     def _init(self, mode: Any) -> Any:
@@ -188,6 +190,14 @@ class WandbLogger(LightningWandbLogger):
         self.experiment.log(row if step is None else row | {"images_seen": int(step)})
 
     @rank_zero_only
+    def log_text(self, key: str, text: str, step: int) -> None:  # type: ignore[override]
+        """Logs text of one kind at this number of images seen."""
+        import wandb
+
+        shown = wandb.Html(f"<pre>{html.escape(text)}</pre>")
+        self.experiment.log({key: shown, "images_seen": int(step)})
+
+    @rank_zero_only
     def log_checkpoint(self, path: Path, aliases: tuple[str, ...] = ("latest",)) -> None:
         """Keeps a checkpoint as an artifact, if checkpoints were asked for (``log_model``)."""
         import wandb
@@ -211,7 +221,7 @@ class WandbLogger(LightningWandbLogger):
 
     def link(self) -> str | None:
         """The run's page, None where it is logged offline."""
-        return self.online_at
+        return self.url
 
     @rank_zero_only
     def log_alert(self, title: str, text: str, step: int) -> None:
@@ -269,12 +279,6 @@ def quiet_terminal() -> Iterator[None]:
     """Inside, wandb prints nothing, not even what ``silent`` lets through."""
     with environment(WANDB_SILENT="true"):
         yield
-
-
-def shown(path: Path) -> str:
-    """A path as a person would type it."""
-    relative = os.path.relpath(path)
-    return relative if len(relative) < len(str(path)) else str(path)
 
 
 def _plain(params: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether to log to Weights & Biases online or offline; asks no server and imports no wandb."""
+"""Mode of Weights & Biases, online or offline: chosen without a server and without wandb."""
 
 import contextlib
 import netrc
@@ -10,30 +10,28 @@ from urllib.parse import urlsplit
 __all__ = ["NO_KEY", "Mode", "choose_mode", "has_key"]
 
 NO_KEY = "no key was found (`wandb login` stores one)"
-"""Why a run is logged offline that nobody asked to be."""
+"""The reason of a run that is logged offline without being asked to."""
 
 Mode = Literal["auto", "online", "offline", "disabled"]
 
 
 def choose_mode(asked: Mode, base_url: str) -> tuple[str, str]:
-    """Decides how to log, and says why not online.
+    """The mode to log in, and why it is not online.
 
     Args:
-        asked: The configuration's mode.
+        asked: The configuration's mode; the variable WANDB_MODE stands in for ``auto``.
         base_url: The server.
 
     Returns:
         ``online``, ``offline`` or ``disabled``, and a reason.
     """
-    told = os.environ.get("WANDB_MODE", "").strip().lower()
-    told = {"dryrun": "offline", "run": "online", "disabled": "disabled"}.get(told, told)
-    if asked == "auto" and told in ("online", "offline", "disabled"):
-        asked = told  # type: ignore[assignment]
-        reason = f"WANDB_MODE={told}"
-    else:
-        reason = f"mode={asked}"
-    if asked in ("offline", "disabled"):
-        return asked, reason
+    variable = os.environ.get("WANDB_MODE", "").strip().lower()
+    variable = {"dryrun": "offline", "run": "online"}.get(variable, variable)
+    mode, reason = str(asked), f"mode={asked}"
+    if asked == "auto" and variable in ("online", "offline", "disabled"):
+        mode, reason = variable, f"WANDB_MODE={variable}"
+    if mode in ("offline", "disabled"):
+        return mode, reason
     if not has_key(base_url):
         return "offline", NO_KEY
     return "online", ""

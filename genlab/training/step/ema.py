@@ -24,7 +24,7 @@ class EMA:
     Args:
         model: The model to follow.
         halflife: Images seen after which a weight counts half.
-        rampup: The half-life is at most this share of the images seen so far.
+        rampup: The half-life is at most this share of the images seen so far; None: no such bound.
         every: Steps between two updates: one reads and writes as much memory as half of Adam's
             step, and the half-life is far longer than a few steps. The first so many steps are all
             followed.
@@ -34,7 +34,7 @@ class EMA:
         self,
         model: GenerativeModel,
         halflife: PositiveFloat,
-        rampup: Probability = 0.05,
+        rampup: Probability | None = 0.05,
         every: PositiveInt = 1,
     ):
         self.halflife = halflife
@@ -60,7 +60,9 @@ class EMA:
 
     def decay(self, batch: int, images_seen: int) -> float:
         """The weight of the old average in a step of so many images."""
-        halflife = min(self.halflife, images_seen * self.rampup)
+        halflife = self.halflife
+        if self.rampup is not None:
+            halflife = min(halflife, images_seen * self.rampup)
         return 0.5 ** (batch / max(halflife, 1e-8))
 
     def follow(self, batch: int, images_seen: int, steps: int) -> None:
@@ -76,7 +78,7 @@ class EMA:
         torch._foreach_lerp_(self.average, self.source, 1 - self.decay(batch, images_seen))
         for mine, theirs in self.copies:
             mine.copy_(theirs)
-        self.model.images_seen = images_seen
+        self.model.begin_step(images_seen, self.model.step)
 
     def to(self, device: torch.device, model: GenerativeModel) -> None:
         """Moves the average to where the model is."""

@@ -1,14 +1,14 @@
-"""Whose turn it is: which player's parameters gradients reach."""
+"""Toggling of players: which parameters the gradients of a player's loss reach."""
 
 from torch import nn
 
 from genlab.models.base import GenerativeModel
 
-__all__ = ["Turns"]
+__all__ = ["PlayerToggle"]
 
 
-class Turns:
-    """Holds the parameters constant that the model says are constant in a player's turn.
+class PlayerToggle:
+    """Holds the parameters constant that the model says are constant in a player's update.
 
     So a player's loss costs no weight gradients of the other players, which would be thrown away.
 
@@ -24,8 +24,8 @@ class Turns:
             for player in model.players
         }
 
-    def take(self, player: str) -> None:
-        """Gives the player the turn."""
+    def switch(self, player: str) -> None:
+        """Lets gradients reach what the player's update needs, and nothing else."""
         if len(self.owned) == 1:
             return
         frozen = self.model.frozen(player)
@@ -33,7 +33,7 @@ class Turns:
             for parameter in parameters:
                 parameter.requires_grad_(other not in frozen)
 
-    def end(self) -> None:
+    def reset(self) -> None:
         """Lets gradients reach every player's parameters again."""
         for parameters in self.owned.values():
             for parameter in parameters:

@@ -1,4 +1,4 @@
-"""Means of losses between two lines of the history, kept on the device."""
+"""Running means of losses between two lines of the history, kept on the device."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,10 +8,10 @@ from torch import Tensor
 
 from genlab.types import Loss
 
-__all__ = ["Window"]
+__all__ = ["RunningMeans"]
 
 
-class Window:
+class RunningMeans:
     """Running means by name, each over the times it was added: some losses come at some steps only.
 
     Nothing is read from the device before `means`, one transfer for all of them.

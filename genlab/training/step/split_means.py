@@ -1,13 +1,13 @@
-"""Means over the images of a split, which all processes took a share of."""
+"""Means over the images of a split, of which every process measures a share."""
 
 import torch
 from pytorch_lightning.strategies import Strategy
 from torch import Tensor
 
-__all__ = ["Means"]
+__all__ = ["SplitMeans"]
 
 
-class Means:
+class SplitMeans:
     """Means by name, each over as many images as it was added for; summed in float64."""
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlab.training import cpu_threads as processor
+from genlab.training import cpu_threads
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def threads():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to be found")
 def test_an_optimizer_step_does_not_search_for_a_gpu(monkeypatch):
-    monkeypatch.setenv(processor.NVML, "1")
+    monkeypatch.setenv(cpu_threads.NVML, "1")
     searches = []
     count = torch.cuda._raw_device_count_nvml
     monkeypatch.setattr(torch.cuda, "_raw_device_count_nvml", lambda: searches.append(1) or count())
@@ -29,14 +29,14 @@ def test_an_optimizer_step_does_not_search_for_a_gpu(monkeypatch):
         return len(searches)
 
     searching = step()
-    processor.use_processor(None)
+    cpu_threads.use_threads(None)
     assert step() == 0
     assert searching > 0, "torch searches no more: genlab.training.cpu_threads can go"
 
 
 def test_threads_are_set_or_left_alone(threads):
     torch.set_num_threads(2)
-    processor.use_processor(None)
+    cpu_threads.use_threads(None)
     assert torch.get_num_threads() == 2
-    processor.use_processor(1)
+    cpu_threads.use_threads(1)
     assert torch.get_num_threads() == 1

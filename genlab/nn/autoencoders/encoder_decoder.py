@@ -1,4 +1,4 @@
-"""Encoder and decoder networks by name, mirrored and of matching sizes."""
+"""Encoders and decoders by name."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from genlab.nn.autoencoders.conv import ConvDecoder, ConvEncoder
 from genlab.nn.autoencoders.mlp import MLPDecoder, MLPEncoder
 from genlab.nn.autoencoders.resnet import ResNetDecoder, ResNetEncoder
 
-__all__ = ["Activation", "Codec", "NetworkName"]
+__all__ = ["Activation", "EncoderDecoder", "NetworkName"]
 
 NetworkName = Literal["mlp", "conv", "resnet"]
 Activation = Literal["relu", "tanh", "silu"]
@@ -17,8 +17,8 @@ Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Codec:
-    """How to build an encoder and its mirror image, for images of any size.
+class EncoderDecoder:
+    """Builder of an encoder and its mirror image, for images of any size.
 
     Args:
         network: ``mlp``: ``depth`` hidden layers of ``hidden`` units. ``conv``: strided

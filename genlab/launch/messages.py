@@ -1,4 +1,7 @@
-"""Errors of Hydra, OmegaConf, YAML and Lightning, said so that the user knows what to do next."""
+"""Error messages: those of Hydra, OmegaConf, YAML, Lightning and torch in terms of the config.
+
+tests/launch/test_messages.py fails where Hydra words an error otherwise than is matched here.
+"""
 
 import re
 import sys
@@ -7,7 +10,7 @@ from collections.abc import Iterator
 from genlab.errors import ConfigError, GenlabError, nearest
 from genlab.system.secrets import redact
 
-__all__ = ["MAX_LINES", "explain", "printable"]
+__all__ = ["explain", "printable", "unknown_override"]
 
 MAX_LINES = 4
 LONGEST = 400
@@ -23,9 +26,9 @@ def explain(error: BaseException) -> GenlabError | None:
         if isinstance(cause, GenlabError):
             return cause
     for module, translate in (
-        ("yaml", of_yaml),
-        ("hydra.errors", of_hydra),
-        ("omegaconf.errors", of_omegaconf),
+        ("yaml", explain_yaml),
+        ("hydra.errors", explain_hydra),
+        ("omegaconf.errors", explain_omegaconf),
     ):
         if module in sys.modules and (text := translate(error)):
             return ConfigError(text)
@@ -61,6 +64,12 @@ def printable(error: GenlabError, command: str = "genlab") -> str:
     return f"{command}: error: " + "\n  ".join(shown)
 
 
+def unknown_override(error: BaseException) -> str | None:
+    """The key of an override that Hydra refused since the config does not have it."""
+    match = re.search(r"Could not override '([^']+)'", str(error))
+    return match[1] if match else None
+
+
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error and what it was raised from."""
     while error is not None:
@@ -74,7 +83,7 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def of_yaml(error: BaseException) -> str | None:
+def explain_yaml(error: BaseException) -> str | None:
     """A file that is no YAML: file, line, column and what is wrong there."""
     import yaml
 
@@ -88,12 +97,12 @@ def of_yaml(error: BaseException) -> str | None:
     return None
 
 
-def of_hydra(error: BaseException) -> str | None:
+def explain_hydra(error: BaseException) -> str | None:
     """What Hydra could not compose, find, parse or instantiate."""
     from hydra import errors
 
     if isinstance(error, errors.MissingConfigException):
-        return missing_config(str(error))
+        return explain_missing(str(error))
     if isinstance(error, errors.OverrideParseException):
         reason = first_line(error)
         why = "" if error.override in reason else f" ({reason})"
@@ -108,13 +117,13 @@ def of_hydra(error: BaseException) -> str | None:
         what = ", ".join(match[1] for match in (where, target) if match)
         return f"{what or 'a component'}: {type(cause).__name__}: {first_line(cause)}"
     if isinstance(error, errors.HydraException):
-        return composition(str(error), error)
+        return explain_composition(str(error), error)
     if isinstance(error, ValueError) and "Config group override must be" in str(error):
         return "a config group was given no name of a config: write group=NAME, `genlab list` shows"
     return None
 
 
-def missing_config(text: str) -> str:
+def explain_missing(text: str) -> str:
     """A config or a group that is not there, with those that are."""
     match = re.search(r"Could not (?:find|load) '([^']+)'", text)
     if match is None:
@@ -133,7 +142,7 @@ def missing_config(text: str) -> str:
     )
 
 
-def composition(text: str, error: BaseException) -> str:
+def explain_composition(text: str, error: BaseException) -> str:
     """What could not be put together, and what would have been meant."""
     if match := re.search(r"You must specify '([^']+)'", text):
         known = ", ".join(line.strip() for line in text.splitlines()[2:] if line.strip())
@@ -154,7 +163,7 @@ def composition(text: str, error: BaseException) -> str:
     return ": ".join(lines[:3]) or type(error).__name__
 
 
-def of_omegaconf(error: BaseException) -> str | None:
+def explain_omegaconf(error: BaseException) -> str | None:
     """A value that cannot be read from the config."""
     from omegaconf.errors import OmegaConfBaseException
 

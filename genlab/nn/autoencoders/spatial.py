@@ -1,4 +1,4 @@
-"""Fully convolutional encoder and decoder between images and maps of code vectors."""
+"""Fully convolutional encoder and decoder of maps of code vectors."""
 
 import itertools
 
@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 from genlab.nn.autoencoders.conv import CropTo, pyramid
 
-__all__ = ["MapDecoder", "MapEncoder"]
+__all__ = ["SpatialDecoder", "SpatialEncoder"]
 
 
 class _Residual(nn.Module):
-    """``x + f(x)`` with f a 3x3 and a 1x1 convolution (van den Oord et al. 2017, section 4.1)."""
+    """Residual block ``x + f(x)``, f a 3x3 and a 1x1 convolution (van den Oord et al. 2017)."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -25,8 +25,8 @@ class _Residual(nn.Module):
         return x + self.f(x)
 
 
-class MapEncoder(nn.Sequential):
-    """Images ``(B, C, H, W)`` to maps ``(B, out, h, w)``: ``halvings`` halvings, then residuals.
+class SpatialEncoder(nn.Sequential):
+    """Spatial encoder of images ``(B, C, H, W)`` to maps ``(B, out, h, w)``.
 
     Args:
         shape: ``(C, H, W)`` of the images.
@@ -49,8 +49,8 @@ class MapEncoder(nn.Sequential):
         super().__init__(*layers, nn.ReLU(), nn.Conv2d(width, out, 1))
 
 
-class MapDecoder(nn.Sequential):
-    """Maps ``(B, n, h, w)`` to ``(B, P, H, W)``: `MapEncoder` mirrored.
+class SpatialDecoder(nn.Sequential):
+    """Spatial decoder of maps ``(B, n, h, w)`` to ``(B, P, H, W)``: `SpatialEncoder` mirrored.
 
     Args:
         n: Channels of the codes.

@@ -1,0 +1,68 @@
+"""The config of a resumed run: the one that it was started with, and what may change of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genlab.config.overrides import key_of
+from genlab.config.saved import load_config
+from genlab.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+__all__ = ["resumed_config", "saved_config"]
+
+RESUMABLE = (
+    "trainer.",
+    "callbacks.",
+    "guard.",
+    "data.workers",
+    "data.resident",
+    "notes",
+    "tags",
+    "root",
+    "trust",
+)
+"""Keys that may change when a run is resumed; any other would make it another run."""
+
+
+def resumed_config(
+    cfg: "DictConfig", run: Path, overrides: Sequence[str], shown: str
+) -> "DictConfig":
+    """The config of the run to resume, with what may change of it changed.
+
+    Args:
+        cfg: The composed config, which has the new values.
+        run: The run directory.
+        overrides: The overrides as typed.
+        shown: The run directory as a person would type it.
+
+    Raises:
+        ConfigError: Something else was to be changed.
+        DataError: The run's own config is missing or damaged.
+    """
+    from omegaconf import OmegaConf
+
+    saved = saved_config(cfg, run)
+    for override in overrides:
+        key = key_of(override)
+        if key in ("run", "logger"):
+            continue
+        if not key.startswith(RESUMABLE):
+            raise ConfigError(
+                f"{key}: a resumed run keeps its {key.split('.')[0]}; trainer.*, callbacks.*, "
+                "guard.*, data.workers and logger may change. A new run from these weights: "
+                f"init_from={shown}"
+            )
+        OmegaConf.update(saved, key, OmegaConf.select(cfg, key))
+    if any(override.startswith("logger=") for override in overrides):
+        saved.logger = cfg.logger
+    return saved
+
+
+def saved_config(cfg: "DictConfig", run: Path) -> "DictConfig":
+    """The config that a run was started with, for the place where it lies now."""
+    saved = load_config(run / "config.yaml")
+    saved.run, saved.root = str(run), cfg.root
+    return saved

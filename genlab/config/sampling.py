@@ -1,0 +1,55 @@
+"""Sampling options: a plain mapping held against the record that a model's family declares."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from genlab.config.annotations import record_problems
+from genlab.config.source import Definition, fields, locate
+from genlab.errors import ConfigError
+
+__all__ = ["build_options", "check_options"]
+
+Record = TypeVar("Record")
+
+
+def check_options(target: str, given: Mapping[str, Any]) -> None:
+    """Refuses options that a family does not have, before it is imported.
+
+    Args:
+        target: The dotted path of the family's class.
+        given: The options by their names.
+
+    Raises:
+        ConfigError: All that is wrong with them, a line each.
+
+    Example:
+        >>> check_options("genlab.models.vae.VAE", {"temprature": 1})
+        Traceback (most recent call last):
+        genlab.errors.ConfigError: sampling.temprature=1: unknown key 'temprature'; did you mean \
+'temperature'? sampling takes temperature
+    """
+    family = locate(target)
+    for record in family.classes("sampling_options") if family else ():
+        refuse_problems(record, given)
+
+
+def build_options(record: type[Record], given: Mapping[str, Any]) -> Record:
+    """A family's record of options from a plain mapping.
+
+    Args:
+        record: `GenerativeModel.sampling_options` of the family.
+        given: The options by their names; the others keep their defaults.
+
+    Raises:
+        ConfigError: All that is wrong with them, a line each.
+    """
+    definition = locate(f"{record.__module__}.{record.__qualname__}")
+    if definition is not None:
+        refuse_problems(definition, given)
+    return record(**given)
+
+
+def refuse_problems(record: Definition, given: Mapping[str, Any]) -> None:
+    """Raises what is wrong with a mapping whose keys are a record's fields."""
+    if found := list(record_problems("sampling", given, fields(record).values())):
+        raise ConfigError("\n".join(found))

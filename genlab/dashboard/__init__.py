@@ -1,0 +1,1 @@
+"""The local dashboard: run directories followed live, shown by trackio's page."""

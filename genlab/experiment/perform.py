@@ -1,0 +1,93 @@
+"""Tasks performed with a trained run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genlab.config.sampling import build_options
+from genlab.errors import ConfigError
+from genlab.experiment.trained import Loaded
+from genlab.system.progress import Progress, quiet
+from genlab.tasks.base import Outcome, Request, Task
+from genlab.tasks.drawing import conditions_for
+
+__all__ = ["origin", "perform"]
+
+
+def perform(
+    loaded: Loaded,
+    task: Task,
+    n: int,
+    *,
+    seed: int = 0,
+    label: int | Sequence[int] | None = None,
+    sampling: Mapping[str, Any] | None = None,
+    batch: int = 500,
+    progress: Progress = quiet,
+) -> Outcome:
+    """Performs a task.
+
+    Args:
+        loaded: The run.
+        task: The task.
+        n: Examples wanted.
+        seed: Key of all random streams.
+        label: Of a conditional model: a class, or several in turn; None takes all in turn.
+        sampling: Options of the family's sampling by their names.
+        batch: Examples at a time.
+        progress: Told how far it is.
+
+    Raises:
+        ConfigError: An option or a label that the model does not have.
+        Unsupported: The model cannot do what the task needs.
+    """
+    task.check(loaded.model)
+    options = build_options(loaded.model.sampling_options, dict(sampling or {}))
+    request = Request(n, seed, conditions(loaded, label, n), options, batch)
+    return task.run(loaded, request, progress)
+
+
+def origin(
+    loaded: Loaded, *, seed: int, sampling: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Where what a run makes comes from, for the note in a file."""
+    options = build_options(loaded.model.sampling_options, dict(sampling or {}))
+    return {
+        "run": loaded.run.name,
+        "checkpoint": loaded.checkpoint.stem,
+        "weights": loaded.weights,
+        "images_seen": loaded.images_seen,
+        "seed": seed,
+        "sampling": asdict(options),
+        "synthetic": True,
+    }
+
+
+def conditions(loaded: Loaded, label: int | Sequence[int] | None, n: int) -> Tensor | None:
+    """The conditions to draw with: one label or some in turn; without, all, or the test split's.
+
+    Raises:
+        ConfigError: The model is not conditioned on labels, or has no such class.
+    """
+    model = loaded.model
+    if label is None:
+        given = None
+        if model.conditional and not model.num_classes:
+            loaded.data.prepare_data()
+            given = loaded.data.test.y
+        return conditions_for(model, n, given)
+    if not model.num_classes:
+        raise ConfigError(
+            f"label={label}: {loaded.run.name} is not conditional on labels; train with "
+            "model.conditional=true"
+        )
+    wanted = [label] if isinstance(label, int) else list(label)
+    for one in wanted:
+        if not 0 <= one < model.num_classes:
+            raise ConfigError(f"label={one}: 0 to {model.num_classes - 1} are allowed")
+    if not wanted:
+        raise ConfigError("label=[]: give at least one label")
+    return torch.tensor(wanted).repeat(-(-n // len(wanted)))[:n]

@@ -1,0 +1,39 @@
+"""Optimizers of a model: one for each player, over the parameters that it trains."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from torch import nn
+from torch.optim import Optimizer
+
+from genlab.errors import ConfigError
+from genlab.models.base import GenerativeModel
+
+__all__ = ["OptimizerFactory", "build_optimizers"]
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+def build_optimizers(
+    model: GenerativeModel, make: OptimizerFactory | Mapping[str, OptimizerFactory]
+) -> list[Optimizer]:
+    """The players' optimizers in the players' order; each group keeps its ``initial_lr``.
+
+    Args:
+        model: The model.
+        make: Makes an optimizer of parameters; a mapping gives each player its own.
+
+    Raises:
+        ConfigError: A player has no optimizer, or nothing left to train.
+    """
+    optimizers = []
+    for player in model.players:
+        factory = make.get(player) if isinstance(make, Mapping) else make
+        if factory is None:
+            raise ConfigError(f"optimizer: one for the {player} is missing")
+        parameters = [p for p in model.player(player).parameters() if p.requires_grad]
+        if not parameters:
+            raise ConfigError(f"freeze: the {player} has no parameter left to train")
+        optimizers.append(factory(parameters))
+        for group in optimizers[-1].param_groups:
+            group.setdefault("initial_lr", group["lr"])
+    return optimizers

@@ -1,0 +1,159 @@
+"""Options of sampling: declared by a family, checked before weights are read, and written down."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from commands.conftest import TINY
+from genlab.config.sampling import build_options, check_options
+from genlab.errors import ConfigError
+from genlab.models.vae import VAE
+from genlab.ranges import PositiveInt
+from genlab.types import ImageSpec, SamplingOptions, Tempered
+
+FAMILY = '''
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from genlab.models.base import GenerativeModel
+from genlab.ranges import PositiveInt
+from genlab.types import Loss, SamplingOptions
+
+
+@dataclass(frozen=True)
+class Steps(SamplingOptions):
+    steps: PositiveInt = 3
+    sampler: Literal["euler", "heun"] = "euler"
+
+
+class Grey(GenerativeModel):
+    """All pixels as bright as there were steps."""
+
+    sampling_options = Steps
+    draws_in_steps = True
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.level = nn.Parameter(torch.zeros(()))
+
+    def loss(self, batch, player="model"):
+        return Loss((self.level - batch.x.float().mean()).square(), {})
+
+    def draw(self, n, y, generator, options):
+        x = torch.zeros(n, *self.spec.shape, dtype=torch.uint8)
+        for step in range(options.steps):
+            x += 1
+            self.report_progress(step + 1, options.steps, x)
+        return x
+'''
+
+
+@dataclass(frozen=True)
+class Steps(SamplingOptions):
+    steps: PositiveInt | None = 3
+
+
+def test_a_record_is_built_of_a_plain_mapping():
+    assert build_options(Tempered, {"temperature": 0.5}) == Tempered(0.5)
+    assert build_options(Tempered, {}) == Tempered(1.0)
+    assert build_options(Steps, {"steps": None}).steps is None
+
+
+@pytest.mark.parametrize(
+    ("record", "given", "line"),
+    [
+        (Tempered, {"temprature": 1}, "sampling.temprature=1: unknown key 'temprature'; did you "
+         "mean 'temperature'? sampling takes temperature"),
+        (Tempered, {"steps": 1}, "sampling.steps=1: unknown key 'steps'; sampling takes"),
+        (Tempered, {"temperature": 0}, "sampling.temperature=0: a number > 0 is needed"),
+        (Tempered, {"temperature": "hot"}, "sampling.temperature=hot: a number > 0 is needed"),
+        (Steps, {"steps": 2.0}, "sampling.steps=2.0: an integer >= 1 or null is needed; write 2"),
+    ],
+)  # fmt: skip
+def test_what_a_record_does_not_take_is_one_line(record, given, line):
+    with pytest.raises(ConfigError) as caught:
+        build_options(record, given)
+    assert str(caught.value).startswith(line)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    with pytest.raises(ConfigError) as caught:
+        check_options("genlab.models.vae.VAE", {"steps": 3, "temperature": -1})
+    assert len(str(caught.value).splitlines()) == 2
+    check_options("genlab.models.vae.VAE", {"temperature": 0.5})
+    check_options("no.such.Family", {"anything": 1})  # the family's record is asked later
+
+
+def test_a_record_refuses_what_is_out_of_its_range_by_itself():
+    for record in (lambda: Tempered(0.0), lambda: Tempered(-1), lambda: Steps(0)):
+        with pytest.raises(ConfigError, match="must be >"):
+            record()
+
+
+def test_a_family_takes_no_record_of_anothers():
+    model = VAE(ImageSpec(1, 2, 2), network="mlp", hidden=4, latent=2)
+    with pytest.raises(ConfigError, match="VAE draws with Tempered, not Steps"):
+        model.sample(1, options=Steps())
+    with pytest.raises(ConfigError, match="VAE draws with Tempered, not Steps"):
+        model.latent(1, options=Steps())
+
+
+@pytest.fixture
+def grey(genlab, tmp_path, monkeypatch):
+    """A run of a family whose sampling has options of its own, and no temperature."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "greyed/model").mkdir(parents=True)
+    (tmp_path / "greyed/greyness.py").write_text(FAMILY)
+    (tmp_path / "greyed/model/grey.yaml").write_text("# Grey.\n_target_: greyed.greyness.Grey\n")
+    tiny = [word for word in TINY if not word.startswith("model")]
+    own = ("--config-dir", "greyed", "model=grey", "trust=[greyed]")
+    code, _, err = genlab("train", *own, *tiny, "trainer.epochs=1", "name=grey")
+    assert code == 0, err
+    return lambda *words: genlab("sample", "run=grey", "trust=[greyed]", "n=4", *words)
+
+
+def drawn(path):
+    with np.load(path) as file:
+        return int(file["images"].max()), json.loads(str(file["provenance"]))["sampling"]
+
+
+def test_a_familys_own_options_are_taken_checked_and_written_down(grey, tmp_path):
+    assert grey("out=a.npz")[0] == 0
+    assert drawn(tmp_path / "a.npz") == (3, {"steps": 3, "sampler": "euler"})
+    assert grey("out=b.npz", "sampling.steps=7", "sampling.sampler=heun")[0] == 0
+    assert drawn(tmp_path / "b.npz") == (7, {"steps": 7, "sampler": "heun"})
+    assert grey("out=c.npz", "sampling={steps: 2}")[0] == 0
+    assert drawn(tmp_path / "c.npz")[0] == 2
+    assert grey("gif=true", "out=d.gif", "sampling.steps=5")[0] == 0
+
+    checkpoint = tmp_path / "runs/grey/checkpoints/best.ckpt"
+    checkpoint.write_bytes(b"")  # what is wrong is said before weights are read
+    for words, line in (
+        (["sampling.stepz=7"], "sampling.stepz=7: unknown key 'stepz'; did you mean 'steps'?"),
+        (["sampling.steps=0"], "sampling.steps=0: an integer >= 1 is needed"),
+        (["sampling.sampler=hoin"], "sampling.sampler=hoin: one of euler, heun is needed"),
+        (["temperature=0.5"], "sampling.temperature=0.5: unknown key 'temperature'"),
+    ):
+        code, _, err = grey(*words)
+        assert code == 2
+        assert line in err, err
+
+
+def test_the_old_name_of_the_temperature_is_the_option(trained, genlab, tmp_path):
+    images = []
+    for word in ("temperature=0.5", "sampling.temperature=0.5", "seed=0"):
+        assert genlab("sample", "run=tiny", "n=4", "out=x.npz", word)[0] == 0
+        with np.load(tmp_path / "x.npz") as file:
+            images.append(file["images"])
+    assert np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[0], images[2])
+    assert drawn(tmp_path / "x.npz")[1] == {"temperature": 1.0}
+    code, _, err = genlab("sample", "run=tiny", "temperature=0.5", "sampling.temperature=0.6")
+    assert code == 2
+    assert "temperature=0.5 and sampling.temperature=0.6 are the same option" in err
