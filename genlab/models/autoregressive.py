@@ -1,15 +1,12 @@
 """Autoregressive models of pixels in raster order, which share likelihood and sampling."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.nn.causal.fold import Fold
-from genlab.nn.causal.sampling.cached import Cached, PixelByPixel
-from genlab.nn.causal.sampling.wavefront import Wavefront
+from genlab.nn.causal.sampling.filling import fill
 from genlab.nn.conditions import condition_embedding
 from genlab.nn.heads.base import Head
 from genlab.nn.scaling import to_signed
@@ -25,8 +22,8 @@ class Autoregressive(GenerativeModel):
 
     A family makes `network`, called with an image ``(B, C, H, W)`` on the scale [-1, 1] and the
     label's embedding ``(B, K, 1, 1)`` or None, and `head`, which reads its output. Likelihood,
-    sampling and completion are here: the sampler is derived from the network's graph, see
-    `genlab.nn.causal.sampling.cached`, and equals repeated forward passes for the same noise.
+    sampling and completion are here; how pixels are drawn is up to `genlab.nn.causal.sampling`,
+    whose samples are those of a forward pass for each pixel.
 
     Args:
         spec: What the images look like.
@@ -87,7 +84,7 @@ class Autoregressive(GenerativeModel):
         Progress is reported after each row of a portion, in rows of single images.
         """
         x = torch.zeros(n, *self.spec.shape, dtype=torch.uint8, device=self.device)
-        return self._continue(x, 0, y, generator, options)
+        return self._complete(x, 0, y, generator, options)
 
     @torch.no_grad()
     def complete(
@@ -122,139 +119,9 @@ class Autoregressive(GenerativeModel):
             raise ConfigError(f"the images' values must be below {self.spec.levels}, the levels")
         y = self._check_condition(y, len(x))
         with self.evaluating(), self.reporting(on_progress):
-            return self._continue(x, known, y, generator, chosen)
+            return self._complete(x, known, y, generator, chosen)
 
-    # ------------------------------------------------------------------------------------------
-    # Pixel by pixel
-
-    def fill(
-        self,
-        x: Tensor,
-        u: Tensor,
-        y: Tensor | None = None,
-        *,
-        known: int = 0,
-        temperature: float = 1.0,
-        cached: bool = True,
-        on_row: Callable[[int, Tensor], None] | None = None,
-        params: Tensor | None = None,
-    ) -> Tensor:
-        """Draws all pixels but the first ones from given uniform noise; in evaluation mode.
-
-        Args:
-            x: Images on the canvas, uint8 ``(B, C, H, W)``; they are changed.
-            u: Uniform noise ``(B, uniforms, H, W)``, see `genlab.nn.heads.base.Head.quantile`.
-            y: Labels that were checked.
-            known: Pixels to keep.
-            temperature: Scale of the randomness.
-            cached: False computes a whole forward pass for each pixel: the definition, slowly.
-            on_row: Called with the number of finished rows and the images so far.
-            params: Where to write the head's parameters of each pixel, ``(B, P, H, W)``; of those
-                of several ordered colors, as they were when the last one was drawn.
-
-        Returns:
-            The images.
-        """
-        width, levels = self.canvas.width, self.spec.levels
-        if known >= self.canvas.height * width:
-            return x
-        x.view(len(x), -1, self.canvas.height * width)[:, :, known:] = 0
-        first = known // width
-        # No autocast: the buffers have one dtype, and rounding must not depend on the caller.
-        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
-            context = self._context(y)
-            sites = self.fold.sites(to_signed(x, levels))
-            if cached and Wavefront.suits(self.network, sites.shape[-1]):
-                lines = Wavefront(self.network, sites, context, first)
-                self._fill_lines(lines, x, u, known, temperature, on_row, params)
-                return x
-            engine = self._engine(sites, context, first) if cached else None
-            pixels, noises = x.permute(2, 3, 0, 1), u.permute(2, 3, 0, 1)[..., None, None]
-            size, ordered = self.fold.size, self.fold.ordered
-            for row in range(first, self.canvas.height):
-                if engine is not None:
-                    engine.begin_row(row)
-                for column in range(width):
-                    draws = row * width + column >= known
-                    site, offset = divmod(column, size)
-                    for color in range(ordered):
-                        if engine is not None:
-                            found = self.fold.of_pixel(engine.pixel(site), offset)
-                        elif draws:
-                            found = self._params(x, context)[:, :, row, column, None, None]
-                        if draws:
-                            value = self.head.quantile(found, noises[row, column], temperature)
-                            if ordered > 1:
-                                pixels[row, column, :, color] = value[:, color, 0, 0]
-                            else:
-                                pixels[row, column] = value[..., 0, 0]
-                        if engine is not None:
-                            start = site * size
-                            here = x[:, :, row : row + 1, start : start + size]
-                            engine.put(site, self.fold.sites(to_signed(here, levels))[..., 0, 0])
-                        if params is not None and draws:
-                            params[:, :, row, column] = found[..., 0, 0]
-                if engine is not None:
-                    engine.end_row()
-                if on_row is not None:
-                    on_row(row + 1, self._from_canvas(x))
-        return x
-
-    def _fill_lines(
-        self,
-        lines: Wavefront,
-        x: Tensor,
-        u: Tensor,
-        known: int,
-        temperature: float,
-        on_row: Callable[[int, Tensor], None] | None,
-        params: Tensor | None,
-    ) -> None:
-        """`fill`, of the pixels of many rows at once."""
-        size, last = self.fold.size, lines.width - 1
-        order = lines.order.to(x.device)
-        # Line after line ``(sites, size, B, .)``: what belongs to a line lies together.
-        sites = x.view(*x.shape[:2], -1, size)
-        drawn = sites[:, :, order].permute(2, 3, 0, 1).contiguous()
-        u = u.view(*u.shape[:2], -1, size)[:, :, order].permute(2, 3, 0, 1)
-        noise = u.contiguous()[..., None, None]
-        start = 0
-        for time in lines.times:
-            crossed = lines.rows_at(time)
-            stop = start + len(crossed)
-            here = drawn[start:stop]
-            pixel = (crossed.start * lines.width + time - lines.lag * crossed.start) * size
-            for offset in range(size):
-                skip = int(pixel + offset < known)  # of the rows, only the first can be known
-                for color in range(self.fold.ordered):
-                    found = lines.pixels(time)[skip:]
-                    if len(found):
-                        found = self.fold.of_pixel(found.flatten(0, 1), offset)
-                        found = found.unflatten(0, (stop - start - skip, -1))
-                        uniform = noise[start + skip : stop, offset]
-                        value = self.head.quantile(found, uniform, temperature)[..., 0, 0]
-                        if self.fold.ordered > 1:
-                            here[skip:, offset, :, color] = value[:, :, color]
-                        else:
-                            here[skip:, offset] = value
-                        if params is not None:
-                            where = order[start + skip : stop] * size + offset
-                            values = found[..., 0, 0].permute(1, 2, 0)
-                            params.view(*params.shape[:2], -1)[:, :, where] = values
-                    signed = to_signed(here.permute(0, 2, 3, 1).flatten(0, 1), self.spec.levels)
-                    known_now = self.fold.sites(signed[:, :, None])[..., 0, 0]
-                    lines.put(known_now.unflatten(0, (len(crossed), -1)))
-            start = stop
-            if on_row is not None and time - lines.lag * crossed.start == last:
-                done = (crossed.start + 1) * lines.width
-                finished = (order < done)[
-                    :, None, None, None
-                ]  # and not what is begun of later rows
-                sites[:, :, order] = drawn.where(finished, 0).permute(2, 3, 0, 1)
-                on_row(crossed.start + 1, self._from_canvas(x))
-        sites[:, :, order] = drawn.permute(2, 3, 0, 1)
-
-    def _continue(
+    def _complete(
         self,
         x: Tensor,
         known: int,
@@ -262,25 +129,22 @@ class Autoregressive(GenerativeModel):
         generator: torch.Generator | None,
         options: Tempered,
     ) -> Tensor:
-        """`fill` of a copy of the images, a portion at a time."""
-        x, rows = self._to_canvas(x).clone(), self.canvas.height
+        """Draws all pixels but the first ones, a portion of the images at a time."""
+        x = self._to_canvas(x).clone(memory_format=torch.contiguous_format)
         known *= self.spec.channels if self.flat else 1
         dtype = next(self.parameters()).dtype
         for part in self._portions(len(x)):
             size = (len(x[part]), self.head.uniforms, *x.shape[2:])
             u = torch.rand(size, device=self.device, dtype=dtype, generator=generator)
-            labels = None if y is None else y[part]
+            context = self._context(None if y is None else y[part])
 
-            def report(row: int, images: Tensor, before: int = part.start * rows) -> None:
-                self.report_progress(before + row * len(images), len(x) * rows, images)
+            def report(done: int, rows: int, images: Tensor, first: int = part.start) -> None:
+                done, total = first * rows + done * len(images), len(x) * rows
+                self.report_progress(done, total, self._from_canvas(images))
 
-            on_row, scale = (report if self._on_progress else None), options.temperature
-            self.fill(x[part], u, labels, known=known, temperature=scale, on_row=on_row)
+            model, scale = (self.network, self.head, self.fold, context), options.temperature
+            fill(x[part], u, *model, known=known, temperature=scale, report=report)
         return self._from_canvas(x)
-
-    def _engine(self, x: Tensor, context: Tensor | None, rows: int) -> PixelByPixel:
-        """The engine that computes the network's output at one pixel after the other."""
-        return Cached(self.network, x, context, rows)
 
     def _portions(self, n: int) -> list[slice]:
         """Portions of bounded memory."""

@@ -1,10 +1,7 @@
 """MADE: a masked autoencoder for distribution estimation."""
 
-from torch import Tensor
-
 from genlab.models.autoregressive import Autoregressive
-from genlab.nn.causal.masked_mlp import CachedMLP, MaskedMLP
-from genlab.nn.causal.sampling.cached import PixelByPixel
+from genlab.nn.causal.masked_mlp import MaskedMLP
 from genlab.nn.heads.heads import HeadName, make_head
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec
@@ -30,8 +27,6 @@ class MADE(Autoregressive):
         ConfigError: The head does not suit the images.
     """
 
-    network: MaskedMLP
-
     def __init__(
         self,
         spec: ImageSpec,
@@ -53,6 +48,3 @@ class MADE(Autoregressive):
             dropout=dropout,
             context=self.context,
         )
-
-    def _engine(self, x: Tensor, context: Tensor | None, rows: int) -> PixelByPixel:
-        return CachedMLP(self.network, x, context, rows)

@@ -1,5 +1,7 @@
 """Autoregressive families: cached sampling is naive sampling, and says what log_prob says."""
 
+from functools import partial
+
 import contract
 import pytest
 import torch
@@ -9,6 +11,11 @@ from genlab.errors import ConfigError
 from genlab.models.autoregressive import Autoregressive
 from genlab.models.pixelcnn import PixelCNN
 from genlab.nn.causal.masked import MaskedConv2d
+from genlab.nn.causal.sampling.cached import Cached
+from genlab.nn.causal.sampling.engines import choose_engine, is_wavefront_faster
+from genlab.nn.causal.sampling.filling import fill
+from genlab.nn.causal.sampling.naive import fill_naively
+from genlab.nn.causal.sampling.wavefront import Wavefront, lag
 from genlab.types import Batch, ImageSpec, Tempered
 
 FAMILIES = [
@@ -46,22 +53,26 @@ def model_of(name, spec, scale=2, **overrides):
 
 
 def both(model, batch, temperature=1.0, known=0, x=None):
-    """Cached and naive images of the same noise, and their parameters."""
+    """Images of the same noise, drawn by the chosen engine, by each that there is, and naively.
+
+    Returns:
+        Pairs ``(images, parameters)``, those of the naive way last.
+    """
     canvas, head = model.canvas, model.head
     u = torch.rand(batch, head.uniforms, canvas.height, canvas.width)
+    context = model._context(conditions(model, batch))
+    ways = [partial(fill, make_engine=choose_engine), fill_naively]
+    behind = lag(model.network)
+    if behind is not None:
+        ways.insert(0, partial(fill, make_engine=Cached))
+        if behind < canvas.width // model.fold.size:
+            ways.insert(0, partial(fill, make_engine=Wavefront))
     found = []
-    for cached in (True, False):
+    for way in ways:
         given = torch.zeros(batch, *canvas.shape, dtype=torch.uint8) if x is None else x.clone()
         params = torch.zeros(batch, head.channels, canvas.height, canvas.width)
-        drawn = model.fill(
-            given,
-            u,
-            conditions(model, batch),
-            known=known,
-            temperature=temperature,
-            cached=cached,
-            params=params,
-        )
+        options = {"known": known, "temperature": temperature, "params": params}
+        drawn = way(given, u, model.network, head, model.fold, context, **options)
         found.append((drawn, params))
     return found
 
@@ -76,10 +87,11 @@ def test_the_family_is_all_here():
 @pytest.mark.parametrize("name", FAMILIES)
 def test_cached_sampling_is_naive_sampling(double, name, spec, conditional):
     model = model_of(name, spec, conditional=conditional)
-    (cached, params), (naive, expected) = both(model, 2, temperature=0.9)
-    torch.testing.assert_close(params, expected)
-    assert torch.equal(cached, naive)
-    assert len(cached.unique()) > 1
+    *engines, (naive, expected) = both(model, 2, temperature=0.9)
+    for cached, params in engines:
+        torch.testing.assert_close(params, expected)
+        assert torch.equal(cached, naive)
+    assert len(naive.unique()) > 1
 
 
 @pytest.mark.parametrize("block", ["gated", "residual"])
@@ -87,9 +99,10 @@ def test_cached_sampling_is_naive_sampling(double, name, spec, conditional):
 def test_cached_sampling_orders_colors(double, block, fold):
     model = PixelCNN(COLOR, blocks=2, width=12, block=block, fold=fold, head="categorical").eval()
     contract.scale_weights(model, 3)
-    (cached, params), (naive, expected) = both(model, 2)
-    torch.testing.assert_close(params, expected)
-    assert torch.equal(cached, naive)
+    *engines, (naive, expected) = both(model, 2)
+    for cached, params in engines:
+        torch.testing.assert_close(params, expected)
+        assert torch.equal(cached, naive)
 
 
 @pytest.mark.parametrize("width", [2, 8])  # too narrow for rows to overlap, and not
@@ -97,9 +110,10 @@ def test_levels_that_are_names_have_vectors(double, width):
     spec = ImageSpec(1, 4, width, levels=4)
     model = PixelCNN(spec, blocks=2, block="residual", position=True, embed=6).eval()
     contract.scale_weights(model, 3)
-    (cached, params), (naive, expected) = both(model, 2)
-    torch.testing.assert_close(params, expected)
-    assert torch.equal(cached, naive)
+    *engines, (naive, expected) = both(model, 2)
+    for cached, params in engines:
+        torch.testing.assert_close(params, expected)
+        assert torch.equal(cached, naive)
     for refused in ({"spec": COLOR}, {"spec": spec, "fold": 2}):
         with pytest.raises(ConfigError, match=r"model.embed=6: needs images of one channel"):
             PixelCNN(**refused, embed=6)
@@ -112,9 +126,10 @@ def test_black_and_almost_white_are_marked_in_order(double, block, channels, hea
     spec = ImageSpec(channels, 3, 4, levels=9)
     model = PixelCNN(spec, blocks=2, width=12, block=block, fold=fold, head=head, marks=True).eval()
     contract.scale_weights(model, 3)
-    (cached, params), (naive, expected) = both(model, 2)
-    torch.testing.assert_close(params, expected)
-    assert torch.equal(cached, naive)
+    *engines, (naive, expected) = both(model, 2)
+    for cached, params in engines:
+        torch.testing.assert_close(params, expected)
+        assert torch.equal(cached, naive)
     x = examples(spec, 1).x
     x[0, 0, 1, 1] = 1
     black = x.clone()
@@ -132,18 +147,19 @@ def test_black_and_almost_white_are_marked_in_order(double, block, channels, hea
 @pytest.mark.parametrize("name", FAMILIES)
 def test_in_single_precision_hardly_an_image_differs(name, batch):
     model = model_of(name, ImageSpec(1, 3, 4, levels=4))
-    (cached, _), (naive, _) = both(model, batch)
-    # Where they differ, a uniform number fell between two roundings of a probability.
-    assert (cached == naive).flatten(1).all(1).double().mean() >= 0.999
+    *engines, (naive, _) = both(model, batch)
+    for cached, _ in engines:
+        # Where they differ, a uniform number fell between two roundings of a probability.
+        assert (cached == naive).flatten(1).all(1).double().mean() >= 0.999
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_sampler_s_own_terms_add_up_to_log_prob(name):
     spec = ImageSpec(1, 4, 8, levels=4)
     model = model_of(name, spec, scale=1)  # of larger weights rounding alone is more
-    (x, params), _ = both(model, 3)
-    own = model.head.log_prob(params, x)
-    torch.testing.assert_close(model.log_prob(Batch(x)), own, rtol=0, atol=1e-4)
+    for x, params in both(model, 3):
+        own = model.head.log_prob(params, x)
+        torch.testing.assert_close(model.log_prob(Batch(x)), own, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -193,9 +209,10 @@ def test_completion_keeps_what_is_known(double, name):
     mask = torch.arange(32).view(4, 8) < 19
     again = model.complete(x, mask, y, generator=contract.generator())
     assert torch.equal(again, model.complete(x, 19, y, generator=contract.generator()))
-    (cached, params), (naive, expected) = both(model, 2, known=11, x=x)
-    torch.testing.assert_close(params, expected)
-    assert torch.equal(cached, naive)
+    *engines, (naive, expected) = both(model, 2, known=11, x=x)
+    for cached, params in engines:
+        torch.testing.assert_close(params, expected)
+        assert torch.equal(cached, naive)
 
 
 def test_completion_of_colors_counts_pixels():
@@ -268,6 +285,33 @@ def test_a_low_temperature_draws_what_is_likely():
     cold = model.sample(20, generator=contract.generator(), options=Tempered(0.01))
     warm = model.sample(20, generator=contract.generator())
     assert model.log_prob(Batch(cold)).mean() > model.log_prob(Batch(warm)).mean()
+
+
+MNIST, BINARY_MNIST = ImageSpec(1, 28, 28, levels=256), ImageSpec(1, 28, 28, levels=2)
+BENCH = {"blocks": 15, "width": 32, "dilations": [1]}  # of scripts/benches, as is the next
+WIDE = {"blocks": 10, "width": 128, "dilations": [1]}
+MEASURED = [
+    ("pixelcnn", MNIST, {}, {1: 1.56, 16: 1.46, 64: 1.19, 256: 0.91}),
+    ("pixelcnn", BINARY_MNIST, {}, {1: 1.30, 16: 1.25, 64: 1.06, 256: 0.86}),
+    ("pixelcnn", BINARY_MNIST, {"fold": 2}, {1: 2.26, 16: 1.85, 64: 1.31, 256: 0.93}),
+    ("pixelcnn", BINARY_MNIST, {"fold": 1}, {1: 3.70, 16: 2.44, 64: 1.54, 256: 0.86}),
+    ("pixelcnn", ImageSpec(3, 32, 32), {}, {1: 1.90, 16: 1.72, 64: 1.35, 256: 0.98}),
+    ("pixelcnn_tiny", MNIST, {}, {1: 3.70, 16: 3.40, 64: 2.69, 256: 1.87}),
+    ("pixelcnn_tiny", BINARY_MNIST, {}, {1: 3.00, 16: 2.82, 64: 2.22, 256: 1.60}),
+    ("pixelcnn_tiny", BINARY_MNIST, BENCH, {1: 3.05, 16: 2.73, 64: 1.94, 256: 1.08}),
+    ("pixelcnn_tiny", BINARY_MNIST, WIDE, {1: 2.48, 16: 1.69, 64: 1.14, 256: 0.91}),
+]
+"""By batch, the CPU time of `Cached` over that of `Wavefront`: the table of docs/sampling.md."""
+
+
+@pytest.mark.parametrize(("name", "spec", "overrides", "times"), MEASURED)
+def test_the_engine_that_was_measured_faster_is_chosen(name, spec, overrides, times):
+    model = build(name, spec, **overrides)
+    for batch, ratio in times.items():
+        shape = model.fold.sites(torch.empty(batch, *spec.shape, device="meta")).shape
+        if abs(ratio - 1) > 0.02:  # else either will do
+            assert is_wavefront_faster(model.network, shape) is (ratio > 1)
+        assert is_wavefront_faster(model.network, shape, "cuda")  # as few operations as can be
 
 
 @pytest.mark.slow

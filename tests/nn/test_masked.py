@@ -1,23 +1,16 @@
-"""Causal layers: by perturbation, exactly the outputs that may move do; and the engine's graph."""
-
-from copy import deepcopy
+"""Causal layers: by perturbation, exactly the outputs that may move do."""
 
 import pytest
 import torch
 from torch import nn
 
-from genlab.errors import ConfigError, Unsupported
 from genlab.nn.causal.attention import CausalAttention
 from genlab.nn.causal.fold import Fold
 from genlab.nn.causal.gated import GatedBlock, ResidualBlock
-from genlab.nn.causal.layers import Domain, Pointwise, Position, color_mask
+from genlab.nn.causal.layers import color_mask
 from genlab.nn.causal.masked import MaskedConv2d, VerticalConv2d
 from genlab.nn.causal.masked_mlp import MaskedMLP
 from genlab.nn.causal.row_lstm import RowLSTM
-from genlab.nn.causal.sampling import skewed
-from genlab.nn.causal.sampling.cached import Cached
-from genlab.nn.causal.sampling.graph import traced
-from genlab.nn.causal.sampling.wavefront import Wavefront
 
 HEIGHT, WIDTH = 7, 9
 
@@ -177,203 +170,6 @@ def test_folding_keeps_every_pixel_and_its_parameters():
             site = fold.of_pixel(params[:, :, 1, column // 2], column % 2)
             torch.testing.assert_close(pixels[:, :, 1, column], site[..., 0, 0])
     assert torch.equal(Fold(2, 3).sites(x)[0, :3, 0, 0], x[0, :, 0, 0])  # left pixel, its colors
-
-
-class Network(nn.Module):
-    def __init__(self, *layers):
-        super().__init__()
-        self.layers = nn.ModuleList(layers)
-
-    def forward(self, x, context):
-        for layer in self.layers:
-            x = layer(x)
-        return x
-
-
-class Strange(nn.Module):
-    """Uses a first layer's output in every way the engine treats differently."""
-
-    def __init__(self):
-        super().__init__()
-        self.down = VerticalConv2d(2, 4, rows=2, strict=True)
-        self.first = MaskedConv2d(2, 4, strict=True)
-        self.wide = MaskedConv2d(4, 4, left=2, dilation=3)
-        self.near = MaskedConv2d(4, 4, bias=False)
-        self.below = MaskedConv2d(4, 4)  # of the vertical stream
-        self.place = Position(4, HEIGHT, WIDTH, std=1.0)
-        self.one, self.two = Pointwise(4, 4), Pointwise(8, 4, bias=False)
-        self.seen = Pointwise(2, 4)
-        self.attend = CausalAttention(2, strict=True)
-        self.own = CausalAttention(1)
-        self.lstm = RowLSTM(4)
-        self.gates = Pointwise(4, 16)
-        self.norm = nn.Sequential(nn.Dropout(0.5), nn.SiLU(), nn.ELU())
-
-    def forward(self, x, context):
-        y, down = self.first(x), torch.tanh(self.down(x))
-        y = y + self.wide(y) + self.near(y) + context
-        z = torch.relu(y) * torch.sigmoid(down) + self.place(x)
-        z = torch.cat([z, -y], 1)
-        z = y + self.two(self.norm(z)) * 0.5
-        z = z + self.attend(z, self.seen(x), self.seen(x) + y)
-        z = z + self.own(z, self.one(z), z + down) + self.below(down)
-        a, b = self.gates(z).chunk(2, 1)
-        return self.lstm(torch.cat([a, torch.nn.functional.gelu(b)], 1)) + torch.relu(z) + down
-
-
-def pixel_by_pixel(network, x, context, rows=0):
-    """The network's map, each pixel before it is known."""
-    found = []
-    with torch.inference_mode():
-        engine = Cached(network, x.clone(), context, rows)
-        for row in range(rows, x.shape[2]):
-            engine.begin_row(row)
-            for column in range(x.shape[3]):
-                found.append(engine.pixel(column).clone())
-                engine.put(column, x[:, :, row, column])
-            engine.end_row()
-    return torch.stack(found, -1).unflatten(-1, (-1, x.shape[3]))
-
-
-@pytest.mark.parametrize("rows", [0, 1, 4])
-@pytest.mark.parametrize("batch", [1, 3])
-def test_the_engine_finds_the_cached_form_of_any_network(rows, batch):
-    network = Strange().double().eval()
-    x = torch.randn(batch, 2, HEIGHT, WIDTH, dtype=torch.float64)
-    context = torch.randn(batch, 4, 1, 1, dtype=torch.float64)
-    found = pixel_by_pixel(network, x, context, rows)
-    torch.testing.assert_close(found, network(x, context)[:, :, rows:].detach())
-
-
-class Slanted(nn.Module):
-    """Masked convolutions of all kinds and reaches, and what may stand between them."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = MaskedConv2d(2, 6, rows=2, left=2, right=1, strict=True)
-        self.wide = MaskedConv2d(6, 6, rows=1, left=1, dilation=2)
-        self.flat = MaskedConv2d(6, 6, rows=0, left=2, bias=False)
-        self.again = MaskedConv2d(2, 6, rows=1, left=1, strict=True)
-        self.place = Position(6, HEIGHT, WIDTH, std=1.0)
-        self.embed = Pointwise(4, 6)
-        self.placed = MaskedConv2d(6, 6)
-        self.one = Pointwise(12, 6)
-        self.seen = nn.Sequential(nn.Dropout(0.5), nn.SiLU())
-
-    def forward(self, x, context):
-        place = self.place(torch.tanh(x)) + self.embed(context)
-        y = self.first(x) + self.again(torch.tanh(x)) + place
-        z = torch.cat([self.wide(torch.relu(y)), self.flat(y)], 1)
-        a, b = torch.relu_(self.one(z)).chunk(2, 1)
-        y = y + torch.cat([torch.sigmoid(a), -b], 1) + self.placed(place)
-        return self.seen(y) * 0.5 + place
-
-
-def line_by_line(network, x, context, rows=0):
-    """As `pixel_by_pixel`, a slanted line at once."""
-    found = torch.full((len(x), 6, *x.shape[2:]), torch.nan, dtype=x.dtype)
-    with torch.inference_mode():
-        lines = Wavefront(network, x * (torch.arange(x.shape[2]) < rows)[:, None], context, rows)
-        for time in lines.times:
-            r = torch.tensor(lines.rows_at(time))
-            c = time - lines.lag * r
-            found[:, :, r, c] = lines.pixels(time).permute(1, 2, 0)
-            lines.put(x[:, :, r, c].permute(2, 0, 1))
-    return found[:, :, rows:]
-
-
-@pytest.mark.parametrize("ahead", [1, 4, 12])
-@pytest.mark.parametrize("rows", [0, 1, 4])
-@pytest.mark.parametrize("batch", [1, 3])
-def test_slanted_lines_find_what_a_whole_pass_finds(rows, batch, ahead, monkeypatch):
-    monkeypatch.setattr(skewed, "AHEAD", ahead)  # how often what is remembered moves
-    network = Slanted().double().eval()
-    for layer in (network.first, network.wide, network.again, network.placed, network.one):
-        nn.init.normal_(layer.bias)
-    assert Wavefront.suits(network, WIDTH)
-    x = torch.randn(batch, 2, HEIGHT, WIDTH, dtype=torch.float64)
-    context = torch.randn(batch, 4, 1, 1, dtype=torch.float64)
-    expected = network(x, context)[:, :, rows:].detach()
-    torch.testing.assert_close(line_by_line(network, x, context, rows), expected)
-    with torch.no_grad():  # the graph is kept, the weights are not
-        network.wide.own.mul_(-2)
-    changed = network(x, context)[:, :, rows:].detach()
-    assert not torch.allclose(changed, expected)
-    torch.testing.assert_close(line_by_line(network, x, context, rows), changed)
-
-
-class Residual(nn.Module):
-    """Sums whose biases can be put off, to others that can and to some that cannot."""
-
-    def __init__(self):
-        super().__init__()
-        self.first = MaskedConv2d(2, 6, rows=1, left=2, strict=True)
-        self.blocks = nn.ModuleList(ResidualBlock(6, dilation=d, context=4) for d in (1, 2))
-        self.blocks.append(ResidualBlock(6))
-        self.plain = MaskedConv2d(6, 6)
-        self.ones = nn.ModuleList(Pointwise(6, 6, bias=i != 2) for i in range(7))
-
-    def forward(self, x, context):
-        x = self.first(x)
-        for i, block in enumerate(self.blocks):
-            x = block(x, context if i < 2 else None)
-        a = self.ones[0](x) + self.ones[1](torch.relu_(self.ones[2](x)))  # two products
-        b = self.plain(x) + x  # nobody's product, and what another convolution reads
-        c = a + self.ones[3](torch.relu(b))
-        d = torch.tanh(c) + self.ones[4](c)  # one needs the bias, the other adds to it
-        e, f = c.chunk(2, 1)  # views of what others read, before and after they are changed
-        g = c + self.ones[6](torch.cat([torch.relu(e), f], 1))
-        return self.ones[5](torch.relu_(d)) + c + a + g
-
-
-@pytest.mark.parametrize("ahead", [1, 4, 12])
-@pytest.mark.parametrize("rows", [0, 1, 3])
-def test_biases_that_are_put_off_are_not_forgotten(rows, ahead, monkeypatch):
-    monkeypatch.setattr(skewed, "AHEAD", ahead)
-    network = Residual().double().eval()
-    for name, parameter in network.named_parameters():
-        if name.endswith("bias"):
-            nn.init.normal_(parameter)
-    x = torch.randn(2, 2, HEIGHT, WIDTH, dtype=torch.float64)
-    context = torch.randn(2, 4, 1, 1, dtype=torch.float64)
-    assert Wavefront.suits(network, WIDTH)
-    expected = network(x, context)[:, :, rows:].detach()
-    torch.testing.assert_close(line_by_line(network, x, context, rows), expected)
-
-
-def test_lines_are_for_networks_that_let_rows_overlap():
-    assert not Wavefront.suits(Strange(), WIDTH)  # it looks at whole rows above
-    assert not Wavefront.suits(nn.Linear(1, 1), WIDTH)
-    first = MaskedConv2d(1, 1, rows=1, left=3, strict=True)
-    assert Wavefront.suits(Network(first), 5)
-    assert not Wavefront.suits(Network(first), 4)
-
-
-def test_a_copy_of_a_network_is_traced_by_itself():
-    network = Network(MaskedConv2d(1, 2, strict=True), Pointwise(2, 2))
-    x = torch.zeros(1, 1, 4, 4)
-    graph = traced(network, x, None)
-    assert traced(network, x, None) is graph
-    copy = deepcopy(network)
-    assert traced(copy, x, None).network is copy
-    network.layers[0].strict = False
-    with pytest.raises(ConfigError, match="not causal"):
-        traced(network, x, None)
-
-
-def test_the_engine_refuses_what_is_not_causal_or_not_known():
-    x = torch.zeros(1, 1, 4, 4)
-    for layers in (
-        [MaskedConv2d(1, 2)],  # mask B first
-        [Pointwise(1, 2)],
-        [MaskedConv2d(1, 2, strict=True), VerticalConv2d(2, 2)],  # sees to the right
-    ):
-        with pytest.raises(ConfigError, match="not causal"):
-            Cached(Network(*layers), x)
-    with pytest.raises(Unsupported, match="has no cached form"):
-        Cached(Network(MaskedConv2d(1, 2, strict=True), nn.Conv2d(2, 2, 1)), x)
-    assert MaskedConv2d(1, 1).domain(Domain.IMAGE) is Domain.IMAGE
-    assert MaskedConv2d(1, 1, strict=True).domain(Domain.IMAGE) is Domain.PIXEL
 
 
 def test_a_residual_block_is_its_own_formula():

@@ -78,11 +78,15 @@ class MaskedMLP(nn.Module):
         """An image ``(B, 1, H, W)`` on [-1, 1] to parameters ``(B, P, H, W)``."""
         y = x.flatten(1)
         *hidden, last = self.layers
-        for layer, told in zip(hidden, self.told(context), strict=True):
-            y = self.dropout(torch.relu(layer(y) + told))
+        for layer, bias in zip(hidden, self.context_biases(context), strict=True):
+            y = self.dropout(torch.relu(layer(y) + bias))
         return last(y).unflatten(1, (*self.size, self.outputs)).permute(0, 3, 1, 2)
 
-    def told(self, context: Tensor | None) -> list[Tensor]:
+    def engine(self, image: Tensor, context: Tensor | None, rows: int) -> "CachedMLP":
+        """How it is sampled, see `genlab.nn.causal.sampling.engines.choose_engine`."""
+        return CachedMLP(self, image, context, rows)
+
+    def context_biases(self, context: Tensor | None) -> list[Tensor]:
         """What the context adds to each hidden layer."""
         if context is None:
             zero = next(self.parameters()).new_zeros(())
@@ -91,7 +95,7 @@ class MaskedMLP(nn.Module):
 
 
 class CachedMLP:
-    """A masked MLP one pixel after the other, as `genlab.nn.causal.sampling.cached.Cached`.
+    """A masked MLP one pixel after the other, a `genlab.nn.causal.sampling.engines.Engine`.
 
     Units are sorted by degree, so those that a pixel completes lie together: each weight is used
     once an image, and an image costs one forward pass without the masked half.
@@ -106,10 +110,10 @@ class CachedMLP:
     def __init__(
         self, network: MaskedMLP, image: Tensor, context: Tensor | None = None, rows: int = 0
     ):
-        self.network, self.width = network, image.shape[3]
+        self.network = network
         self.layers = [layer for layer in network.layers if isinstance(layer, MaskedLinear)]
         self.weights = [layer.matrix() for layer in self.layers]
-        self.told = network.told(context)
+        self.biases = network.context_biases(context)
         self.values = [image.flatten(1).clone()]
         self.values += [image.new_zeros(len(image), len(d)) for d in network.degrees[1:-1]]
         pixels = torch.arange(len(network.degrees[0]) + 1)
@@ -117,34 +121,29 @@ class CachedMLP:
             torch.searchsorted(degrees, pixels, right=True).tolist()
             for degrees in network.degrees[:-1]
         ]
-        self.known = 0
-        self._advance(rows * self.width)
+        self.known, self.index = 0, rows * image.shape[3]
+        self.lines = [[pixel] for pixel in range(self.index, len(network.degrees[0]))]
+        self._advance(self.index)
 
-    def begin_row(self, row: int) -> None:
-        """Rows mean nothing to an MLP, but where the next pixel is."""
-        self.start = row * self.width
+    def begin(self, line: int) -> None:
+        """Comes to a pixel."""
+        (self.index,) = self.lines[line]
 
-    def pixel(self, column: int) -> Tensor:
-        """The parameters ``(B, P)`` of a pixel."""
-        index, size = self.start + column, self.network.outputs
-        part = slice(index * size, (index + 1) * size)
-        end = self.ends[-1][index]
+    def params(self) -> Tensor:
+        """The parameters ``(1, B, P)`` of the pixel."""
+        size, end = self.network.outputs, self.ends[-1][self.index]
+        part = slice(self.index * size, (self.index + 1) * size)
         weight, bias = self.weights[-1][part, :end], self.layers[-1].bias[part]
-        return F.linear(self.values[-1][:, :end], weight, bias)
+        return F.linear(self.values[-1][:, :end], weight, bias)[None]
 
-    def put(self, column: int, value: Tensor) -> None:
-        """Makes the pixel ``(B, 1)`` known, and with it the units of its degree."""
-        index = self.start + column
-        self.values[0][:, index] = value[:, 0]
-        self._advance(index + 1)
-
-    def end_row(self) -> None:
-        """Nothing is left to do."""
-        return
+    def put(self, value: Tensor) -> None:
+        """Makes the pixel ``(1, B, 1)`` known, and with it the units of its degree."""
+        self.values[0][:, self.index] = value[0, :, 0]
+        self._advance(self.index + 1)
 
     def _advance(self, known: int) -> None:
         """Computes the units that the first pixels complete."""
-        for i, (layer, told) in enumerate(zip(self.layers[:-1], self.told, strict=True)):
+        for i, (layer, bias) in enumerate(zip(self.layers[:-1], self.biases, strict=True)):
             start, end = self.ends[i + 1][self.known], self.ends[i + 1][known]
             if start < end:
                 seen = self.ends[i][known]
@@ -153,6 +152,6 @@ class CachedMLP:
                     self.weights[i][start:end, :seen],
                     layer.bias[start:end],
                 )
-                y = y + (told[:, start:end] if told.ndim else told)
+                y = y + (bias[:, start:end] if bias.ndim else bias)
                 self.values[i + 1][:, start:end] = y.relu_()
         self.known = known

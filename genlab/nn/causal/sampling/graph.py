@@ -66,26 +66,18 @@ class Unconditional(nn.Module):
         return result
 
 
-class Conditional(Unconditional):
-    """Passes the context on."""
-
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:  # type: ignore[override]
-        result: Tensor = self.network(x, context)
-        return result
-
-
-class Kept:
-    """What a network was found to be; copies of the network find out for themselves."""
+class GraphCache:
+    """The graph of a network, kept with it; a copy of the network gets an empty one."""
 
     def __init__(self) -> None:
         self.key: tuple[object, ...] = ()
         self.graph: CausalGraph | None = None
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Kept":
-        return Kept()
+    def __deepcopy__(self, memo: dict[int, Any]) -> "GraphCache":
+        return GraphCache()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Kept, ()
+        return GraphCache, ()
 
 
 def traced(network: nn.Module, image: Tensor, context: Tensor | None) -> "CausalGraph":
@@ -98,12 +90,12 @@ def traced(network: nn.Module, image: Tensor, context: Tensor | None) -> "Causal
         image: As for `CausalGraph`.
         context: As for `CausalGraph`.
     """
-    kept = network.__dict__.setdefault("_causal_graph", Kept())
+    cache = network.__dict__.setdefault("_causal_graph", GraphCache())
     modules = [(id(m), getattr(m, "strict", None)) for m in network.modules()]
     key = (image.shape[1], context is None, *modules)
-    if kept.graph is None or kept.key != key:
-        kept.key, kept.graph = key, CausalGraph(network, image, context)
-    graph: CausalGraph = kept.graph
+    if cache.graph is None or cache.key != key:
+        cache.key, cache.graph = key, CausalGraph(network, image, context)
+    graph: CausalGraph = cache.graph
     return graph
 
 
@@ -133,7 +125,7 @@ class CausalGraph:
     """
 
     def __init__(self, network: nn.Module, image: Tensor, context: Tensor | None):
-        root = Conditional(network) if context is not None else Unconditional(network)
+        root = Unconditional(network) if context is None else network
         self.graph = Tracer().trace(root)
         self.modules: dict[str, nn.Module] = dict(root.named_modules())
         self.network = network
@@ -169,6 +161,14 @@ class CausalGraph:
     def module(self, node: fx.Node) -> nn.Module:
         """The module that the node calls."""
         return self.modules[str(node.target)]
+
+    def bias(self, node: fx.Node, like: Tensor) -> Tensor:
+        """The biases of all linear maps of a sum, ``(C,)``."""
+        total = like.new_zeros(self.channels[node])
+        for part in self.sums[node].linear:
+            bias = self.module(part).bias
+            total = total + bias if isinstance(bias, Tensor) else total
+        return total
 
     def inputs(self, node: fx.Node) -> list[fx.Node]:
         """The nodes that the node reads, in order."""

@@ -1,104 +1,101 @@
-"""What a wavefront remembers: values, by the time that they are computed at."""
+"""Skewed maps: a value of all pixels, of which every slanted line is a plain matrix."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["SkewedMap"]
+__all__ = ["Line", "SkewedMap"]
 
-AHEAD = 12
-"""Times that are made room for at once: few, for the pages of a long line are many."""
+
+@dataclass
+class Line:
+    """The line at hand: the pixels ``(r, time - lag r)`` of ``count`` rows from ``first`` on."""
+
+    time: int = 0
+    first: int = 0
+    count: int = 0
+
+    def set(self, time: int, first: int, count: int) -> None:
+        """Comes to another line."""
+        self.time, self.first, self.count = time, first, count
 
 
 class SkewedMap:
-    """A value of many rows, ``(rows, B, times, C)``, in which a slanted line is a plain matrix.
+    """A value of the pixels of some rows, each shifted by ``lag`` columns against the one above.
 
-    Pixel ``(r, c)`` is computed at time ``c + lag r`` and lies there. So all pixels of a time, and
-    neighbours of all of them beside each other, are ``(pixels * B, taps * C)`` with one stride: a
-    matrix product reads them where they are. Of the past, only what kernels reach is kept. Outside
-    the image are zeros.
+    Pixel ``(r, c)`` of image b begins at ``((r B + b) L + lag r + c) C``, with L the length of a
+    row and its margins. So the pixels of a line lie at one distance, ``L C``, over rows and images
+    alike, and of each of them the neighbours lie side by side: a matrix ``(rows B, taps C)`` that
+    a product reads where it is. Margins, and rows above the first, are zero; all other memory is
+    as it came, and is written before it is read.
 
     Args:
-        batch: Images.
-        channels: Channels.
-        height: Rows.
-        width: Columns.
+        size: Images, channels, rows and columns.
+        line: The line at hand, which changes.
         lag: How many columns a row is behind the one above.
+        above: Rows above the first that kernels reach.
+        margin: Columns on either side of the image that kernels reach.
         like: A tensor of the device and the dtype.
+
+    Attributes:
+        memory: All of it, row by row: ``(above + rows, B, L, C)``.
     """
 
-    def __init__(self, batch: int, channels: int, height: int, width: int, lag: int, like: Tensor):
-        self.batch, self.channels, self.height, self.width = batch, channels, height, width
-        self.lag, self.like = lag, like
-        self.top = self.past = 0
-        self.data = like
-        self.known: Tensor | None = None
-        self.first = self.origin = 0
+    def __init__(
+        self,
+        size: tuple[int, int, int, int],
+        line: Line,
+        lag: int,
+        above: int,
+        margin: int,
+        like: Tensor,
+    ):
+        self.batch, self.channels, rows, self.width = size
+        self.line, self.lag, self.above, self.margin = line, lag, above, margin
+        length = (self.width + 2 * margin) | 1  # odd, lest all rows fall to the same cache lines
+        self.distance = length * self.channels
+        across = self.batch * self.distance + lag * self.channels  # from a row to the next
+        shape = (above + rows, self.batch, length, self.channels)
+        memory = like.new_empty(shape[0] * across)
+        self.memory = memory.as_strided(shape, (across, self.distance, self.channels, 1))
+        self.memory[:above] = 0
+        self.memory[:, :, :margin] = 0
+        self.memory[:, :, margin + self.width :] = 0
 
-    def widen(self, top: int, past: int) -> None:
-        """Makes room for a kernel that reaches so many rows up and so long into the past."""
-        self.top, self.past = max(self.top, top), max(self.past, past)
+    def write(self, value: Tensor, first: int = 0) -> None:
+        """Fills in whole rows ``(B or 1, C, rows, W or 1)``, from one of them on."""
+        into = self.memory[self.above + first : self.above + first + value.shape[2]]
+        into[:, :, self.margin : self.margin + self.width] = value.permute(2, 0, 3, 1)
 
-    def begin(self, time: int) -> None:
-        """Zeros, and what is known, from as long before a time as kernels reach."""
-        length = (self.past + AHEAD) | 1  # odd, lest all rows fall to the same lines of a cache
-        rows = self.top + self.height
-        self.data = self.like.new_zeros(rows, self.batch, length, self.channels)
-        self.origin = time - self.past
-        self._recall()
+    def move_up(self) -> None:
+        """Makes the first row of the line the first of the map: moves what kernels still reach."""
+        past = self.margin + self.lag * self.above
+        for row in range(self.line.first - self.above, self.line.first + self.line.count):
+            now = self.line.time - self.lag * row + self.margin
+            if now > self.margin:  # not the row that is about to begin, for which there is no room
+                columns, place = slice(max(0, now - past), now), self.above + row
+                self.memory[place - self.line.first, :, columns] = self.memory[place, :, columns]
 
-    def know(self, value: Tensor, first: int) -> None:
-        """Rows that are known whole, ``(B, C, rows, W)``, from row ``first`` on; before `begin`."""
-        self.known, self.first = value, first
-
-    def advance(self, time: int) -> None:
-        """Makes room for a time, which must not be earlier than the one before."""
-        length = self.data.shape[2]
-        if time - self.origin < length:
-            return
-        moved = length - self.past
-        self.origin += moved
-        # All others are read no more, or not begun and zero.
-        first = max(0, (self.origin - self.past - self.width) // self.lag)
-        last = min(self.height, (self.origin + self.past) // self.lag + 1)
-        rows = self.data[self.top + first : self.top + last]
-        rows[:, :, : self.past] = rows[:, :, moved:].clone()
-        for row in range(first, last):  # beyond their ends, where kernels look
-            end = self.lag * row + self.width - self.origin
-            self.data[self.top + row, :, max(end, self.past) :].zero_()
-        self._recall()
-
-    def reading(self, up: int, past: int, taps: int) -> Callable[[int, int, int], Tensor]:
-        """What gives the values of neighbours, side by side.
+    def reading(self, up: int = 0, left: int = 0, taps: int = 1) -> Callable[[], Tensor]:
+        """What gives, for each pixel of the line, the values of neighbours side by side.
 
         Args:
             up: How many rows above each pixel.
-            past: How long ago, in times, the first of them was computed.
+            left: How many columns to the left the first of them is.
             taps: How many of them.
 
         Returns:
-            A function of the time, the first row and the number of rows; its result
-            ``(rows B, taps C)`` is of the map's memory.
+            A function whose result ``(rows B, taps C)`` is a view of the map.
         """
-        width = taps * self.channels
+        line, memory, batch, distance = self.line, self.memory, self.batch, self.distance
+        channels, columns = self.channels, taps * self.channels
+        # With `time`, the first column read of any row: rows are shifted as lines are slanted.
+        offset = self.lag * (self.above - up) + self.margin - left
 
-        def at(time: int, row: int, count: int) -> Tensor:
-            data = self.data
-            across, image, step, _ = data.stride()
-            start = (self.top + row - up) * across + (time - past - self.origin) * step
-            return data.as_strided((count * self.batch, width), (image, 1), start)
+        def read() -> Tensor:
+            row = (self.above + line.first - up) * batch * distance
+            start = row + (line.time + offset) * channels
+            return memory.as_strided((line.count * batch, columns), (distance, 1), start)
 
-        return at
-
-    def _recall(self) -> None:
-        """Writes what is known of the times that there is room for."""
-        if self.known is None:
-            return
-        length, width = self.data.shape[2], self.known.shape[3]
-        for i in range(self.known.shape[2]):
-            row = self.first + i
-            shift = self.lag * row - self.origin  # of column 0
-            start, stop = max(0, -shift), min(width, length - shift)
-            if start < stop:
-                columns = self.known[:, :, i, start:stop].transpose(1, 2)
-                self.data[self.top + row, :, start + shift : stop + shift] = columns
+        return read
