@@ -28,6 +28,9 @@ LAYERS = (
 )
 """The tower, from the ground up: a room knows itself and the layers below it, and no neighbour."""
 
+FORWARDS = {"genlab": ("genlab.api",)}
+"""What a module hands on from above when it is asked for, and imports at no other time."""
+
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 
 

@@ -77,6 +77,10 @@ class Multirun:
         if self.sweep is not None:
             self.close(self.sweep)
 
+    def fail(self, error: Exception) -> None:
+        """Takes note of the error that ended the sweep, which Hydra would print at length."""
+        self.error = error
+
     def begin(self, config: "DictConfig") -> None:
         """Makes the sweep's directory, or opens the one to resume; only once.
 
@@ -201,7 +205,7 @@ class PendingJobs:
             if todo:
                 self.launcher.launch([job_overrides[i] for i in todo], initial_job_idx)
         except Exception as error:  # of the launcher: jobs keep theirs to themselves
-            self.multirun.error = error
+            self.multirun.fail(error)
         # Return what the manifest has of each.
         returns = []
         for task, cfg in zip(tasks, composed, strict=True):

@@ -78,22 +78,15 @@ class GenerativeModule(pl.LightningModule):
                 "give trainer.max_images or trainer.epochs, or take scheduler=constant"
             )
         self.automatic_optimization = False
-        self.model = model
-        self.make_optimizer = optimizer
-        self.schedule = schedule
-        self.seed = seed
-        self.max_images = max_images
-        self.ema = ema
-        self.clip = clip
-        self.max_seconds = max_seconds
-        self.accumulate = accumulate
+        self.model, self.make_optimizer, self.schedule = model, optimizer, schedule
+        self.seed, self.ema = seed, ema
+        self.max_images, self.max_seconds = max_images, max_seconds
+        self.clip, self.accumulate = clip, accumulate
         self.losses = LossLog(log_every)
         self.measure = SplitMeasure(seed)
         self.compilation = compilation or Compilation(model)
-        self.images_seen = 0
-        self.steps = 0
-        self.seconds = 0.0
-        """Wall time spent in training steps and all that goes with them, over all resumptions."""
+        self.images_seen, self.steps, self.seconds = 0, 0, 0.0
+        """`seconds` is wall time of training and all that goes with it, over all resumptions."""
         self.interrupted = False
         """Whether a signal ended training; its checkpoint is written, and nothing may follow."""
         self.validation_due = False
