@@ -43,13 +43,13 @@ class Ascii(ImageModality):
 @pytest.fixture
 def mine(tmp_path):
     """A folder with the user's modules, and configs that name them."""
-    for group, name, code, target in (
-        ("task", "negative", TASK, "Negative"),
-        ("modality", "ascii", MODALITY, "Ascii"),
+    for group, name, code, target, options in (
+        ("task", "negative", TASK, "Negative", "strength: 1.0\n"),
+        ("modality", "ascii", MODALITY, "Ascii", ""),
     ):
         (tmp_path / f"my_{name}.py").write_text(code)
         (tmp_path / "conf" / group).mkdir(parents=True)
-        text = f"# Somebody's own {group}.\n_target_: my_{name}.{target}\n"
+        text = f"# Somebody's own {group}.\n_target_: my_{name}.{target}\n{options}"
         (tmp_path / "conf" / group / f"{name}.yaml").write_text(text)
     return tmp_path
 
