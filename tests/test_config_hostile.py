@@ -113,7 +113,7 @@ def probes():
         "thread": {T: "threading.Thread", "_partial_": True},
         "process": {T: "multiprocessing.Process", "_partial_": True},
         "through genlab": {T: "genlab.system.paths.write_atomically", ARGS: ["M17", "x"]},
-        "alias in genlab": {T: "genlab.runs.directory.os.mkdir", ARGS: ["M18"]},
+        "alias in genlab": {T: "genlab.system.paths.os.mkdir", ARGS: ["M18"]},
         "module of genlab": {T: "genlab.models.base.torch.save", "obj": 1, "f": "M19"},
         "method of genlab": {T: "genlab.data.synthetic.Synthetic.__init__.__globals__.clear"},
     }
