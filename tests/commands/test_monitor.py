@@ -75,3 +75,12 @@ def test_what_is_known_or_cannot_be_known_is_left_to_the_run(genlab, monkeypatch
     code, _, err = genlab("train", *words("vae_mlp"))
     assert asked, err
     assert code == 2
+
+
+def test_what_the_check_lets_through_trains(genlab, tmp_path):
+    """Values that the schema allows and that the trainer once did not take."""
+    words_ = words("vae_mlp", "trainer.epochs=1", "ema.rampup=null", "trainer.log_every=1 epoch")
+    code, _, err = genlab("train", *words_, "name=a")
+    assert code == 0, err
+    rows = (tmp_path / "runs/a/metrics.jsonl").read_text()
+    assert "train/loss" in rows
