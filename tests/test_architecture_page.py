@@ -96,6 +96,12 @@ def calls(tmp_path_factory):
         if event == "call" and code.co_filename in files:
             seen.append((files[code.co_filename], code.co_qualname.removesuffix(".__init__")))
 
+    # What an earlier test has had remembered would not be called again.
+    for name, module in list(sys.modules.items()):
+        if name.startswith("genlab."):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("lives"))
         sys.settrace(note)
