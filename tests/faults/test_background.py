@@ -3,10 +3,11 @@ full disk and at a signal, a run leaves what it leaves without."""
 
 import json
 import os
-import select
 import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -59,26 +60,21 @@ def writing(monkeypatch, images, act, where="write"):
     return reached
 
 
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("where", ["write", "exchange"])
-def test_killed_in_a_write_while_training_goes_on(genlab, tmp_path, whole, monkeypatch, where):
+def test_killed_in_a_write_while_training_goes_on(genlab, tmp_path, whole, where):
     """The process is killed when it has a part of the second checkpoint, or all but its name."""
     reading, telling = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-            writing(
-                monkeypatch, 128,
-                lambda: (os.write(telling, b"here"), time.sleep(60)), where,
-            )  # fmt: skip
-            main(["train", *LINE, "name=killed"])
-        finally:
-            os._exit(1)
-    told, _, _ = select.select([reading], [], [], 60)
-    os.kill(child, signal.SIGKILL)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    assert told
+    child = subprocess.Popen(
+        [sys.executable, "-m", __name__, where, str(telling)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, pass_fds=[telling],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])},
+    )  # fmt: skip
+    os.close(telling)
+    with os.fdopen(reading, "rb") as pipe, child:
+        told = pipe.read(4)  # nothing if it ends before
+        child.kill()
+        said = child.stderr.read()
+    assert (told, child.returncode) == (b"here", -signal.SIGKILL), said
     run = tmp_path / "runs" / "killed"
     path, checkpoint, wrong = newest(run / "checkpoints")
     assert (path.name, wrong) == ("last.ckpt", [])
@@ -156,3 +152,14 @@ def test_a_second_ctrl_c_ends_at_once_and_what_was_being_written_is_whole(
     assert f"{checkpoint['genlab']['images_seen']} images" in out
     assert not list(run.rglob("*.tmp"))
     assert len(sidecar(path).read_text().splitlines()) == 1
+
+
+def stop_in_a_write(where, telling):
+    """A run that says in a pipe that it has come to the second checkpoint, and waits there."""
+    patch = pytest.MonkeyPatch()
+    writing(patch, 128, lambda: (os.write(telling, b"here"), time.sleep(600)), where)
+    main(["train", *LINE, "name=killed"])
+
+
+if __name__ == "__main__":
+    stop_in_a_write(sys.argv[1], int(sys.argv[2]))
