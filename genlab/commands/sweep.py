@@ -116,19 +116,20 @@ def as_json(sweep: Sweep) -> dict[str, Any]:
 
 
 def images_seen(run: Run) -> int:
-    """The images seen of the last line that a run has logged."""
+    """Images seen as of the last lines that a run has logged; the best checkpoint's come last."""
     try:
         with run.metrics_file.open("rb") as file:
-            file.seek(max(0, run.metrics_file.stat().st_size - 4000))
+            file.seek(max(0, run.metrics_file.stat().st_size - 20_000))
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return 0
-    for line in reversed(lines):
+    seen = [0]
+    for line in lines:
         try:
-            return int(json.loads(line)["images_seen"])
+            seen.append(int(json.loads(line)["images_seen"]))
         except (ValueError, KeyError, TypeError):
             continue  # half a line: it is being written, or was cut off
-    return 0
+    return max(seen)
 
 
 def show(sweep: Sweep) -> None:

@@ -14,7 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from genlab.cli import entry as cli
+from genlab.commands.sweep import images_seen
 from genlab.errors import ConfigError
+from genlab.runs.directory import Run
 from genlab.sweeps.jobs import Sweep, job_id
 from genlab.sweeps.objective import values_of
 from genlab.sweeps.share import Share, share_of
@@ -382,6 +384,14 @@ def test_a_job_whose_sweep_is_gone_is_told_by_what_it_left(tmp_path, status, sta
     assert [line["state"] for line in manifest(sweep.path)] == ["running"]
     sweep.write_manifest()
     assert [line["state"] for line in manifest(sweep.path)] == [state]
+
+
+def test_the_closing_line_of_an_early_best_checkpoint_hides_no_images(tmp_path):
+    rows = [{"images_seen": n, "val/loss": 1.0} for n in (100, 200, 300)]
+    rows.append({"images_seen": 100, "test/nll": 2.0})  # of the best checkpoint, measured last
+    text = "".join(json.dumps(row) + "\n" for row in rows) + '{"images_s'
+    (tmp_path / "metrics.jsonl").write_text(text)
+    assert images_seen(Run(tmp_path)) == 300
 
 
 def test_a_process_stops_when_the_one_that_waits_for_it_dies(tmp_path):
