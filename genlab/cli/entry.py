@@ -14,6 +14,7 @@ from genlab.commands.help import COMMANDS, HYDRA_COMMANDS, command_help, module_
 from genlab.config.folders import config_folder
 from genlab.errors import ConfigError, GenlabError, nearest
 from genlab.system.signals import install
+from genlab.system.streams import forgiving
 
 __all__ = ["main"]
 
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         install()  # before anything heavy is imported
+    forgiving()
     original = list(sys.argv) if argv is None else [sys.argv[0], *argv]
     words = [word for word in original[1:] if word != "--debug"]
     try:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from genlab.config.home import expand_overrides
 from genlab.errors import ConfigError
 
 __all__ = ["check_overrides", "groups", "key_of", "opened", "options", "value_of"]
@@ -36,13 +37,14 @@ def value_of(overrides: Sequence[str], key: str) -> list[str]:
 
 
 def opened(overrides: Sequence[str]) -> list[str]:
-    """The overrides as Hydra takes them: keys of an open section are added to it.
+    """The overrides as Hydra takes them: keys of an open section are added to it, ``~`` is home.
 
     Example:
         >>> opened(["n=4", "sampling.steps=50"])
         ['n=4', '++sampling.steps=50']
     """
-    return [f"++{t}" if re.split("[.=]", t)[0] in OPEN else t for t in overrides]
+    words = expand_overrides(overrides)
+    return [f"++{t}" if re.split("[.=]", t)[0] in OPEN else t for t in words]
 
 
 def options(folders: Sequence[Path], group: str) -> list[str]:

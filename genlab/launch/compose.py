@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from genlab.config.check import trust_modules
 from genlab.config.folders import config_dir
+from genlab.config.home import expand_config
 from genlab.config.hydra_section import check_hydra
 from genlab.config.invocation import Invocation
 from genlab.config.overrides import check_overrides, opened, value_of
@@ -63,7 +64,7 @@ def compose(
             cfg = hydra.compose(command, overrides=words, return_hydra_config=True)
     except Exception as error:
         raise explain(error) or error from None
-    check_hydra(cfg, overrides)
+    check_hydra(expand_config(cfg), overrides)
     choices = {str(group): name for group, name in cfg.hydra.runtime.choices.items()}
     with open_dict(cfg):
         del cfg["hydra"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.config.check import check
+from genlab.config.home import expand_config
 from genlab.config.hydra_section import check_hydra
 from genlab.config.overrides import key_of
 from genlab.config.suggest import unknown_key
@@ -103,6 +104,7 @@ class CheckedLoader:
         if words not in self.jobs:
             prefer_own_configs()
             cfg: DictConfig = self.loader.load_sweep_config(master_config, sweep_overrides)
+            expand_config(cfg)
             check_hydra(cfg, self.typed)
             check(cfg, self.command)
             if self.command == "train":
@@ -118,7 +120,7 @@ class CheckedLoader:
         cfg: DictConfig = self.loader.load_configuration(
             config_name, list(overrides), mode, True, validate
         )
-        return cfg
+        return expand_config(cfg)
 
     def compose_checked(
         self, config_name: str | None, overrides: list[str], mode: Any, runs: bool
