@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from genlab.config.check import check
 from genlab.config.home import expand_config
 from genlab.config.hydra_section import check_hydra
+from genlab.config.length import end_as_typed
 from genlab.config.overrides import key_of
 from genlab.config.suggest import unknown_key
 from genlab.errors import ConfigError
@@ -104,7 +105,7 @@ class CheckedLoader:
         if words not in self.jobs:
             prefer_own_configs()
             cfg: DictConfig = self.loader.load_sweep_config(master_config, sweep_overrides)
-            expand_config(cfg)
+            expand_config(end_as_typed(cfg, cfg.hydra.overrides.task))
             check_hydra(cfg, self.typed)
             check(cfg, self.command)
             if self.command == "train":
@@ -120,7 +121,7 @@ class CheckedLoader:
         cfg: DictConfig = self.loader.load_configuration(
             config_name, list(overrides), mode, True, validate
         )
-        return expand_config(cfg)
+        return expand_config(end_as_typed(cfg, overrides))
 
     def compose_checked(
         self, config_name: str | None, overrides: list[str], mode: Any, runs: bool
