@@ -192,7 +192,9 @@ def find_run(text: str, root: Path, key: str = "run") -> Run:
             return Run(path.resolve())
     known = [run.name for run in list_runs(root)] if root.is_dir() else []
     what = "is not a run directory" if Path(text).is_dir() else "does not exist"
-    raise ConfigError(f"{key}={text} {what}{nearest(Path(text).name, known)}")
+    name = Path(text).name
+    hint = f"; did you mean {name!r}?" if name in known and name != text else nearest(name, known)
+    raise ConfigError(f"{key}={text} {what}{hint}")
 
 
 JOB_DIRECTORY = "GENLAB_JOB_DIRECTORY"
