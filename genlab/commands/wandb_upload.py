@@ -86,7 +86,7 @@ def sync(place: Path) -> None:
 
 def offline(place: Path) -> list[Path]:
     """The folders of W&B's that hold what was logged offline and not uploaded, oldest first."""
-    found = []
+    found: list[Path] = []
     for one in list_runs(place):
         found += one.path.glob("wandb/offline-run-*/*")
         known = one.read("run.json")
