@@ -1,6 +1,7 @@
 """The training session of a run: Lightning's trainer between two states of the run's files."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ from pytorch_lightning.loggers.logger import Logger
 
 from genlab.config.schema import Train
 from genlab.errors import NonFiniteError
+from genlab.experiment.advice import advise, resume_command
 from genlab.experiment.build import build_trainer
 from genlab.experiment.parts import Parts
+from genlab.experiment.rate_change import rate_change
 from genlab.experiment.requeue import requeue
-from genlab.experiment.resume_point import ResumePoint, resume_command
+from genlab.experiment.resume_point import ResumePoint
 from genlab.runs.directory import Run
 from genlab.system.signals import handled
 from genlab.system.terminal import say, warn
@@ -32,6 +35,7 @@ class TrainingSession:
         parts: What the config describes.
         loggers: Where to write the history.
         resume: What to resume from, if the run was begun before.
+        typed: The overrides of a resumed run, which are none of its config's.
     """
 
     def __init__(
@@ -41,11 +45,13 @@ class TrainingSession:
         parts: Parts,
         loggers: list[Logger],
         resume: ResumePoint | None,
+        typed: Sequence[str] = (),
     ):
         self.run = run
         self.parts = parts
         self.resume = resume
         self.loggers = loggers
+        self.typed = typed
         context = RunContext(run.checkpoint().parent, parts.evaluator, parts.modality)
         self.trainer = build_trainer(config, parts.data, context, parts.callbacks, loggers)
         self.finished = False
@@ -67,12 +73,15 @@ class TrainingSession:
             run.update("run.json", started_from=seen)
         if self.complete():
             if trainer.is_global_zero:
-                more = "go on with trainer.epochs=MORE"
-                say(f"       complete already, after {seen:,} images; {more}")
+                more = advise("train", run, [f"trainer.max_images={2 * seen}"])
+                say(f"       complete already, after {seen:,} images; for as many again\n  {more}")
             self.finished = True
             return
         if self.resume is not None:
             rewind_loggers(self.loggers, seen)
+            change = rate_change(parts.module, self.resume.checkpoint)
+            if change is not None and trainer.is_global_zero:
+                say(f"       {change}")
         status = "failed"
         try:
             # Training proper
@@ -97,7 +106,8 @@ class TrainingSession:
                 raise SystemExit(128 + (parts.stop.received or signal.SIGTERM)) from None
             raise
         except OSError as error:
-            known = explain(error, run.shown(), whole_checkpoint(run.checkpoint().parent))
+            whole = whole_checkpoint(run.checkpoint().parent)
+            known = explain(error, run.shown(), whole, resume_command(run, self.typed))
             raise known or error from None
         finally:
             if trainer.is_global_zero:
@@ -122,7 +132,7 @@ class TrainingSession:
     def say_goodbye(self) -> None:
         """Tells what was kept, and how to resume."""
         self.explained = True
-        module, resume = self.parts.module, resume_command(self.run)
+        module, resume = self.parts.module, resume_command(self.run, self.typed)
         if module.interrupted:
             say(f"stopped after {module.images_seen:,} images, all of it kept; {resume}")
         else:

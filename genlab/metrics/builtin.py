@@ -34,6 +34,7 @@ class Frechet(FeatureMetric):
     """Fréchet distance from the training images; FID under Inception."""
 
     name = "frechet"
+    least = least_real = 2
     numbers = (Number("fd", "lower", "Fréchet distance", published="fid", rank=0),)
     count_under = PUBLISHED
 
@@ -45,6 +46,7 @@ class FrechetInfinity(FeatureMetric):
     """Fréchet distance extrapolated to infinitely many samples."""
 
     name = "frechet_infinity"
+    least, least_real = 150, 2
     numbers = (Number("fdinf", "lower", "Fréchet distance without its bias", shown=False),)
     count_under = PUBLISHED
 
@@ -56,6 +58,7 @@ class ClassScore(FeatureMetric):
     """Score of an extractor's classes; the Inception score under Inception."""
 
     name = "score"
+    least = 10
     numbers = (
         Number("cs", "higher", "class score", published="is_mean", shown=False),
         Number("cs_std", None, "class score's deviation", published="is_std", shown=False),
@@ -75,6 +78,7 @@ class KernelDistance(FeatureMetric):
     """MMD² under a cubic kernel, over subsets; KID under Inception."""
 
     name = "kernel"
+    least = least_real = 2
     numbers = (
         Number("kd", "lower", "kernel distance", published="kid", shown=False),
         Number("kd_std", None, "kernel distance's deviation", published="kid_std", shown=False),
@@ -92,6 +96,7 @@ class ManifoldScores(FeatureMetric):
     """Precision, recall, density and coverage against as many training images."""
 
     name = "manifold"
+    least = least_real = 6
     numbers = (
         Number("prec", "higher", "precision"),
         Number("recall", "higher", "recall"),
@@ -135,6 +140,7 @@ class Mmd(FeatureMetric):
     """MMD² under Gaussian kernels around the median distance of real images."""
 
     name = "mmd"
+    least = least_real = 2
     numbers = (Number("mmd", "lower", "maximum mean discrepancy, squared", shown=False),)
     count = 2000
 
@@ -196,6 +202,7 @@ class Memorization(FeatureMetric):
     """Distances to the nearest training images, and the samples that are nearest to them."""
 
     name = "memorization"
+    least_real = 2
     numbers = (
         # far below 1 are copies, far above 1 is off the data
         Number("nn_ratio", None, "nearest training image, over test images'", shown=False),

@@ -237,9 +237,9 @@ class RealFeatures(RealSamples):
             return known
         path = cache_dir() / "floors" / f"{digest}.json"
         if path.exists():
-            return json.loads(path.read_text())
+            return json.loads(path.read_text(encoding="utf-8"))
         floor = compute()
-        _atomically(path, lambda part: part.write_text(json.dumps(floor)))
+        _atomically(path, lambda part: part.write_text(json.dumps(floor), encoding="utf-8"))
         return floor
 
     def floor_key(self, name: str) -> str:

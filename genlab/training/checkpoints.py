@@ -173,7 +173,7 @@ class Checkpoints(pl.Callback):
                     f"{', '.join(sorted(metrics)) or 'no metric'}"
                 )
             return self.monitor
-        distances = sorted(name for name in metrics if name.startswith("quick/fd"))
+        distances = sorted(name for name in metrics if name.startswith(("quick/fd", "quick/fid")))
         return next((name for name in ("val/loss", *distances) if name in metrics), None)
 
     def improves(self, value: float) -> bool:

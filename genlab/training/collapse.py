@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Collapse", "Reading"]
+__all__ = ["WATCHED", "Collapse", "Reading"]
+
+WATCHED = ("fd", "modes", "class_kl")
+"""The numbers that are judged, by their short names."""
+
+PUBLISHED = {"fd": "fid"}
+"""Their names under the network of the literature."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,9 @@ class Reading:
 
     def find(self, short: str) -> tuple[str, float, float | None] | None:
         """Key, value and floor of the first metric with this short name: ``fd``, ``modes``."""
+        beginnings = (f"{short}_", f"{PUBLISHED.get(short, short)}_")
         for key, value in self.values.items():
-            if key.startswith(f"{short}_"):
+            if key.startswith(beginnings) or key == PUBLISHED.get(short):
                 return key, value, self.floors.get(key)
         return None
 

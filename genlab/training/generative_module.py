@@ -262,6 +262,7 @@ class GenerativeModule(pl.LightningModule):
         checkpoint["genlab"] = {
             "images_seen": self.images_seen,
             "steps": self.steps,
+            "max_images": self.max_images,
             "seconds": self.seconds,
             "schedule": self.schedule.state_dict(),
             "ema": self.ema.state_dict() if self.ema is not None else None,

@@ -10,6 +10,7 @@ from genlab.ranges import Fraction, NonNegativeInt, PositiveFloat
 from genlab.system.terminal import notice
 from genlab.training.checkpoints import Checkpoints
 from genlab.training.collapse import Collapse
+from genlab.training.cures import cures
 from genlab.training.evaluation import QuickMetrics
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.loggers.setup import log_alert
@@ -17,9 +18,8 @@ from genlab.training.saving.checkpoint_io import read_checkpoint
 
 __all__ = ["Guard", "roll_back"]
 
-CURES = (
-    "usual cures: a smaller optimizer.lr, model.r1=1, model.augment=diffaugment, model.packing=2"
-)
+CURES = ("r1=1", "augment=diffaugment", "packing=2")
+"""What helps against collapse, where a family has it."""
 
 EARLY = 0.2
 """Share of a run in which a model need not have found all kinds of images."""
@@ -101,9 +101,15 @@ class Guard(pl.Callback):
             self.say(trainer, module, f"{found}; {self.back(trainer, module, path)}")
             self.ill = False
         elif self.action == "warn":
-            self.say(trainer, module, f"{found}; the best checkpoint is kept. {CURES}")
+            self.say(
+                trainer, module, f"{found}; the best checkpoint is kept. {cures(module, CURES)}"
+            )
         else:
-            self.say(trainer, module, f"{found}; the run ends, with its best checkpoint. {CURES}")
+            self.say(
+                trainer,
+                module,
+                f"{found}; the run ends, with its best checkpoint. {cures(module, CURES)}",
+            )
             module.log_losses()
             trainer.should_stop = True
 
@@ -111,7 +117,9 @@ class Guard(pl.Callback):
         assert isinstance(module, GenerativeModule)
         found = self.judge(trainer, module)
         if found is not None:
-            self.say(trainer, module, f"{found}; the best checkpoint is kept. {CURES}")
+            self.say(
+                trainer, module, f"{found}; the best checkpoint is kept. {cures(module, CURES)}"
+            )
 
     def early(self, module: GenerativeModule) -> bool:
         """Whether the run is in its first fifth, or its first two evaluations if it has no end."""
