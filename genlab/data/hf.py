@@ -106,14 +106,13 @@ class HuggingFace(CachedImages):
 
     def build(self, writer: Writer) -> None:
         train = self._read(self.train)
+        chosen: dict[str, tuple[Any, Sequence[int]]]
         if self.test is not None:
             test = self._read(self.test)
             chosen = {"train": (train, range(len(train))), "test": (test, range(len(test)))}
         else:
-            halves = set_aside(len(train), self.test_size, self.test_seed)
-            chosen = {
-                name: (train, h.tolist()) for name, h in zip(("train", "test"), halves, strict=True)
-            }
+            rest, aside = set_aside(len(train), self.test_size, self.test_seed)
+            chosen = {"train": (train, rest.tolist()), "test": (train, aside.tolist())}
         decoder = Decoder(self.size, self.channels, self.bits)
         for split, (rows, index) in chosen.items():
             self._put(writer, decoder, split, rows, index)

@@ -91,7 +91,7 @@ def treatments(picture: Image.Image, size: int, channels: int) -> list[str]:
     grey = picture.mode in ("1", "L", "LA") or is_deep(picture)
     # Pillow looks for what a PNG's header does not have at its end, and decodes it to get there
     exif = picture.getexif() if picture.format != "PNG" or "exif" in picture.info else {}
-    layout = picture.tile[0][3] if getattr(picture, "tile", None) else None  # of a pixel's bytes
+    layout = getattr(picture, "tile", None)  # of a pixel's bytes
     known = {
         "first frame of several": bool(getattr(picture, "is_animated", False))
         and picture.format != "MPO",  # a photograph and its preview
