@@ -56,7 +56,7 @@ class TrainedModel:
         self,
         n: int = 64,
         *,
-        label: int | Sequence[int] | None = None,
+        label: int | str | Sequence[int | str] | None = None,
         seed: int = 0,
         **sampling: Any,
     ) -> Samples:
@@ -64,7 +64,8 @@ class TrainedModel:
 
         Args:
             n: How many.
-            label: Of a conditional model: a class, or several in turn; None takes all in turn.
+            label: Of a conditional model: number or name of a class, or several in turn; None
+                takes all in turn.
             seed: Key of the random stream.
             sampling: Options of the family's sampling, such as ``temperature=0.8``.
 

@@ -54,11 +54,15 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         )
     # Its file
     loaded = model.loaded
+    classes = loaded.run.read("run.json").get("classes", [])
+    given = [config.label] if isinstance(config.label, int) else config.label or ()
+    named = [f"label {k} is {classes[k]}" for k in given if isinstance(k, int) and k < len(classes)]
     name = f"{loaded.images_seen:09d}-s{config.seed}{samples.suffix}"
     target = samples.save(config.out or loaded.run.path / folder / name)
     say(
         f"{samples.count} of {loaded.run.name} ({config.checkpoint} checkpoint at "
-        f"{loaded.images_seen:,} images, {loaded.weights} weights, seed {config.seed}): {target}"
+        f"{loaded.images_seen:,} images, {loaded.weights} weights, "
+        f"{', '.join([f'seed {config.seed}', *named])}): {target}"
     )
     if config.show:
         shown = samples.render()

@@ -174,7 +174,7 @@ class Sample(OfRun):
 
     run: str
     n: PositiveInt
-    label: NonNegativeInt | list[NonNegativeInt] | None
+    label: NonNegativeInt | str | list[NonNegativeInt | str] | None
     temperature: PositiveFloat | None
     sampling: dict[str, Any]
     task: Component

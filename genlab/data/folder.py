@@ -1,48 +1,53 @@
 """Data set of a folder of the user's pictures."""
 
 import hashlib
-import os
-from collections.abc import Iterator
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from genlab.data.feed.split import set_aside
-from genlab.data.images import CachedImages
+from genlab.data.images import CachedImages, SplitName
 from genlab.data.storage.cache import Writer
 from genlab.data.storage.damage import repairable
-from genlab.data.storage.decoding import fill, open_picture
+from genlab.data.storage.decoding import Decoder
+from genlab.data.storage.folder_layout import Layout, read_layout
+from genlab.data.storage.picture_files import SUFFIXES, find_pictures, stamp
+from genlab.data.storage.table import table
 from genlab.errors import ConfigError, DataError
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec
 
 __all__ = ["ImageFolder"]
 
-SUFFIXES = frozenset(
-    [".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"]
-)
+Parts = tuple[str, ...]
 
 
 class ImageFolder(CachedImages):
-    """A folder of pictures of any format and size.
+    """A folder of pictures of any format and size; `docs/pictures.md` has all that is done to them.
 
-    Each is turned upright, centre-cropped to a square and resized. If it has the sub-folders
-    ``train`` and ``test``, those are the splits; else a share of the pictures is set aside for
-    the test, always the same for one ``test_seed``. Sub-folders are classes if all pictures lie
-    in sub-folders.
+    Each is turned upright, centre-cropped to a square and resized. Folders ``train``, ``val`` and
+    ``test`` (in any spelling, at any depth) are the splits; without a test, a share of the training
+    pictures is set aside, always the same for one ``test_seed``. Other sub-folders are classes if
+    all pictures lie in one of several; numbers in their names count as numbers.
 
     Args:
-        path: The folder; it is searched to any depth.
+        path: The folder; it is searched to any depth, through links.
         size: Height and width of the images.
         channels: 1 for grey, 3 for colour.
         labels: Whether sub-folders are classes; if None, they are where all pictures lie in one
-            of at least two.
+            of at least two. True leaves out the pictures beside them.
         test_size: Share of the pictures for the test, where there is no folder of that name.
         test_seed: Decides which ones.
+        splits: Whether folders named so are the splits; if None, they are where no others lie
+            beside them. True leaves out the others, False takes all folders alike.
+        bits: Used bits of grey pictures with 16; None takes those that the largest value needs.
 
     Raises:
-        ConfigError: ``channels`` is neither 1 nor 3, or there are no classes.
+        ConfigError: ``channels`` is neither 1 nor 3, there are no classes, or it is unclear what
+            are splits.
         DataError: No such folder, no pictures in it, or one of them cannot be read.
     """
 
@@ -56,113 +61,122 @@ class ImageFolder(CachedImages):
         labels: bool | None = None,
         test_size: Fraction = 0.1,
         test_seed: int = 0,
+        splits: bool | None = None,
+        bits: PositiveInt | None = None,
     ):
-        if channels not in (1, 3):
-            raise ConfigError(f"data.channels={channels}: must be 1 (grey) or 3 (colour)")
+        Decoder(size, channels, bits)  # which knows what it can do
         self.path = Path(path).expanduser()
         self.size = size
         self.channels = channels
         self.labels = labels
         self.test_size = test_size
         self.test_seed = test_seed
+        self.by_name = splits
+        self.bits = bits
 
     @property
     def spec(self) -> ImageSpec:
         return ImageSpec(self.channels, self.size, self.size, 256, len(self.classes))
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.classes)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes in the order of the labels; empty without classes."""
+        return self.layout.classes
+
+    @property
+    def own_val(self) -> bool:
+        return "val" in self.splits
+
     def key(self) -> str:
-        state = hashlib.sha256(repr((self.size, self.channels, self.classes)).encode())
+        # 2: how pictures are decoded; to be raised with any change of that.
+        where = str(self.path.resolve())
+        state = hashlib.sha256(repr((2, where, self.size, self.channels, self.bits)).encode())
+        state.update(repr(self.classes).encode())
         for split, paths in self.splits.items():
             for path in paths:
-                known = path.stat()
-                place = (split, str(path.relative_to(self.path)), known.st_size, known.st_mtime_ns)
-                state.update(repr(place).encode())
+                state.update(repr((split, str(path.relative_to(self.path)), *stamp(path))).encode())
         return f"folder-{state.hexdigest()[:16]}"
 
     def build(self, writer: Writer) -> None:
-        for split, paths in self.splits.items():
-            shape = (len(paths), self.channels, self.size, self.size)
-            with repairable("replace or remove them"):
-                fill(
-                    writer.array(f"{split}_x", shape, "uint8"),
-                    [str(path) for path in paths],
-                    lambda name: open_picture(name, self.size, self.channels),
-                )
-            if self.classes:
-                y = [self.classes.index(self._class(path)) for path in paths]
-                writer.put(f"{split}_y", np.array(y, np.int64))
+        decoder = Decoder(self.size, self.channels, self.bits)
+        with repairable("replace or remove them"):
+            for split, paths in self.splits.items():
+                shape = (len(paths), self.channels, self.size, self.size)
+                out = writer.array(f"{split}_x", shape, "uint8")
+                decoder.fill(out, [str(path) for path in paths])
+                if (y := self.labels_of(split)) is not None:
+                    writer.put(f"{split}_y", y)
+            writer.about["converted"] = decoder.finish()
+
+    def notes(self) -> list[str]:
+        converted = self.arrays().about.get("converted", {})
+        return [
+            *self.layout.notes,
+            *table("left out", self.skipped),
+            *table("converted", converted),
+        ]
 
     @cached_property
-    def splits(self) -> dict[str, list[Path]]:
+    def splits(self) -> dict[SplitName, list[Path]]:
         """The pictures of each split."""
-        every = self._every
-        if self._own_splits:
-            return {
-                split: [p for p in every if p.relative_to(self.path).parts[0] == split]
-                for split in ("train", "test")
-            }
-        train, test = set_aside(len(every), self.test_size, self.test_seed)
-        return {"train": [every[i] for i in train], "test": [every[i] for i in test]}
+        return {
+            split: [self.path.joinpath(*self._found[0][i]) for i in index]
+            for split, index in self._index.items()
+        }
+
+    def labels_of(self, split: SplitName) -> npt.NDArray[np.int64] | None:
+        """The labels of a split's pictures; None without classes."""
+        if not self.classes:
+            return None
+        number = {name: i for i, name in enumerate(self.classes)}
+        places = [self.layout.places[i] for i in self._index[split]]
+        return np.array([number[place.label] for place in places if place is not None], np.int64)
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """How many files below the folder are not taken, by the reason."""
+        return self._found[1] + self.layout.skipped
 
     @cached_property
-    def classes(self) -> list[str]:
-        """Names of the classes in the order of the labels; empty without classes."""
-        if self.labels is False:
-            return []
-        names = {self._class(path) for path in self._every}
-        if "" not in names and len(names) > 1:
-            return sorted(names)
-        if self.labels:
-            raise ConfigError(
-                f"data.labels=true needs a sub-folder for each class in {self.path}, "
-                f"found {sorted(names - {''}) or 'none'}"
-            )
-        return []
+    def layout(self) -> Layout:
+        """Split and class of each picture."""
+        return read_layout(self._found[0], self.by_name, self.labels, str(self.path))
 
     @cached_property
-    def _every(self) -> list[Path]:
-        """The pictures in the order of their paths."""
+    def _found(self) -> tuple[list[Parts], Counter[str]]:
+        """The pictures in the order of their paths, and what else there is."""
         if not self.path.is_dir():
             found = "a file" if self.path.exists() else "nothing"
             raise DataError(
                 f"{self.path}: expected a folder of pictures, found {found}; set data.path"
             )
-        every = sorted(self._pictures())
-        if len(every) < 2:
+        pictures, skipped = find_pictures(self.path)
+        if len(pictures) < 2:
+            others = "".join(f"; {line}" for line in table("left out", skipped))
             raise DataError(
                 f"{self.path}: expected at least 2 pictures ({' '.join(sorted(SUFFIXES))}), "
-                f"found {len(every)}"
+                f"found {len(pictures)}{others}"
             )
-        return every
+        return pictures, skipped
 
     @cached_property
-    def _own_splits(self) -> bool:
-        """True where ``train`` and ``test`` are all that the folder holds."""
-        return {p.relative_to(self.path).parts[0] for p in self._every} == {"train", "test"}
-
-    def _pictures(self) -> Iterator[Path]:
-        """All files named like pictures; what cannot be read is an error, not absent."""
-
-        def refuse(error: OSError) -> None:
-            raise DataError(
-                f"{error.filename}: expected a folder that can be read, found {error.strerror}; "
-                "repair: make it readable, or remove it"
+    def _index(self) -> dict[SplitName, list[int]]:
+        """Numbers of the pictures of each split."""
+        index: dict[SplitName, list[int]] = {"train": [], "val": [], "test": []}
+        for i, place in enumerate(self.layout.places):
+            if place is not None:
+                index[place.split or "train"].append(i)
+        if not index["test"]:
+            rest = index["train"]
+            train, test = set_aside(len(rest), self.test_size, self.test_seed)
+            index["train"], index["test"] = [rest[i] for i in train], [rest[i] for i in test]
+        if not index["train"]:
+            raise ConfigError(
+                f"{self.path}: no pictures are left to train on "
+                f"(data.test_size={self.test_size}, data.labels={self.labels})"
             )
-
-        for folder, _, names in os.walk(self.path, onerror=refuse):
-            for name in names:
-                path = Path(folder, name)
-                if path.suffix.lower() not in SUFFIXES or name.startswith("."):
-                    continue
-                if not path.exists():
-                    raise DataError(
-                        f"{path}: expected a picture, found a link to nothing "
-                        f"({os.readlink(path)}); repair: replace or remove it"
-                    )
-                if path.is_file():
-                    yield path
-
-    def _class(self, path: Path) -> str:
-        """Name of the sub-folder that a picture lies in, or ""."""
-        parts = path.relative_to(self.path).parts[int(self._own_splits) : -1]
-        return parts[0] if parts else ""
+        return {split: numbers for split, numbers in index.items() if numbers}

@@ -2,16 +2,21 @@
 
 import hashlib
 import importlib
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from genlab.data.feed.split import set_aside
 from genlab.data.images import CachedImages
 from genlab.data.storage.cache import Writer
-from genlab.data.storage.decoding import fill, fit
+from genlab.data.storage.decoding import Decoder
+from genlab.data.storage.picture_files import stamp
+from genlab.data.storage.table import table
 from genlab.errors import ConfigError, DataError, nearest
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec
@@ -36,9 +41,13 @@ class HuggingFace(CachedImages):
         size: Height and width of the images.
         channels: 1 for grey, 3 for colour.
         revision: Commit or tag of the data set on the hub: name one to have it reproducible.
+            Without one, what was read first is kept until ``genlab data prepare``; local folders
+            are read again when a file in them changes.
+        bits: Used bits of grey pictures with 16; None takes those that the largest value needs.
 
     Raises:
         ConfigError: The datasets library is not installed, or there is no such column.
+        DataError: There is no such split, or something else in a column than images and labels.
     """
 
     name = "hf"
@@ -58,14 +67,14 @@ class HuggingFace(CachedImages):
         size: PositiveInt = 32,
         channels: PositiveInt = 3,
         revision: str | None = None,
+        bits: PositiveInt | None = None,
     ):
-        if channels not in (1, 3):
-            raise ConfigError(f"data.channels={channels}: must be 1 (grey) or 3 (colour)")
+        Decoder(size, channels, bits)  # which knows what it can do
         if label is not None and classes is None:
             raise ConfigError(f"data.label={label} needs data.classes, the number of classes")
         self.path = path
         self.config = config
-        self.data_dir = data_dir
+        self.data_dir = None if data_dir is None else str(Path(data_dir).expanduser())
         self.image = image
         self.label = label
         self.classes = classes if label is not None else None
@@ -76,36 +85,59 @@ class HuggingFace(CachedImages):
         self.size = size
         self.channels = channels
         self.revision = revision
+        self.bits = bits
 
     @property
     def spec(self) -> ImageSpec:
         return ImageSpec(self.channels, self.size, self.size, 256, self.classes or 0)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes as the data set has them; empty before it was read."""
+        return tuple((self._arrays.about if self._arrays else {}).get("classes", ()))
+
     def key(self) -> str:
         described = sorted((k, v) for k, v in vars(self).items() if not k.startswith("_"))
-        return f"hf-{hashlib.sha256(repr(described).encode()).hexdigest()[:16]}"
+        state = hashlib.sha256(repr((2, described, os.environ.get("HF_ENDPOINT"))).encode())
+        for place in (self.path, self.data_dir):
+            if place is not None and Path(place).exists():
+                state.update(repr(local_state(Path(place))).encode())
+        return f"hf-{state.hexdigest()[:16]}"
 
     def build(self, writer: Writer) -> None:
         train = self._read(self.train)
+        chosen: dict[str, tuple[Any, Sequence[int]]]
         if self.test is not None:
             test = self._read(self.test)
-            self._put(writer, "train", train, range(len(train)))
-            self._put(writer, "test", test, range(len(test)))
+            chosen = {"train": (train, range(len(train))), "test": (test, range(len(test)))}
         else:
-            for_train, for_test = set_aside(len(train), self.test_size, self.test_seed)
-            self._put(writer, "train", train, for_train.tolist())
-            self._put(writer, "test", train, for_test.tolist())
+            rest, aside = set_aside(len(train), self.test_size, self.test_seed)
+            chosen = {"train": (train, rest.tolist()), "test": (train, aside.tolist())}
+        decoder = Decoder(self.size, self.channels, self.bits)
+        for split, (rows, index) in chosen.items():
+            self._put(writer, decoder, split, rows, index)
+        writer.about["converted"] = decoder.finish()
+        names = getattr((getattr(train, "features", None) or {}).get(self.label), "names", None)
+        writer.about["classes"] = list(names or ())
 
-    def _put(self, writer: Writer, split: str, rows: Any, index: Sequence[int]) -> None:
-        def read(name: str) -> npt.NDArray[np.uint8]:
-            return fit(rows[int(name.rsplit("#", 1)[1])][self.image], self.size, self.channels)
+    def notes(self) -> list[str]:
+        return table("converted", self.arrays().about.get("converted", {}))
+
+    def _put(
+        self, writer: Writer, decoder: Decoder, split: str, rows: Any, index: Sequence[int]
+    ) -> None:
+        def opener(name: str) -> Image.Image:
+            found = rows[int(name.rsplit("#", 1)[1])][self.image]
+            if not isinstance(found, Image.Image):
+                raise ValueError(f"data.image={self.image}: a {type(found).__name__}, no image")
+            return found
 
         shape = (len(index), self.channels, self.size, self.size)
         names = [f"{self.path}/{split}#{i}" for i in index]
-        fill(writer.array(f"{split}_x", shape, "uint8"), names, read)
+        decoder.fill(writer.array(f"{split}_x", shape, "uint8"), names, opener)
         if self.label is not None:
-            labels = np.asarray(rows[self.label], np.int64)
-            writer.put(f"{split}_y", labels[np.asarray(index)])
+            where = f"{self.path}/{split}: data.label={self.label}"
+            writer.put(f"{split}_y", whole_numbers(rows[self.label], where)[np.asarray(index)])
 
     def _read(self, split: str) -> Any:
         """A split as the library gives it, with the columns checked."""
@@ -138,3 +170,24 @@ class HuggingFace(CachedImages):
                     f"{', '.join(rows.column_names)}{nearest(column, rows.column_names)}"
                 )
         return rows
+
+
+def whole_numbers(values: Any, where: str) -> npt.NDArray[np.int64]:
+    """The labels in a column.
+
+    Raises:
+        DataError: There is something else in it.
+    """
+    labels = list(values)
+    odd = next(
+        (v for v in labels if isinstance(v, bool) or not isinstance(v, int | np.integer)), None
+    )
+    if odd is not None or None in labels:
+        raise DataError(f"{where}: expected whole numbers, found {odd!r}")
+    return np.asarray(labels, np.int64)
+
+
+def local_state(place: Path) -> list[tuple[str, int, int, int]]:
+    """Path and `stamp` of all files at a place, which may be one."""
+    files = [place] if place.is_file() else list(place.rglob("*"))
+    return sorted((str(file.resolve()), *stamp(file)) for file in files if file.is_file())

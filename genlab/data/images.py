@@ -17,7 +17,7 @@ from genlab.types import ImageSpec, Spec
 
 __all__ = ["CachedImages", "ImageData", "Split", "SplitName", "check_split", "split_of"]
 
-SplitName = Literal["train", "test"]
+SplitName = Literal["train", "val", "test"]
 
 
 class Split(NamedTuple):
@@ -54,9 +54,23 @@ class ImageData(ABC):
     def spec(self) -> ImageSpec:
         """Shape, levels and classes of the images as a model sees them."""
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes in the order of the labels; empty where they have none."""
+        return ()
+
+    @property
+    def own_val(self) -> bool:
+        """True where the data comes with a validation split, so that none is set aside."""
+        return False
+
+    def notes(self) -> list[str]:
+        """What of the prepared data was left out or converted, a line each."""
+        return []
+
     @abstractmethod
     def load(self, split: SplitName) -> Split:
-        """The images of a split, always in the same order.
+        """The images of a split, always in the same order; ``val`` only where `own_val` is true.
 
         Raises:
             DataError: A file is missing or damaged.
@@ -86,13 +100,15 @@ class ImageData(ABC):
         return x
 
     def fingerprint(self) -> str:
-        """SHA-256 in hex of the name, the geometry and the contents of both splits."""
+        """SHA-256 in hex of the name, the geometry and the contents of all splits."""
         return fingerprint(self.name, self.spec, self._digests())
+
+    def _splits(self) -> tuple[SplitName, ...]:
+        return ("train", "test", "val") if self.own_val else ("train", "test")
 
     def _digests(self) -> list[str]:
         digests = []
-        names: tuple[SplitName, ...] = ("train", "test")
-        for name in names:
+        for name in self._splits():
             split = self.load(name)
             digests.append(array_digest(split.x.numpy()))
             digests.append("" if split.y is None else array_digest(split.y.numpy()))
@@ -102,7 +118,8 @@ class ImageData(ABC):
 class CachedImages(ImageData):
     """Images that are decoded once and then mapped from the user's cache.
 
-    The arrays are ``train_x``, ``train_y``, ``test_x`` and ``test_y``; the labels may be missing.
+    The arrays are ``train_x``, ``train_y``, ``test_x`` and ``test_y``, and those of a validation
+    split where the data has one; the labels may be missing.
     """
 
     _arrays: Arrays | None = None
@@ -128,8 +145,14 @@ class CachedImages(ImageData):
     def arrays(self) -> Arrays:
         """The decoded images; built where the cache has none."""
         if self._arrays is None:
-            self._arrays = cached(self.key(), self.build)
+            self._arrays = cached(self.key(), self._build_checked)
         return self._arrays
+
+    def _build_checked(self, writer: Writer) -> None:
+        """Decodes the images, and stores nothing that does not fit."""
+        self.build(writer)
+        for split in self._splits():
+            check_split(split_of(writer.arrays, split), self.spec, f"{self.name}/{split}")
 
     def load(self, split: SplitName) -> Split:
         loaded = split_of(self.arrays(), split)
@@ -138,7 +161,7 @@ class CachedImages(ImageData):
 
     def _digests(self) -> list[str]:
         digests = self.arrays().digests
-        return [digests.get(name, "") for name in ("train_x", "train_y", "test_x", "test_y")]
+        return [digests.get(f"{name}_{part}", "") for name in self._splits() for part in "xy"]
 
 
 def split_of(arrays: Mapping[str, npt.NDArray[Any]], split: str) -> Split:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 
 from genlab.data.curriculum import Curriculum
 from genlab.data.feed.augment import parse_augment
@@ -32,7 +33,8 @@ class ImageDataModule(pl.LightningDataModule):
         source: The data set.
         batch_size: Training images in a batch, over all processes.
         eval_batch_size: Images in a batch for validation and test.
-        val_size: Training images set aside for validation: how many, or a share below 1.
+        val_size: Training images set aside for validation: how many, or a share below 1; none
+            where the data comes with a validation split.
         split_seed: Decides which ones.
         limit: At most this many images of each split, for a quick run.
         augment: Changes of the training images in their order: names, such as ``[flip, crop]``,
@@ -86,6 +88,11 @@ class ImageDataModule(pl.LightningDataModule):
         return self.source.spec
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes in the order of the labels; empty where they have none."""
+        return self.source.class_names
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 in hex of the data set, and of the choice among its images with a limit."""
         whole = self.source.fingerprint()
@@ -103,20 +110,34 @@ class ImageDataModule(pl.LightningDataModule):
         if self._stored:
             return
         whole, test = self.source.load("train"), self.source.load("test")
-        check_split(whole, self.spec, f"{self.source.name}/train")
-        check_split(test, self.spec, f"{self.source.name}/test")
-        train_index, val_index = hold_out(len(whole.x), self.val_size, self.split_seed, self.limit)
-        test_index = limited(len(test.x), self.split_seed, self.limit)
+        val = self.source.load("val") if self.source.own_val else whole
+        for name, split in (("train", whole), ("val", val), ("test", test)):
+            check_split(split, self.spec, f"{self.source.name}/{name}")
+        index = self.divide(len(whole.x), len(val.x), len(test.x))
         self._held = fits(self.resident, nbytes(whole) + nbytes(test))
-        key = f"split-{self.fingerprint[:16]}-{self.val_size:g}-{self.split_seed}"
-        for name, split, index in (
-            ("train", whole, train_index),
-            ("val", whole, val_index),
-            ("test", test, test_index),
-        ):
+        size = (
+            f"{self.val_size:g}" if float(f"{self.val_size:g}") == self.val_size else self.val_size
+        )
+        key = f"split-{self.fingerprint[:16]}-{size}-{self.split_seed}"
+        for name, split in (("train", whole), ("val", val), ("test", test)):
             # What is few is held all the same: a file of it would only be in the way.
-            held = self._held or (name != "train" and len(index) <= 10_000)
-            self._stored[name] = materialize(split, index, held, f"{key}-{name}")
+            held = self._held or (name != "train" and len(index[name]) <= 10_000)
+            self._stored[name] = materialize(split, index[name], held, f"{key}-{name}")
+
+    def divide(self, n: int, n_val: int, n_test: int) -> dict[str, Tensor]:
+        """Indices of the training, validation and test images among those of the data set.
+
+        Args:
+            n: Training images of the data set.
+            n_val: Validation images, where it has a split of its own.
+            n_test: Test images.
+        """
+        # With a validation of its own the data gives all training images
+        size = 0 if self.source.own_val else self.val_size
+        train, val = hold_out(n, size, self.split_seed, self.limit)
+        if self.source.own_val:
+            val = limited(n_val, self.split_seed, self.limit)
+        return {"train": train, "val": val, "test": limited(n_test, self.split_seed, self.limit)}
 
     @property
     def train(self) -> Split:
@@ -146,15 +167,18 @@ class ImageDataModule(pl.LightningDataModule):
         return self._held
 
     def summary(self) -> str:
-        """One line: how many images of what kind, how they were divided, and where they lie."""
+        """How many images of what kind, how they were divided, and where they lie; below that
+        line the source's notes, if it has any."""
         spec, train = self.spec, self._split("train")
-        return (
+        divided = "its own" if self.source.own_val else f"split_seed {self.split_seed}"
+        summary = (
             f"{self.source.name}: {len(train.x):,} train, {len(self._split('val').x):,} validation "
-            f"(split_seed {self.split_seed}), {len(self._split('test').x):,} test images, "
+            f"({divided}), {len(self._split('test').x):,} test images, "
             f"{spec.channels}x{spec.height}x{spec.width}, {spec.levels} levels, "
             f"{spec.num_classes or 'no'} classes, {nbytes(train) / 1e6:.0f} MB "
             f"{'in memory' if self._held else 'mapped from disk'}"
         )
+        return "\n       ".join([summary, *self.source.notes()])
 
     def train_loader(
         self,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genlab.config.sampling import build_options
-from genlab.errors import ConfigError
+from genlab.errors import ConfigError, nearest
 from genlab.experiment.trained import Loaded
 from genlab.system.progress import Progress, quiet
 from genlab.tasks.base import Outcome, Request, Task
@@ -23,7 +23,7 @@ def perform(
     n: int,
     *,
     seed: int = 0,
-    label: int | Sequence[int] | None = None,
+    label: int | str | Sequence[int | str] | None = None,
     sampling: Mapping[str, Any] | None = None,
     batch: int = 500,
     progress: Progress = quiet,
@@ -35,7 +35,8 @@ def perform(
         task: The task.
         n: Examples wanted.
         seed: Key of all random streams.
-        label: Of a conditional model: a class, or several in turn; None takes all in turn.
+        label: Of a conditional model: number or name of a class, or several in turn; None takes all
+            in turn.
         sampling: Options of the family's sampling by their names.
         batch: Examples at a time.
         progress: Told how far it is.
@@ -66,7 +67,9 @@ def origin(
     }
 
 
-def conditions(loaded: Loaded, label: int | Sequence[int] | None, n: int) -> Tensor | None:
+def conditions(
+    loaded: Loaded, label: int | str | Sequence[int | str] | None, n: int
+) -> Tensor | None:
     """The conditions to draw with: one label or some in turn; without, all, or the test split's.
 
     Raises:
@@ -84,10 +87,33 @@ def conditions(loaded: Loaded, label: int | Sequence[int] | None, n: int) -> Ten
             f"label={label}: {loaded.run.name} is not conditional on labels; train with "
             "model.conditional=true"
         )
-    wanted = [label] if isinstance(label, int) else list(label)
-    for one in wanted:
-        if not 0 <= one < model.num_classes:
-            raise ConfigError(f"label={one}: 0 to {model.num_classes - 1} are allowed")
+    names = loaded.run.read("run.json").get("classes", [])
+    wanted = [
+        label_number(one, names, model.num_classes)
+        for one in ([label] if isinstance(label, int | str) else label)
+    ]
     if not wanted:
         raise ConfigError("label=[]: give at least one label")
     return torch.tensor(wanted).repeat(-(-n // len(wanted)))[:n]
+
+
+def label_number(label: int | str, names: Sequence[str], num_classes: int) -> int:
+    """The number of a class that is given by its number or its name.
+
+    Raises:
+        ConfigError: There is no such class.
+
+    Example:
+        >>> label_number("dog", ["cat", "dog"], 2), label_number(0, ["cat", "dog"], 2)
+        (1, 0)
+    """
+    if isinstance(label, str):
+        if label not in names:
+            allowed = (
+                f"the classes are {', '.join(names)}" if names else "its classes have no names"
+            )
+            raise ConfigError(f"label={label}: {allowed}{nearest(label, names)}")
+        return names.index(label)
+    if not 0 <= label < num_classes:
+        raise ConfigError(f"label={label}: 0 to {num_classes - 1} are allowed")
+    return label

@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 
 from genlab.config.schema import Train
+from genlab.data.feed.identity import identity
 from genlab.errors import NonFiniteError
 from genlab.experiment.advice import advise, resume_command
 from genlab.experiment.build import build_trainer
@@ -86,7 +87,7 @@ class TrainingSession:
         try:
             # Training proper
             if trainer.is_global_zero:
-                run.update("run.json", status="running", fingerprint=parts.data.fingerprint)
+                run.update("run.json", status="running", **identity(parts.data))
             with handled(parts.stop.note):
                 path = self.resume.path if self.resume else None
                 trainer.fit(parts.module, datamodule=parts.data, ckpt_path=path, weights_only=True)

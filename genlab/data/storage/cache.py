@@ -27,11 +27,23 @@ ALWAYS_HASHED = 1 << 30
 
 
 class Arrays(dict[str, npt.NDArray[Any]]):
-    """Named arrays of a data set, with the SHA-256 of each in ``digests``."""
+    """Named arrays of a data set, with the SHA-256 of each in ``digests``.
 
-    def __init__(self, arrays: Mapping[str, npt.NDArray[Any]], digests: Mapping[str, str]):
+    Args:
+        arrays: The arrays.
+        digests: The SHA-256 of each.
+        about: What else is known of them, as JSON has it.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, npt.NDArray[Any]],
+        digests: Mapping[str, str],
+        about: Mapping[str, Any],
+    ):
         super().__init__(arrays)
         self.digests = dict(digests)
+        self.about = dict(about)
 
 
 class Writer:
@@ -40,6 +52,8 @@ class Writer:
     def __init__(self, folder: Path | None):
         self.folder = folder
         self.arrays: dict[str, npt.NDArray[Any]] = {}
+        self.about: dict[str, Any] = {}
+        """What else is to be kept of them, as JSON has it."""
 
     def array(self, name: str, shape: tuple[int, ...], dtype: str) -> npt.NDArray[Any]:
         """A new array to be filled."""
@@ -105,13 +119,17 @@ def cached(key: str, build: Callable[[Writer], None]) -> Arrays:
 
 def finish(build: Callable[[Writer], None], writer: Writer) -> Arrays:
     build(writer)
-    arrays = Arrays(writer.arrays, {name: array_digest(a) for name, a in writer.arrays.items()})
+    digests = {name: array_digest(array) for name, array in writer.arrays.items()}
+    arrays = Arrays(writer.arrays, digests, writer.about)
     if writer.folder is not None:
         for array in arrays.values():
             if isinstance(array, np.memmap):
                 array.flush()
         sizes = {name: (writer.folder / f"{name}.npy").stat().st_size for name in arrays}
         index = {name: {"sha256": arrays.digests[name], "bytes": sizes[name]} for name in arrays}
+        if writer.about:
+            about = json.dumps(writer.about)
+            (writer.folder / "about.json").write_text(about, encoding="utf-8")
         with (writer.folder / "index.json").open("w", encoding="utf-8") as file:
             json.dump(index, file, indent=1)
             file.flush()
@@ -142,4 +160,6 @@ def open_arrays(folder: Path, thorough: bool = False) -> Arrays:
             if found != entry["sha256"]:
                 raise ValueError(f"{path.name}: expected sha256 {entry['sha256']}, found {found}")
         arrays[name] = array
-    return Arrays(arrays, {name: entry["sha256"] for name, entry in index.items()})
+    about = folder / "about.json"
+    known = json.loads(about.read_text()) if about.is_file() else {}
+    return Arrays(arrays, {name: entry["sha256"] for name, entry in index.items()}, known)
