@@ -58,6 +58,10 @@ class GenerativeModel(nn.Module, ABC):
     likelihood: ClassVar[Literal["exact", "bound", "none"]] = "none"
     """Whether `log_prob` is the log-probability, a lower bound of it, or does not exist."""
 
+    bound_name: ClassVar[str | None] = None
+    """What reports call a bound whose samples are averaged: ``vlb``; None for ``elbo`` from one
+    importance sample and ``iw{k}`` from k, which are tighter."""
+
     draws_in_steps: ClassVar[bool] = False
     """Whether `draw` reports partial results, see `report_progress`."""
 
@@ -227,6 +231,13 @@ class GenerativeModel(nn.Module, ABC):
 
     def after_step(self, player: str) -> None:
         """Called after the player's optimizer step, for what no gradient updates."""
+        return
+
+    def begin(self, batches: Iterable[Batch]) -> None:
+        """Called once before the first step, with training images, for facts of the data.
+
+        What it finds belongs into buffers: a run that is resumed does not call it again.
+        """
         return
 
     def finish(self, batches: Iterable[Batch]) -> None:
