@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from genlab.nn.diffusion.levels import grid
+from genlab.nn.diffusion.noise_levels import grid
 
 __all__ = ["log_density"]
 

@@ -1,7 +1,7 @@
 """Solvers: from noise to an example, or back, by a denoiser alone.
 
 All follow ``dz/dr = (z - D(z, r)) / r`` (Karras et al. 2022, equation 1) or, ancestral, the chain
-of posteriors, in the frame of `genlab.nn.diffusion.rules`; a grid of levels says where they stop.
+of posteriors, in the frame of `genlab.nn.diffusion.output_rules`; a grid says where they stop.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Denoise", "SamplerName", "evaluations", "solve"]
+__all__ = ["Denoise", "SamplerName", "evaluations", "portions", "posterior_sample", "solve"]
 
 Denoise = Callable[[Tensor, float], Tensor]
 """``(z, r) -> D(z)``, the clean example expected at level r."""
@@ -94,3 +94,9 @@ def posterior_sample(
     keep = (lower / r) ** 2
     noise = torch.randn(z.shape, dtype=z.dtype, device=z.device, generator=generator)
     return torch.lerp(d, z, keep) + scale * lower * math.sqrt(1 - keep) * noise
+
+
+def portions(n: int, device: torch.device) -> list[slice]:
+    """Portions of bounded memory."""
+    size = 256 if device.type == "cpu" else 2048
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]

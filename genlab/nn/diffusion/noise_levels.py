@@ -1,6 +1,6 @@
 """Noise levels: the densities that training draws them from, and the grids of samplers.
 
-A level is the ratio r of noise to signal, see `genlab.nn.diffusion.rules`.
+A level is the ratio r of noise to signal, see `genlab.nn.diffusion.output_rules`.
 """
 
 import math
@@ -19,13 +19,13 @@ OPEN = 1e-6  # a quantile's distance from the infinite ones
 
 def stratified(n: int, *, device: torch.device | None = None,
                generator: torch.Generator | None = None) -> Tensor:  # fmt: skip
-    """One number in each n-th of [0, 1), ascending, ``(n,)``: each is uniform, up to its place.
+    """One number in each n-th of [0, 1), in random order, ``(n,)``: each of them is uniform.
 
     A mean over levels has a smaller variance so than of independent ones (Kingma et al. 2021,
-    appendix I).
+    appendix I); the order must not be that of the images, which may be sorted.
     """
     u = torch.rand(n, device=device, generator=generator)
-    return (torch.arange(n, device=device) + u) / n
+    return (torch.randperm(n, device=device, generator=generator) + u) / n
 
 
 def draw_levels(
@@ -73,12 +73,12 @@ def grid(name: GridName, steps: int, low: float, high: float) -> list[float]:
     Example:
         >>> [round(r, 3) for r in grid("karras", 4, 0.002, 80.0)]
         [80.0, 9.723, 0.47, 0.002, 0.0]
-        >>> grid("flow", 2, 0.002, 1e9)[1]
-        1.0
+        >>> [round(r, 3) for r in grid("flow", 2, 0.002, 1e9)]
+        [1000000000.0, 1.0, 0.0]
     """
     if name == "flow":
-        t = [high / (1 + high) * (1 - i / steps) for i in range(steps)]
-        return [*(s / (1 - s) for s in t), 0.0]
+        t = [high / (1 + high) * (1 - i / steps) for i in range(1, steps)]
+        return [high, *(s / (1 - s) for s in t), 0.0]
     share = [i / max(steps - 1, 1) for i in range(steps)]
     if name == "log":
         return [*(high * (low / high) ** i for i in share), 0.0]

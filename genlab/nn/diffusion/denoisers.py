@@ -4,8 +4,8 @@ from typing import Literal
 
 from torch import nn
 
+from genlab.nn.diffusion.denoising_mlp import DenoisingMLP
 from genlab.nn.diffusion.dit import DiT
-from genlab.nn.diffusion.mlp import DenoisingMLP
 from genlab.nn.diffusion.unet import UNet
 
 __all__ = ["DenoiserName", "make_denoiser"]
