@@ -44,6 +44,8 @@ class Diffusion(DenoisingModel):
         density: Of the training levels, see `genlab.nn.diffusion.noise_levels.draw_levels`.
         level_mean: Mean of log r of a normal density.
         level_std: Its standard deviation.
+        even: Share of the training levels that are drawn evenly over all of them, whatever the
+            density: the bound counts levels that no sample shows.
         objective: ``denoise``: the squared error of the network's output. ``bound``: minus the
             variational bound, which wants a ``uniform`` density, in nats per image.
         grid: Of a sampler's levels, see `genlab.nn.diffusion.noise_levels.grid`.
@@ -74,6 +76,7 @@ class Diffusion(DenoisingModel):
         density: DensityName = "normal",
         level_mean: float = -0.8,
         level_std: PositiveFloat = 1.2,
+        even: Fraction = 0.1,
         objective: Literal["denoise", "bound"] = "denoise",
         grid: GridName = "karras",
         high: Annotated[float, Range(low=1)] = 80.0,
@@ -95,6 +98,7 @@ class Diffusion(DenoisingModel):
         self.rule = RULES[chosen]
         self.low, self.high = lowest_level(spec.levels), high
         self.density, self.level_mean, self.level_std = density, level_mean, level_std
+        self.even = even
         self.objective, self.grid_name, self.drop_label = objective, grid, drop_label
         self.embedding = condition_embedding(self.condition, CONTEXT)
         self.network = make_denoiser(
@@ -126,8 +130,8 @@ class Diffusion(DenoisingModel):
         """The network's output as the output rule reads it; see `DenoisingModel.denoise`."""
         level = torch.as_tensor(r, dtype=z.dtype, device=z.device).expand(len(z))
         wide = level[:, None, None, None]
-        output = self.network(z * self.rule.input_scale(wide, self.data_std), level.log() / 4,
-                              context)  # fmt: skip
+        scaled = z * self.rule.input_scale(wide, self.data_std)
+        output = self.network(scaled, level.log() / 4, context)
         return self.rule.denoised(output, z, wide, self.data_std)
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
@@ -140,7 +144,8 @@ class Diffusion(DenoisingModel):
         if context is not None and self.drop_label:
             context = context * (torch.rand(len(x), 1, device=x.device) >= self.drop_label)
         u = stratified(len(x), device=x.device)
-        log_r = draw_levels(u, self.density, self.low, self.high, self.level_mean, self.level_std)
+        ends, shape = (self.low, self.high), (self.level_mean, self.level_std)
+        log_r = draw_levels(u, self.density, *ends, *shape, even=self.even)
         r = log_r.exp()[:, None, None, None]
         error = (self.denoise(x + r * torch.randn_like(x), r.flatten(), context) - x).square()
         if self.objective == "bound":
@@ -149,8 +154,9 @@ class Diffusion(DenoisingModel):
         else:
             each = (error * self.rule.weight(r, self.data_std)).flatten(1).mean(1)
         parts = {"loss": each.mean()}
+        bands = log_r.argsort().argsort() * 3 // len(x)
         for band, name in enumerate(("low", "middle", "high")):
-            inside = ((3 * u).long() == band).to(each.dtype)
+            inside = (bands == band).to(each.dtype)
             parts[f"loss_{name}"] = (each * inside).sum() / inside.sum().clamp_min(1)
         return Loss(parts["loss"], {name: part.detach() for name, part in parts.items()})
 

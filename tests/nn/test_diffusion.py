@@ -124,6 +124,14 @@ def test_levels_have_the_densities_that_they_say():
         assert ends.max() <= math.log(10) + 1e-9
 
 
+def test_a_share_of_the_levels_is_even():
+    u = (torch.arange(10_000) + 0.5) / 10_000
+    found = draw_levels(u, "normal", 1e-9, 1e9, -0.8, 1.2, even=0.25)
+    plain = draw_levels(u[:7500] / 0.75, "normal", 1e-9, 1e9, -0.8, 1.2)
+    torch.testing.assert_close(found[2500:], plain)
+    torch.testing.assert_close(found[:2500], draw_levels(u[:2500] * 4, "uniform", 1e-9, 1e9, 0, 1))
+
+
 def test_quantiles_are_one_in_each_part():
     u = stratified(100)
     torch.testing.assert_close((u.sort().values * 100).floor(), torch.arange(100.0))
@@ -288,7 +296,7 @@ def test_the_reconstruction_is_that_of_all_levels(levels):
     expected = -log_p.gather(-1, values.long()[..., None]).sum((1, 2))
     torch.testing.assert_close(found, expected)
     chosen = reconstruction_term(grey[values.long()], values, levels, lowest_level(levels))
-    assert chosen.mean() < 0.001 * 6
+    assert chosen.mean() < 0.02 * 6
 
 
 @pytest.mark.parametrize(("gamma", "nats"), [(5, 2.63), (7, 0.36), (8.76, 0.06)])

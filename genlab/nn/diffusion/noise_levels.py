@@ -29,7 +29,13 @@ def stratified(n: int, *, device: torch.device | None = None,
 
 
 def draw_levels(
-    u: Tensor, density: DensityName, low: float, high: float, mean: float, std: float
+    u: Tensor,
+    density: DensityName,
+    low: float,
+    high: float,
+    mean: float,
+    std: float,
+    even: float = 0.0,
 ) -> Tensor:
     """Log-levels ``log r`` of quantiles u of a training density, within ``[log low, log high]``.
 
@@ -43,6 +49,7 @@ def draw_levels(
         high: The highest one.
         mean: Of a normal density.
         std: Of a normal density.
+        even: Share of the levels that are drawn uniformly in log r whatever the density.
 
     Example:
         >>> draw_levels(torch.tensor([0.0, 0.5]), "uniform", 1.0, math.exp(4), 0, 1)
@@ -50,6 +57,10 @@ def draw_levels(
     """
     if density == "uniform":
         return math.log(low) + u * math.log(high / low)
+    if even:
+        rest = draw_levels((u - even) / (1 - even), density, low, high, mean, std)
+        spread = math.log(low) + u / even * math.log(high / low)
+        return torch.where(u < even, spread, rest)
     inner = u.clamp(OPEN, 1 - OPEN)
     if density == "normal":
         log_r = mean + std * torch.special.ndtri(inner)
