@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning.loggers.logger import Logger
 
 from genlab.config.schema import Train
+from genlab.data.feed.eval_loader import EvalLoader
 from genlab.data.feed.identity import identity
 from genlab.errors import NonFiniteError
 from genlab.experiment.advice import advise, resume_command
@@ -16,6 +18,8 @@ from genlab.experiment.parts import Parts
 from genlab.experiment.rate_change import rate_change
 from genlab.experiment.requeue import requeue
 from genlab.experiment.resume_point import ResumePoint
+from genlab.models.base import GenerativeModel
+from genlab.rng import stream
 from genlab.runs.directory import Run
 from genlab.system.signals import handled
 from genlab.system.terminal import say, warn
@@ -25,6 +29,9 @@ from genlab.training.saving.checkpoint_io import newest
 from genlab.training.saving.disk_space import explain
 
 __all__ = ["TrainingSession"]
+
+BEGIN = 10_000
+"""Images, at most, that a model is shown before it is trained."""
 
 
 class TrainingSession:
@@ -88,6 +95,8 @@ class TrainingSession:
             # Training proper
             if trainer.is_global_zero:
                 run.update("run.json", status="running", **identity(parts.data))
+            if self.resume is None:
+                begin(parts)
             with handled(parts.stop.note):
                 path = self.resume.path if self.resume else None
                 trainer.fit(parts.module, datamodule=parts.data, ckpt_path=path, weights_only=True)
@@ -159,6 +168,16 @@ class TrainingSession:
             "rollbacks": guard.rolled_back,
             "skipped": guard.skipped,
         }
+
+
+def begin(parts: Parts) -> None:
+    """Shows the model training images, drawn at random, before its first step."""
+    model, train = parts.module.model, parts.data.train
+    if type(model).begin is GenerativeModel.begin:
+        return
+    order = torch.randperm(len(train.x), generator=stream(parts.module.seed, "begin"))
+    chosen = train.take(order[:BEGIN].sort().values)
+    model.begin(EvalLoader(chosen, parts.data.eval_batch_size))
 
 
 def whole_checkpoint(directory: Path) -> str | None:
