@@ -1,12 +1,8 @@
 """genlab evaluate: all metrics of a trained run, of several, or of somebody else's images."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
 from genlab.config.check import check
 from genlab.config.invocation import Invocation
@@ -83,27 +79,9 @@ def of_images(config: Evaluate) -> Report:
     if n > len(images):
         raise ConfigError(f"metrics.n_samples={n}: {config.images} holds only {len(images)} images")
     with bars() as progress:
-        report = replace(evaluator.suite, n_samples=n).run(
-            in_turn(images),
-            evaluator.reference,
-            extractors=evaluator.extractors(),
-            weights="images",
-            progress=progress,
-        )
+        report = evaluator.suite.run_images(images, evaluator.reference, progress=progress)
     console().print(report.table())
     return report
-
-
-def in_turn(images: Tensor) -> Callable[[int, torch.Generator], Tensor]:
-    """A sampler that hands out given images one after the other."""
-    taken = 0
-
-    def sampler(n: int, generator: torch.Generator) -> Tensor:
-        nonlocal taken
-        taken += n
-        return images[taken - n : taken]
-
-    return sampler
 
 
 def first_number(report: Report) -> float | None:

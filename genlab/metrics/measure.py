@@ -44,7 +44,8 @@ def measure(metric: Metric, sets: Sequence[Any], real: RealSamples) -> list[Valu
     """
     extractor = real.extractor
     standard = metric.count_for(extractor)
-    n = min(len(sets[0]), standard)
+    there = len(real.reference.train), len(real.reference.test)
+    n = metric.usable(min(len(sets[0]), standard), *there)
     started = time.perf_counter()
     runs = [numbers_of(metric, take(x, n, real.seed), real) for x in sets]
     seconds = time.perf_counter() - started

@@ -16,6 +16,7 @@ from genlab.nn.flows.invertible import Chain, Invertible
 from genlab.nn.flows.logit import Logit, Stretch
 from genlab.nn.flows.plan import FlowPlan, MixName, build_flow
 from genlab.ranges import Fraction, NonNegativeInt, PositiveInt
+from genlab.row_streams import normal, part_of
 from genlab.types import Batch, ImageSpec, Loss, Tempered
 
 __all__ = ["Flow"]
@@ -224,7 +225,8 @@ class Flow(GenerativeModel):
         images = []
         for start in range(0, n, PORTION):
             size = (min(PORTION, n - start), self.spec.dims)
-            z = torch.randn(size, device=self.device, generator=generator)
+            own = part_of(generator, slice(start, start + PORTION))
+            z = normal(size, own, device=self.device)
             z.mul_(options.temperature)
             images.append(self._decoded(z, None if y is None else y[start : start + PORTION]))
         return torch.cat(images)

@@ -16,6 +16,7 @@ from genlab.nn.diffusion.solvers import portions
 from genlab.nn.heads.heads import HeadName, make_head
 from genlab.nn.scaling import to_signed
 from genlab.ranges import Fraction, PositiveFloat, PositiveInt
+from genlab.row_streams import part_of, uniform
 from genlab.types import Batch, ImageSpec, Loss, OnProgress, SamplingOptions
 
 __all__ = ["MaskedDiffusion", "MaskedSampling"]
@@ -202,12 +203,13 @@ class MaskedDiffusion(GenerativeModel):
         total, images = len(counts) * len(x), []
         for part in portions(len(x), self.device):
             done = x[part].clone()
-            order = random_order(len(done), ~known, generator)
+            own = part_of(generator, part)
+            order = random_order(len(done), ~known, own)
             labels = None if y is None else y[part]
             for step, (before, after) in enumerate(counts):
                 params = self.params(done, order >= before, labels)
                 size = (len(done), self.head.uniforms, *done.shape[2:])
-                u = torch.rand(size, device=self.device, generator=generator)
+                u = uniform(size, own, device=self.device)
                 drawn = self.head.quantile(params, u, options.temperature)
                 new = ((order >= before) & (order < after))[:, None]
                 done = torch.where(new, drawn, done)
