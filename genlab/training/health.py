@@ -16,7 +16,7 @@ SIGNS = {
         "cures: model.r1=1, model.spectral=true, model.augment=ada, a smaller discriminator step"
     ),
 }
-"""What a validation metric of 1 means, and what usually helps."""
+"""Causes and usual cures, by the validation metric whose value is 1."""
 
 
 class Health(pl.Callback):

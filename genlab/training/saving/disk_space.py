@@ -23,7 +23,7 @@ STORAGE = {
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO", "EACCES", "EPERM", "ESTALE")
     if hasattr(errno, name)
 }
-"""What a system says of a disk, not of a mistake in a program."""
+"""Error numbers that mean a failing disk, not a mistake in a program."""
 
 
 def checkpoint_bytes(module: GenerativeModule) -> int:
@@ -80,7 +80,7 @@ def taken(directory: Path) -> int:
 
 
 def explain(error: OSError, run: str, kept: str | None) -> StorageError | None:
-    """What to tell about a disk that failed in the middle of training; None if it was no disk.
+    """The message about a disk that failed during training; None if it was no disk.
 
     Args:
         error: What the system said.
