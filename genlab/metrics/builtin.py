@@ -229,7 +229,7 @@ ORDER = (
 )  # fmt: skip
 
 BUILT_IN: dict[str, Metric] = {metric.name: metric for metric in ORDER}
-"""All of them, in the order of a full report."""
+"""Built-in metrics, in the order of a full report."""
 
 
 def choose_metrics(asked: Sequence[str | Metric]) -> list[Metric]:
