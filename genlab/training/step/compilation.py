@@ -154,7 +154,7 @@ class Compilation:
         except (known.TorchDynamoException, known.FailOnRecompileLimitHit) as error:
             step = f"in step {self.model.step + 1:,}"
             raise ConfigError(
-                f"trainer.compile={self._shown()}: compiling once more failed {step}: "
+                f"trainer.compile={str(self.mode).lower()}: compiling once more failed {step}: "
                 f"{_reason(error)}; {CURE}"
             ) from error
 
@@ -205,9 +205,6 @@ class Compilation:
             raise ConfigError(f"trainer.compile=true: {why}; {CURE}, auto where it must")
         self.compiled |= dict.fromkeys(players, False)
         notice(f"genlab: warning: trainer.compile=auto: {why}; it goes on uncompiled")
-
-    def _shown(self) -> str:
-        return str(self.mode).lower()
 
 
 def _reason(error: BaseException) -> str:

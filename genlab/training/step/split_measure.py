@@ -1,10 +1,9 @@
 """Measures of a split: the likelihood of its images, or their loss, and the model's diagnostics."""
 
-import math
-
 import torch
 from pytorch_lightning.strategies import Strategy
 
+from genlab.metrics.likelihood import bits_per_dim
 from genlab.models.base import GenerativeModel
 from genlab.rng import isolated, stream
 from genlab.training.step.split_means import SplitMeans
@@ -46,5 +45,5 @@ class SplitMeasure:
         if f"{split}/nll" in metrics:
             nats = metrics[f"{split}/nll"]
             metrics[f"{split}/loss"] = nats
-            metrics[f"{split}/bpd"] = nats / (dims * math.log(2))
+            metrics[f"{split}/bpd"] = bits_per_dim(nats, dims)
         return metrics
