@@ -24,7 +24,10 @@ from genlab.metrics.wasserstein import excess_w2, sliced_w2
 __all__ = ["BUILT_IN", "LIKELIHOOD", "choose_metrics"]
 
 LIKELIHOOD = "likelihood"
-"""The one name in ``metrics.metrics`` that is measured of the model and not of its samples."""
+"""Name of the likelihood in ``metrics.metrics``. It is no `Metric`: it asks the model about real
+images, where a metric is given samples, so it has neither an extractor nor a floor of real images,
+and its key says how it was measured. Its `Number` objects, which ranking and reports read, are
+`likelihood.NATS` and `likelihood.BITS`."""
 
 PUBLISHED = {"inception": 50_000, "dinov2": 50_000}
 """Samples of published Fréchet distances, kernel distances and scores, by their extractors."""
@@ -243,7 +246,7 @@ ORDER = (
 )  # fmt: skip
 
 BUILT_IN: dict[str, Metric] = {metric.name: metric for metric in ORDER}
-"""All of them, in the order of a full report."""
+"""Built-in metrics, in the order of a full report."""
 
 
 def choose_metrics(asked: Sequence[str | Metric]) -> list[Metric]:

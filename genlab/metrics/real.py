@@ -97,7 +97,7 @@ class RealSamples:
 
     Args:
         reference: All of them.
-        extractor: What looks at them, for `RealFeatures`.
+        extractor: The network that sees them, for `RealFeatures`.
         device: Where it is, and where heavy work belongs.
         advance: Called with the number of images done, where features must be worked out.
         seed: Seed of their subsets.
@@ -168,7 +168,7 @@ class RealFeatures(RealSamples):
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     def folder(self, split: Literal["train", "test"]) -> Path:
-        """Where they are cached."""
+        """The file that caches them."""
         return cache_dir() / "features" / self.key(split)
 
     def cached(self, split: Literal["train", "test"]) -> bool:

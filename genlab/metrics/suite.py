@@ -73,7 +73,7 @@ class Suite:
 
     @property
     def asked(self) -> list[str | Metric]:
-        """Everything to measure, the likelihood included."""
+        """The metrics to measure, the likelihood included."""
         return [*BUILT_IN, LIKELIHOOD] if self.metrics is None else list(self.metrics)
 
     @cached_property
@@ -163,7 +163,7 @@ class Suite:
         weights: str = "ema",
         progress: Progress = quiet,
     ) -> Report:
-        """Measures everything.
+        """The report of all metrics that were asked for.
 
         No global random state moves, and nothing is kept but caches of the real images.
 
@@ -192,7 +192,7 @@ class Suite:
         )
         with isolated(self.seed, "evaluation"):
             if sampler is not None and self.sample_metrics:
-                # Choose what looks at the samples.
+                # Choose the extractors.
                 if extractors is None:
                     extractors = self.load_extractors(
                         reference.name, reference.shape, device, reference.extractor
@@ -241,7 +241,7 @@ class Suite:
         device: torch.device | str = "cpu",
         progress: Progress = quiet,
     ) -> Report:
-        """Measures someone else's samples: a random subset of as many as the protocol asks for.
+        """The report on given samples: a random subset of as many as the protocol asks for.
 
         Args:
             images: uint8 ``(n, C, H, W)``, values 0..255; see `read_images`.

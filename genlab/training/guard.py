@@ -69,7 +69,7 @@ class Guard(pl.Callback):
         self.in_a_row = 0
         self.skipped_at = -2
         self.events: list[dict[str, Any]] = []
-        """What was found and done, for the run's summary."""
+        """Findings and actions, for the run's summary."""
 
     def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         """Finds its siblings: what measures along the way, and what keeps checkpoints."""
@@ -122,13 +122,13 @@ class Guard(pl.Callback):
             )
 
     def early(self, module: GenerativeModule) -> bool:
-        """Whether the run is in its first fifth, or its first two evaluations if it has no end."""
+        """True in a run's first fifth, or its first two evaluations if it has no end."""
         if module.max_images is None:
             return self.readings < 2
         return module.images_seen < EARLY * module.max_images
 
     def judge(self, trainer: pl.Trainer, module: GenerativeModule) -> str | None:
-        """What a new evaluation shows for the first time, the same on every process."""
+        """The collapse that a new evaluation is the first to show, the same on every process."""
         if self.evaluation is None or self.evaluation.last <= self.judged:
             return None
         self.judged = self.evaluation.last
@@ -179,7 +179,7 @@ class Guard(pl.Callback):
         )
 
     def say(self, trainer: pl.Trainer, module: GenerativeModule, text: str) -> None:
-        """One line on the terminal, in the log and on the dashboards."""
+        """Prints a line on the terminal, in the log and on the dashboards."""
         self.events.append({"images_seen": module.images_seen, "text": text})
         if trainer.is_global_zero:
             notice(f"genlab: warning: after {module.images_seen:,} images: {text}")

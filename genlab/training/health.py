@@ -20,8 +20,8 @@ SIGNS = {
         (),
     ),
 }
-"""What a validation metric of 1 means, which of a model's arguments usually help, and which do when
-they are smaller."""
+"""Meaning of a validation metric of 1, arguments that usually cure it, and those that do when they
+are smaller."""
 
 
 class Health(pl.Callback):

@@ -23,7 +23,7 @@ STORAGE = {
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO", "EACCES", "EPERM", "ESTALE")
     if hasattr(errno, name)
 }
-"""What a system says of a disk, not of a mistake in a program."""
+"""Error numbers that mean a failing disk, not a mistake in a program."""
 
 
 def checkpoint_bytes(module: GenerativeModule) -> int:
