@@ -9,6 +9,7 @@ from genlab.config.invocation import Invocation
 from genlab.config.schema import Evaluate
 from genlab.errors import ConfigError
 from genlab.experiment.build import build_data, build_evaluator
+from genlab.experiment.relocation import check_unchanged
 from genlab.experiment.reports import keep_report, log_report
 from genlab.experiment.trained import load_run, use_device
 from genlab.metrics.report import Report
@@ -50,8 +51,11 @@ def of_run(config: Evaluate, place: Run, name: str) -> Report:
         config.checkpoint,
         config.weights,
         use_device(config.device),
+        places=config.places,
     )
     loaded.data.prepare_data()
+    loaded.data.setup()
+    check_unchanged(loaded.run, loaded.data, moved=bool(config.places))
     evaluator = build_evaluator(config.metrics, loaded.data, config.split)
     with bars() as progress:
         report = evaluator.run(loaded.model, loaded.weights, progress)

@@ -40,6 +40,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         checkpoint=config.checkpoint,
         weights=config.weights,
         device=config.device,
+        places=config.places,
         inspect=lambda trained: check_options(trained.model["_target_"], sampling),
     )
     with bars() as progress:

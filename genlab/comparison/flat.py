@@ -17,6 +17,7 @@ OWN = (
     "name",
     "run",
     "root",
+    "places",
     "group",
     "notes",
     "tags",

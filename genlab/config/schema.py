@@ -135,6 +135,7 @@ class Train(Record):
     root: str
     name: str | None
     run: str | None
+    places: dict[str, str] = field(default_factory=dict)  # of a resumed run's data, if they moved
     init_from: str | None
     freeze: list[str]
     group: str | None
@@ -149,6 +150,7 @@ class OfRun(Record):
     """What every command that takes a trained run has."""
 
     root: str
+    places: dict[str, str] = field(default_factory=dict)  # of the run's data, if they have moved
     checkpoint: Literal["best", "last"]
     weights: Literal["auto", "ema", "raw"]
     device: Literal["auto", "cpu", "gpu", "mps"]

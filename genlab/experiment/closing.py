@@ -32,7 +32,8 @@ def close_run(config: Train, run: Run, evaluator: Evaluator, loggers: list[Logge
     Returns:
         The best value of the monitored metric.
     """
-    loaded = load_run(run, "best", device=use_device(config.trainer.accelerator))
+    device = use_device(config.trainer.accelerator)
+    loaded = load_run(run, "best", device=device, places=config.places)
     fit_to_result(loaded, evaluator.data)
     # Pictures
     pictures = Pictures().draw(loaded.model, evaluator.data, loaded.modality, config.seed)

@@ -2,7 +2,7 @@
 
 import os
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytorch_lightning.loggers.logger import Logger
@@ -13,6 +13,7 @@ from genlab.config.schema import Train
 from genlab.experiment.advice import resume_command
 from genlab.experiment.closing import close_run
 from genlab.experiment.parts import Parts, build_parts
+from genlab.experiment.relocation import check_unchanged, relocated
 from genlab.experiment.requeue import job_of_slurm
 from genlab.experiment.resume_point import find_resume_point
 from genlab.experiment.session import TrainingSession
@@ -60,7 +61,11 @@ def train_run(config: Train, invocation: Invocation, resumed: Run | None) -> Tra
     use_threads(config.trainer.threads)
     first = "LOCAL_RANK" not in os.environ
     # Whatever the user can have got wrong is found before the first file is written.
+    if resumed is not None:
+        config = replace(config, data=relocated(config.data, resumed, config.places))
     parts = build_parts(config, resumed, first)
+    if resumed is not None:
+        check_unchanged(resumed, parts.data)
     run = resumed or own_directory(config, invocation, first)
     typed = invocation.overrides if resumed else ()
     best = None
@@ -105,6 +110,7 @@ def own_directory(config: Train, invocation: Invocation, first: bool) -> Run:
         run.update("run.json", slurm_job=slurm)
     save_config(config.content, run.config_file)
     write_json(run.path / "environment.json", environment())
+    run.update("run.json", directory=os.getcwd())  # which relative paths of its data start from
     return run
 
 
