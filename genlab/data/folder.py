@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from genlab.data.feed.split import set_aside
 from genlab.data.images import CachedImages, SplitName
@@ -119,6 +121,20 @@ class ImageFolder(CachedImages):
             *table("left out", self.skipped),
             *table("converted", converted),
         ]
+
+    def outline(self, split: SplitName) -> tuple[int, Tensor | None]:
+        y = self.labels_of(split)
+        return len(self._index[split]), None if y is None else torch.from_numpy(y)
+
+    def peek(self, split: SplitName, index: Tensor) -> Tensor:
+        names = [str(self.splits[split][i]) for i in index.tolist()]
+        out = np.empty((len(names), self.channels, self.size, self.size), np.uint8)
+        decoder = Decoder(self.size, self.channels, self.bits)
+        with repairable("replace or remove them"):
+            decoder.fill(out, names)
+        if decoder.deep and self.bits is None:  # all pictures decide on the bits
+            return super().peek(split, index)
+        return torch.from_numpy(out)
 
     @cached_property
     def splits(self) -> dict[SplitName, list[Path]]:

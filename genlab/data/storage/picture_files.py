@@ -12,7 +12,8 @@ __all__ = ["FORMATS", "SUFFIXES", "find_pictures", "stamp"]
 
 FORMATS = {
     "AVIF": (".avif",),
-    "BMP": (".bmp", ".dib"),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
     "GIF": (".gif",),
     "JPEG": (".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"),
     "JPEG2000": (".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx"),
