@@ -19,7 +19,7 @@ from .tiny import TINY
         ("train ~guard", ["guard.action=warn"]),
         ("train ~closing", ["metrics=none"]),
         ("train ~trainer", ["cannot be taken away"]),
-        ("train ~model", ["model=NAME", "vae"]),
+        ("train ~model", ["model: no value"]),
         ("train ~seed", ["seed: no value"]),
         ("evaluate run=r data.limit=100", ["no data is chosen", "data=NAME"]),
         ("evaluate images=.", ["data=mnist"]),
