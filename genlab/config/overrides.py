@@ -120,12 +120,7 @@ def kept_section(key: str, folders: Sequence[Path], known: Sequence[str]) -> str
     """What to do instead of taking a section away that a config must have; None if it need not."""
     if key not in known or key.startswith("hydra"):
         return SECTIONS.get(key)
-    names = options(folders, key)
-    if key in ("experiment", "debug", "sweep"):
-        return None
-    if "none" in names:
-        return f"{key}=none leaves it empty"
-    return f"{key}=NAME chooses another, of {', '.join(names)}"
+    return f"{key}=none leaves it empty" if "none" in options(folders, key) else SECTIONS.get(key)
 
 
 def is_no_name(value: str) -> bool:
