@@ -50,7 +50,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     check_unchanged(loaded.run, loaded.data, moved=bool(config.places))
     images = getattr(data, config.split)
     if not len(images.x):
-        raise ConfigError(f"split={config.split}: it has no images (data.{config.split}_size=0)")
+        raise ConfigError(f"split={config.split}: it has no images (data.val_size=0)")
     order = torch.randperm(len(images.x), generator=stream(config.seed, "reconstruct"))[: config.n]
     shown = pairs(loaded.model, loaded.modality, Batch(*images.take(order)))
     suffix = "png" if shown.pixels is not None else "txt"

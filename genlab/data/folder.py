@@ -13,11 +13,11 @@ from torch import Tensor
 from genlab.data.feed.split import set_aside
 from genlab.data.images import CachedImages, SplitName
 from genlab.data.storage.cache import Writer
+from genlab.data.storage.counts import table
 from genlab.data.storage.damage import repairable
 from genlab.data.storage.decoding import Decoder
 from genlab.data.storage.folder_layout import Layout, read_layout
 from genlab.data.storage.picture_files import SUFFIXES, find_pictures, stamp
-from genlab.data.storage.table import table
 from genlab.errors import ConfigError, DataError
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec

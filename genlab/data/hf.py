@@ -14,9 +14,9 @@ from PIL import Image
 from genlab.data.feed.split import set_aside
 from genlab.data.images import CachedImages
 from genlab.data.storage.cache import Writer
+from genlab.data.storage.counts import table
 from genlab.data.storage.decoding import Decoder
 from genlab.data.storage.picture_files import stamp
-from genlab.data.storage.table import table
 from genlab.errors import ConfigError, DataError, nearest
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec

@@ -18,8 +18,8 @@ from genlab.data.feed.eval_loader import resampled
 from genlab.data.feed.split import VAL_SIZE, divide
 from genlab.data.folder import ImageFolder
 from genlab.data.images import ImageData, Split, SplitName
+from genlab.data.storage.counts import table
 from genlab.data.storage.decoding import open_picture, treatments
-from genlab.data.storage.table import table
 from genlab.rng import stream
 
 __all__ = ["Survey", "choose_by_class"]

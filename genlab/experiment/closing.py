@@ -80,7 +80,7 @@ def show_summary(
             "run directory": run.shown(),
             "images seen": f"{summary['images_seen']:,} ({summary['epochs']:.1f} epochs)",
             "training time": f"{summary['train_seconds']:.0f} s on {summary['device']}",
-            f"best {summary['best_metric']}": best_line(summary),
+            f"best {summary['best_metric'] or 'checkpoint'}": best_line(summary),
             "pictures": "\n".join(files) or "none",
             **links,
         },
@@ -95,7 +95,7 @@ def show_summary(
 def best_line(summary: dict[str, Any]) -> str:
     """The best value of the monitored metric, and when it was."""
     if summary["best"] is None:
-        return "-"
+        return "the last checkpoint: nothing was measured to choose by"
     best = f"{summary['best']:.4g} after {summary['best_images']:,} images"
     last = summary.get("last")
     return best if last is None or last == summary["best"] else f"{best}; last {last:.4g}"
