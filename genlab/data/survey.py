@@ -19,6 +19,7 @@ from genlab.data.feed.split import VAL_SIZE, divide
 from genlab.data.folder import ImageFolder
 from genlab.data.images import ImageData, Split, SplitName
 from genlab.data.storage.decoding import open_picture, treatments
+from genlab.data.storage.picture_files import stamp
 from genlab.data.storage.tally import tally
 from genlab.rng import stream
 
@@ -159,7 +160,7 @@ def same_files(paths: Iterable[Path]) -> dict[Path, bytes]:
     """A key of each file that others have only if they hold the same; most are not read for it."""
     by_size: dict[int, list[Path]] = defaultdict(list)
     for path in paths:
-        by_size[path.stat().st_size].append(path)
+        by_size[stamp(path)[0]].append(path)
     keys = {}
     for size, alike in by_size.items():
         for path in alike:
