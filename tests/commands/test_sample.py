@@ -115,17 +115,17 @@ def test_labels_by_name(genlab, tmp_path):
     """Class names lie in the run, and a class is drawn by its number or its name."""
     for k in range(12):
         (tmp_path / "p" / f"k{k}").mkdir(parents=True)
-        for i in range(3):
+        for i in range(15):
             Image.new("L", (8, 8), 20 * k + i).save(tmp_path / "p" / f"k{k}" / f"{i}.png")
     code, _, err = genlab(
-        *"train model=cvae data=folder data.path=p data.size=8 data.channels=1".split(),
-        *"data.batch_size=8 trainer.max_images=16 metrics=none closing.n_samples=8".split(),
-        *"logger=none callbacks=none name=named".split(),
+        *["train", "model=cvae", "data=folder", "data.path=p", "data.size=8", "data.channels=1"],
+        *["data.batch_size=8", "trainer.max_images=16", "metrics=none", "closing.n_samples=8"],
+        *["logger=none", "callbacks=none", "name=named"],
     )
     assert code == 0, err
     run = json.loads((tmp_path / "runs" / "named" / "run.json").read_text())
     assert run["classes"] == [f"k{k}" for k in range(12)]
-    assert run["images"] == {"train": 29, "val": 3, "test": 4}
+    assert run["images"] == {"train": 146, "val": 16, "test": 18}
     drawn = []
     for label in ("label=k10", "label=10", "label=[k10, 10]"):
         code, out, err = genlab("sample", "run=named", label, "n=4", "out=x.npz")
