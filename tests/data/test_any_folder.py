@@ -1,5 +1,6 @@
 """Whatever lies in a folder is read, or refused in a line; no picture is lost or doubled."""
 
+import contextlib
 import io
 import os
 import re
@@ -111,8 +112,8 @@ def make(root, files, broken, links):
         n += 1
     for folders, name, target in links:
         path = Path(root, *folders, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
+        with contextlib.suppress(FileExistsError):  # another link is there
+            path.parent.mkdir(parents=True, exist_ok=True)
             os.symlink(target, path)
     return n
 
