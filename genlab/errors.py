@@ -60,5 +60,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
         >>> nearest("zzz", ["latent", "hidden"])
         ''
     """
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    others = [other for other in known if other != word]  # no hint: the word is what was given
+    match = difflib.get_close_matches(word, others, n=1, cutoff=0.6)
     return f"; did you mean {match[0]!r}?" if match else ""

@@ -4,6 +4,7 @@ tests/test_contract.py applies them to every file under configs/model, tests/tes
 to models that break them.
 """
 
+import dataclasses
 import io
 import math
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import torch
 from families import conditions, examples
 
 from genlab.errors import ConfigError, Unsupported
-from genlab.types import Batch, LabelSpec, Tempered
+from genlab.types import Batch, LabelSpec
 
 LATE = 10**9  # images seen when every warm-up and growth is over
 WHEN = (0, 10**3, 10**5, 10**7, LATE)
@@ -71,6 +72,11 @@ def scale_weights(model, factor):
             parameter.mul_(factor)
 
 
+def tempered(model, temperature):
+    """The model's own sampling options at a temperature."""
+    return dataclasses.replace(model.sampling_options(), temperature=temperature)
+
+
 def check_samples(model):
     check_examples(model, model.sample(5, conditions(model, 5)), 5)
     check_examples(model, model.sample(1, conditions(model, 1)), 1)
@@ -78,12 +84,14 @@ def check_samples(model):
         first = model.sample(3, conditions(model, 3), generator=generator())
     torch.manual_seed(1)
     torch.testing.assert_close(model.sample(3, conditions(model, 3), generator=generator()), first)
-    cool = model.sample(3, conditions(model, 3), generator=generator(), options=Tempered(0.5))
+    cool = model.sample(
+        3, conditions(model, 3), generator=generator(), options=tempered(model, 0.5)
+    )
     check_examples(model, cool, 3)
     with pytest.raises(ConfigError):
         model.sample(0, conditions(model, 1))
     with pytest.raises(ConfigError):
-        model.sample(1, conditions(model, 1), options=Tempered(0.0))
+        model.sample(1, conditions(model, 1), options=tempered(model, 0.0))
 
 
 def check_conditions(model):

@@ -40,10 +40,10 @@ def load(
     from genlab.experiment.trained import load_run, use_device
     from genlab.runs.directory import LATEST, find_run
 
-    place = Path(run)
+    place = Path(run).expanduser()
     if place.name in LATEST and place.parent != Path():
         root, run = place.parent, place.name
-    found = find_run(str(run), Path(root))
+    found = find_run(str(run), Path(root).expanduser())
     return TrainedModel(load_run(found, checkpoint, weights, use_device(device), inspect))
 
 
@@ -64,7 +64,9 @@ def train(*overrides: str, config_dir: str | Path | None = None) -> TrainedModel
     from genlab.experiment.trained import load_run
     from genlab.launch.compose import compose
 
-    cfg, invocation = compose("train", overrides, Path(config_dir) if config_dir else None)
+    cfg, invocation = compose(
+        "train", overrides, Path(config_dir).expanduser() if config_dir else None
+    )
     if cfg.run:
         raise ConfigError(f"run={cfg.run}: genlab train run={cfg.run} resumes a run")
     trained = train_run(check(cfg, "train"), invocation, None)
@@ -90,7 +92,9 @@ def compare(
     from genlab.comparison.seeds import named, over_seeds
     from genlab.comparison.settings import where as meeting
 
-    board = drop_unreadable(read_leaderboard([Path(place) for place in places or ("runs",)]))
+    board = drop_unreadable(
+        read_leaderboard([Path(place).expanduser() for place in places or ("runs",)])
+    )
     board = meeting(board, where)
     board = named(board if runs else over_seeds(board))
     key = choose_key(board, sort)

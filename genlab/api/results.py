@@ -72,8 +72,9 @@ class Samples:
             ConfigError: The name asks for something else, or cannot be written to.
         """
         if self.made.film:
-            return self.modality.save_film(self.made.x, Path(target), self.note)
-        return self.modality.save(self.made.x, Path(target), self.made.columns, self.note)
+            return self.modality.save_film(self.made.x, Path(target).expanduser(), self.note)
+        path = Path(target).expanduser()
+        return self.modality.save(self.made.x, path, self.made.columns, self.note)
 
     def _repr_png_(self) -> bytes | None:
         pixels = self.render().pixels

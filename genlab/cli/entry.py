@@ -4,9 +4,11 @@ Nothing heavy is imported here, so that help, completion and a typo are answered
 """
 
 import importlib
+import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 import genlab
@@ -14,8 +16,11 @@ from genlab.commands.help import COMMANDS, HYDRA_COMMANDS, command_help, module_
 from genlab.config.folders import config_folder
 from genlab.errors import ConfigError, GenlabError, nearest
 from genlab.system.signals import install
+from genlab.system.streams import forgiving
 
 __all__ = ["main"]
+
+LONGEST_WARNING = 300
 
 HELP = ("-h", "--help", "help")
 
@@ -32,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         install()  # before anything heavy is imported
+        plain_warnings("--debug" in sys.argv)
+    forgiving()
     original = list(sys.argv) if argv is None else [sys.argv[0], *argv]
     words = [word for word in original[1:] if word != "--debug"]
     try:
@@ -52,6 +59,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return report(error)
 
 
+def plain_warnings(debug: bool) -> None:
+    """Lets a library's warning be a line of the program's own, without a line of source.
+
+    Args:
+        debug: Leaves everything as Python has it.
+    """
+    if debug:
+        return
+    logging.raiseExceptions = False  # a closed pipe would be reported once for each line of a log
+
+    def show(message: Warning | str, *args: object, **named: object) -> None:
+        text = " ".join(str(message).split())
+        print(f"genlab: warning: {text[:LONGEST_WARNING]}", file=sys.stderr)
+
+    warnings.showwarning = show
+
+
 def dispatch(words: list[str], original: list[str]) -> int:
     """Runs the command that the first word names."""
     first, rest = (words[0], words[1:]) if words else ("--help", [])
@@ -59,7 +83,7 @@ def dispatch(words: list[str], original: list[str]) -> int:
         from genlab.commands.shell_completion import query
 
         return query(rest)
-    if first == "--version":
+    if first == "--version" or (first in HYDRA_COMMANDS and "--version" in rest):
         print(f"genlab {genlab.__version__}")
         return 0
     if first in HELP:

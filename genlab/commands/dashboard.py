@@ -3,6 +3,7 @@
 import sys
 import webbrowser
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from genlab.commands.parser import Parser
@@ -44,7 +45,8 @@ def run(argv: Sequence[str]) -> int:
         try:
             print(f"{runs} under {root}: {dashboard.url}  (Ctrl-C ends it)", flush=True)
             if not args.no_browser and sys.stdout.isatty():
-                webbrowser.open(dashboard.url)
+                with suppress(webbrowser.Error):  # the address stands in the terminal
+                    webbrowser.open(dashboard.url)
             Follower(root, store).follow()
         except KeyboardInterrupt:
             return 0

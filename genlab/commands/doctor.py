@@ -124,11 +124,13 @@ def memory() -> Iterator[Finding]:
     file = Path("/proc/meminfo")
     if not file.is_file():
         return
-    lines = dict(line.split(":", 1) for line in file.read_text().splitlines() if ":" in line)
+    lines = dict(
+        line.split(":", 1) for line in file.read_text(encoding="utf-8").splitlines() if ":" in line
+    )
     free, total = (int(lines[key].split()[0]) << 10 for key in ("MemAvailable", "MemTotal"))
     text = f"{free / GIB:.1f} of {total / GIB:.1f} GiB free"
     limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.is_file() and (value := limit.read_text().strip()).isdigit():
+    if limit.is_file() and (value := limit.read_text(encoding="utf-8").strip()).isdigit():
         text += f", this container may use {int(value) / GIB:.1f} GiB"
         free = min(free, int(value))
     yield Finding("memory", "ok" if free >= LEAST_MEMORY else "problem", text)

@@ -52,7 +52,7 @@ def run(argv: Sequence[str]) -> int:
     except OSError as error:
         raise ConfigError(f"out={out}: cannot be written to ({error.strerror})") from None
     print(f"{place.name}: {loaded.weights} weights after {loaded.images_seen:,} images: {out}")
-    print((out / SUMS).read_text(), end="")
+    print((out / SUMS).read_text(encoding="utf-8"), end="")
     return 0
 
 

@@ -69,7 +69,7 @@ def command_help(command: str, folder: Path | None = None) -> str:
         folder: The user's own config folder.
     """
     folders = [config_dir(), *([folder] if folder else [])]
-    primary = (config_dir() / f"{command}.yaml").read_text()
+    primary = (config_dir() / f"{command}.yaml").read_text(encoding="utf-8")
     text = f"usage: genlab {command} [key=value ...] [flags]\n\n{promise(primary)}\n"
     keys = re.findall(r"^(\w+):(?: *([^#\n]*?))?(?: +# (.*))?$", primary, re.MULTILINE)
     rows = [(f"{k}={v}" if v else k, note) for k, v, note in keys if k not in ("defaults", "hydra")]

@@ -1,8 +1,10 @@
 """Argument parser of the commands that need no Hydra: its errors are a line, too."""
 
 import argparse
-from typing import NoReturn
+import sys
+from typing import Any, NoReturn
 
+from genlab.config.home import expand_words
 from genlab.errors import ConfigError
 
 __all__ = ["Parser", "add_config_dir"]
@@ -14,6 +16,11 @@ class Parser(argparse.ArgumentParser):
     Raises:
         ConfigError: The command line does not parse.
     """
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parses words in which ``~`` is the home; every other way of parsing comes by here."""
+        words = expand_words(list(sys.argv[1:] if args is None else args))
+        return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Refuses the command line."""

@@ -28,7 +28,7 @@ def run(argv: Sequence[str]) -> int:
     folders = config_folders(args.config_dir)
     source, config = find(args.config, folders)
     if args.eject is None:
-        print(source.read_text(), end="")
+        print(source.read_text(encoding="utf-8"), end="")
         return 0
     return eject(source, config, Path(args.eject), args.name, args.force)
 
@@ -64,7 +64,7 @@ def eject(source: Path, config: str, folder: Path, name: str | None, force: bool
     if target.exists() and not force:
         raise ConfigError(f"{target} exists; overwrite it with --force, or copy --as NAME")
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(source.read_text())
+    target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
     choice = f" {group}={name or old}" if group else ""
     print(f"{target}\nchange it, then: genlab train --config-dir {folder}{choice}")
     return 0

@@ -70,7 +70,9 @@ def find_sweep(text: str, root: Path) -> Sweep:
             return Sweep.open(path)
     if not Path(text).exists():
         names = [file.parent.name for file in known]
-        raise ConfigError(f"{text}: there is no such sweep{nearest(Path(text).name, names)}")
+        name = Path(text).name
+        hint = f"; did you mean {name!r}?" if name in names else nearest(name, names)
+        raise ConfigError(f"{text}: there is no such sweep{hint}")
     return Sweep.open(Path(text))
 
 

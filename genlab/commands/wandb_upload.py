@@ -86,7 +86,12 @@ def sync(place: Path) -> None:
 
 def offline(place: Path) -> list[Path]:
     """The folders of W&B's that hold what was logged offline and not uploaded, oldest first."""
-    found = [file for one in list_runs(place) for file in one.path.glob("wandb/offline-run-*/*")]
+    found: list[Path] = []
+    for one in list_runs(place):
+        found += one.path.glob("wandb/offline-run-*/*")
+        known = one.read("run.json")
+        if "wandb_dir" in known:  # where WANDB_DIR was when it was trained
+            found += Path(known["wandb_dir"]).glob(f"wandb/offline-run-*-{known['wandb_id']}/*")
     files = [file for file in found if file.suffix == ".wandb"]
     return sorted(
         (file.parent for file in files if not Path(f"{file}.synced").exists()),

@@ -121,7 +121,9 @@ def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> RunRec
     facts |= {key: summary.get(key) for key in ("best_metric", "best", "best_images")}
     if facts["images_seen"] is None and identity.get("images_seen") is not None:
         facts["images_seen"] = numeral(identity["images_seen"])
-    reports = [json.loads(file.read_text()) for file in run.path.glob("evaluation/*.json")]
+    reports = [
+        json.loads(file.read_text(encoding="utf-8")) for file in run.path.glob("evaluation/*.json")
+    ]
     metrics: dict[str, Measured] = {}
     for report in sorted(reports, key=lambda report: str(report["created"])):
         metrics |= dict(values(report))
@@ -133,7 +135,7 @@ def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> RunRec
     if tightest is not None:
         metrics["bpd"] = tightest
     name = run.name if run.path == root else run.path.relative_to(root).as_posix()
-    text = run.config_file.read_text() if run.config_file.is_file() else ""
+    text = run.config_file.read_text(encoding="utf-8") if run.config_file.is_file() else ""
     sweep, job = jobs.get(run.path, (None, None))
     return RunRecord(
         run.path,

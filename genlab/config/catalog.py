@@ -95,7 +95,7 @@ def entries(group: str, folders: Sequence[Path]) -> list[Entry]:
 def entry(group: str, name: str, folders: Sequence[Path]) -> Entry:
     """Reads a config file."""
     path = next(p for f in reversed(folders) if (p := f / group / f"{name}.yaml").is_file())
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     comments = "".join(re.match(r"(?:#.*\n|\s*\n)*", text)[0])  # type: ignore[index]
     target = target_of(group, name, folders)
     definition = locate(target) if target else None
@@ -134,7 +134,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = yaml.load(
+            path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

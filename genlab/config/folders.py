@@ -13,9 +13,9 @@ def config_folder(words: Sequence[str]) -> Path | None:
     """The user's own config folder, if one was named."""
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if word in ("--config-dir", "-cd"):
-            return Path(following)
+            return Path(following).expanduser()
         if word.startswith("--config-dir="):
-            return Path(word.partition("=")[2])
+            return Path(word.partition("=")[2]).expanduser()
     return None
 
 

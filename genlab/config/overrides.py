@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from genlab.config.home import expand_overrides
 from genlab.errors import ConfigError
 
 __all__ = ["check_overrides", "groups", "key_of", "opened", "options", "value_of"]
@@ -36,13 +37,14 @@ def value_of(overrides: Sequence[str], key: str) -> list[str]:
 
 
 def opened(overrides: Sequence[str]) -> list[str]:
-    """The overrides as Hydra takes them: keys of an open section are added to it.
+    """The overrides as Hydra takes them: keys of an open section are added to it, ``~`` is home.
 
     Example:
         >>> opened(["n=4", "sampling.steps=50"])
         ['n=4', '++sampling.steps=50']
     """
-    return [f"++{t}" if re.split("[.=]", t)[0] in OPEN else t for t in overrides]
+    words = expand_overrides(overrides)
+    return [f"++{t}" if re.split("[.=]", t)[0] in OPEN else t for t in words]
 
 
 def options(folders: Sequence[Path], group: str) -> list[str]:
@@ -82,7 +84,9 @@ def malformed(overrides: Sequence[str], folders: Sequence[Path]) -> Iterator[str
     known = groups(folders)
     for text in overrides:
         key, sign, value = text.partition("=")
-        if not sign and not text.startswith("~"):
+        if text.startswith("~") and (instead := kept_section(key_of(text), folders, known)):
+            yield f"{text}: the section cannot be taken away; {instead}"
+        elif not sign and not text.startswith("~"):
             places = [f"{g}={text}" for g in known if text in options(folders, g)]
             meant = f"did you mean {places[0]}?" if places else f"such as {text}=VALUE"
             yield f"{text}: an override has the form key=value; {meant}"
@@ -93,6 +97,27 @@ def malformed(overrides: Sequence[str], folders: Sequence[Path]) -> Iterator[str
             yield f"{text}: {key} is chosen by a name: {allowed}"
         elif key in known and is_path(value):
             yield f"{text}: {key} is chosen by a name, not a path; --config-dir=DIR adds a folder"
+
+
+SECTIONS = {
+    "ema": "ema.enabled=false trains without the average",
+    "guard": "guard.action=warn is the least that it does",
+    "closing": "closing.n_samples=2 metrics=none measures the least",
+    "trainer": "its keys can be changed",
+}
+"""Sections that no group chooses, and what will have been meant by taking one away."""
+
+
+def kept_section(key: str, folders: Sequence[Path], known: Sequence[str]) -> str | None:
+    """What to do instead of taking a section away that a config must have; None if it need not."""
+    if key not in known or key.startswith("hydra"):
+        return SECTIONS.get(key)
+    names = options(folders, key)
+    if key in ("experiment", "debug", "sweep"):
+        return None
+    if "none" in names:
+        return f"{key}=none leaves it empty"
+    return f"{key}=NAME chooses another, of {', '.join(names)}"
 
 
 def is_no_name(value: str) -> bool:

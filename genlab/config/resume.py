@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genlab.config.length import end_as_typed
 from genlab.config.overrides import key_of
 from genlab.config.saved import load_config
 from genlab.errors import ConfigError
@@ -11,19 +12,20 @@ from genlab.errors import ConfigError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["resumed_config", "saved_config"]
+__all__ = ["RUN_KEYS", "resumed_config", "saved_config"]
 
-RESUMABLE = (
+RUN_KEYS = (
     "trainer.",
     "callbacks.",
     "guard.",
     "data.workers",
     "data.resident",
-    "notes",
-    "tags",
     "root",
     "trust",
 )
+"""Those of them that decide how a run goes on, and are typed again when it is resumed again."""
+
+RESUMABLE = (*RUN_KEYS, "notes", "tags")
 """Keys that may change when a run is resumed; any other would make it another run."""
 
 
@@ -56,6 +58,7 @@ def resumed_config(
                 f"init_from={shown}"
             )
         OmegaConf.update(saved, key, OmegaConf.select(cfg, key))
+    end_as_typed(saved, overrides)
     if any(override.startswith("logger=") for override in overrides):
         saved.logger = cfg.logger
     return saved

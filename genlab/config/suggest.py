@@ -45,6 +45,8 @@ def unknown_key(override: str, cfg: "DictConfig") -> str:
         if name in taken:
             return f"{override}: its YAML leaves {name} at the default; add it: +{override}"
         known = list(dict.fromkeys([*taken, *known]))
+    if not parent and name in known:  # a group of which nothing was chosen
+        return f"{override}: no {name} is chosen here; choose it first: {name}=NAME"
     if parent and not nearest(name, known):
         tail = key.removeprefix(f"{parent}.")
         elsewhere = [w for w in paths(cfg) if w == tail or w.endswith(f".{tail}")]

@@ -102,7 +102,7 @@ class RunReader:
         if changed is None:
             return {}
         try:
-            return flat_config(file.read_text(), self.run.path)
+            return flat_config(file.read_text(encoding="utf-8"), self.run.path)
         except (ConfigError, ValueError) as error:
             notice(f"genlab: warning: {file}: {error}; shown without configuration")
             return {}

@@ -1,12 +1,13 @@
 """Server of the dashboard: trackio's page, for the browsers of this machine only."""
 
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from genlab.dashboard.store import PROJECT, Store
-from genlab.errors import ConfigError
+from genlab.errors import ConfigError, GenlabError
 from genlab.system.patching import environment
 
 __all__ = ["HOST", "Dashboard", "serve"]
@@ -18,6 +19,14 @@ POLICY = (
     "frame-ancestors 'none'; form-action 'self'"
 )
 """What a page may load: from this server and nowhere else."""
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ssl_cert_file", "ssl_cert_dir")
+
+HERE = {
+    **{name: None for lower in PROXIES for name in (lower, lower.upper())},
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), f"{HOST},localhost"),
+}
+"""Variables while the server starts: it asks itself whether it answers, and no proxy."""
 
 LONGEST = 2048
 """Bytes of a query; a path in it that no file can have would end in an error of the server's."""
@@ -49,14 +58,19 @@ def serve(store: Store, port: int | None = None) -> Dashboard:
 
     Args:
         store: What to show.
-        port: Where to listen; the first free port from 7860 if None.
+        port: Where to listen; the first free port from 7860 if None, any free one if 0.
 
     Raises:
-        ConfigError: The port is taken.
+        ConfigError: The port is taken, or there is no such port.
+        GenlabError: The server does not start.
     """
+    if port is not None and not 0 <= port < 1 << 16:
+        raise ConfigError(f"--port {port}: a number from 1 to 65535 is needed, or 0 for a free one")
+    if port == 0:
+        port = free_port()
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    with environment(NO_PROXY=f"{HOST},localhost", no_proxy=f"{HOST},localhost"):
+    with environment(**HERE):
         app, _ = store.trackio.build_starlette_app_only(mcp_server=False)
         app.add_middleware(ReadOnlyPages)
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
@@ -64,9 +78,22 @@ def serve(store: Store, port: int | None = None) -> Dashboard:
             url, _, _, server = store.trackio.launch_trackio_dashboard(
                 app, server_name=HOST, server_port=port, share=False, quiet=True
             )
-        except OSError:
+        except OSError as error:
+            if port is None:
+                raise ConfigError(
+                    f"no port from 7860 is free ({error}); name one: --port"
+                ) from None
             raise ConfigError(f"--port {port}: is taken; leave it out for a free one") from None
+        except RuntimeError as error:
+            raise GenlabError(f"the dashboard's own server does not answer ({error})") from None
     return Dashboard(f"{str(url).rstrip('/')}/?project={PROJECT}", server)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        return int(listener.getsockname()[1])
 
 
 class ReadOnlyPages:

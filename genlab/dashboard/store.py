@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genlab.comparison.flat import table_values
-from genlab.errors import StorageError
+from genlab.errors import GenlabError, StorageError
 from genlab.system.patching import environment
 
 __all__ = ["PROJECT", "Picture", "Row", "Store", "Update", "open_store"]
@@ -70,7 +70,8 @@ def open_store() -> Iterator["Store"]:
         directory = tempfile.TemporaryDirectory(prefix="genlab-dashboard-")
     except OSError as error:
         raise StorageError(f"no place for temporary files ({error}); TMPDIR=DIR sets one") from None
-    variables = dict.fromkeys((f"TRACKIO_{name}" for name in REMOTE), None) | {
+    foreign = [name for name in os.environ if name.startswith("GRADIO_")]  # of other pages
+    variables = dict.fromkeys([*foreign, *(f"TRACKIO_{name}" for name in REMOTE)], None) | {
         "TRACKIO_DIR": directory.name,
         "TRACKIO_SQLITE_SYNCHRONOUS": "off",  # a store that is thrown away need not survive a crash
         "TRACKIO_PLOT_ORDER": os.environ.get("TRACKIO_PLOT_ORDER", PLOT_ORDER),
@@ -176,9 +177,14 @@ def bind(directory: Path) -> Any:
     """Trackio, with its files in this directory; it fixes another when it is first imported.
 
     Raises:
-        RuntimeError: This trackio keeps its directory where it cannot be set.
+        GenlabError: There is no trackio, or one that keeps its directory where it cannot be set.
     """
-    import trackio
+    try:
+        import trackio
+    except ImportError as error:
+        raise GenlabError(
+            f"the dashboard needs trackio, which cannot be imported ({error}); pip install trackio"
+        ) from None
 
     places = {
         "TRACKIO_DIR": directory,
@@ -191,5 +197,8 @@ def bind(directory: Path) -> Any:
                 if hasattr(module, constant):
                     setattr(module, constant, place)
     if trackio.SQLiteStorage.get_project_db_path(PROJECT).parent != directory:
-        raise RuntimeError(f"trackio {trackio.__version__} cannot be bound to {directory}")
+        raise GenlabError(
+            f"trackio {trackio.__version__} cannot be bound to {directory}; "
+            "pip install -U genlab brings one that can"
+        )
     return trackio

@@ -94,13 +94,13 @@ class CelebA(FileImages):
         return picture.crop((left, top, left + self.crop, top + self.crop))
 
     def _table(self, path: Path) -> list[tuple[str, str]]:
-        rows = (line.split() for line in path.read_text().splitlines())
+        rows = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
         return [(row[0], row[1]) for row in rows if len(row) == 2]
 
     def _labels(self, path: Path) -> dict[str, int] | None:
         if self.attribute is None:
             return None
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
         names = lines[1].split()
         if self.attribute not in names:
             raise ConfigError(

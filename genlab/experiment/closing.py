@@ -1,5 +1,6 @@
 """The closing of a run: its best checkpoint measured, drawn from, and summed up."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ from pytorch_lightning.loggers.logger import Logger
 from genlab.config.schema import Train
 from genlab.data.feed.eval_loader import EvalLoader
 from genlab.data.module import ImageDataModule
+from genlab.experiment.advice import advise
 from genlab.experiment.reports import keep_report
 from genlab.experiment.trained import Loaded, load_run, use_device
 from genlab.models.base import GenerativeModel
 from genlab.runs.directory import Run
+from genlab.system.paths import shown
 from genlab.system.terminal import bars, closing_table, console
 from genlab.tasks.latent import interpolations
 from genlab.training.evaluator import Evaluator
@@ -32,9 +35,9 @@ def close_run(config: Train, run: Run, evaluator: Evaluator, loggers: list[Logge
     loaded = load_run(run, "best", device=use_device(config.trainer.accelerator))
     fit_to_result(loaded, evaluator.data)
     # Pictures
-    shown = Pictures().draw(loaded.model, evaluator.data, loaded.modality, config.seed)
-    shown |= interpolations(loaded, config.seed)
-    for kind, rendering in shown.items():
+    pictures = Pictures().draw(loaded.model, evaluator.data, loaded.modality, config.seed)
+    pictures |= interpolations(loaded, config.seed)
+    for kind, rendering in pictures.items():
         log_rendering(loggers, kind, rendering, loaded.images_seen)
     # Numbers
     closing = evaluator.closing(
@@ -53,13 +56,16 @@ def close_run(config: Train, run: Run, evaluator: Evaluator, loggers: list[Logge
     # What the user reads
     summary = run.read("summary.json")
     console().print(report.table())
-    show_summary(run, summary, list(shown), links(loggers))
+    root = Path(config.root)
+    show_summary(
+        run, root if root.is_dir() else run.path.parent, summary, list(pictures), links(loggers)
+    )
     best = summary["best"]
     return float(best) if best is not None else None
 
 
 def show_summary(
-    run: Run, summary: dict[str, Any], kinds: list[str], links: dict[str, str]
+    run: Run, root: Path, summary: dict[str, Any], kinds: list[str], links: dict[str, str]
 ) -> None:
     """The closing table: what came out, where it lies, and what to type next."""
     files = [
@@ -78,9 +84,9 @@ def show_summary(
             **links,
         },
         [
-            ("draw images", f"genlab sample run={run.shown()}"),
-            ("all metrics", f"genlab evaluate run={run.shown()}"),
-            ("curves and grids in a browser", "genlab dashboard"),
+            ("draw images", advise("sample", run)),
+            ("all metrics", advise("evaluate", run)),
+            ("curves and grids in a browser", f"genlab dashboard {shlex.quote(shown(root))}"),
         ],
     )
 

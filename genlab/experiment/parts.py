@@ -19,7 +19,9 @@ from genlab.experiment.build import (
 )
 from genlab.experiment.exported import import_model, is_export
 from genlab.experiment.monitored import check_monitor
+from genlab.experiment.sample_counts import check_counts
 from genlab.experiment.trained import load_run
+from genlab.experiment.watched import check_watched, idle_guard
 from genlab.modalities.base import Modality
 from genlab.models.base import GenerativeModel
 from genlab.runs.directory import JOB_DIRECTORY, Run, find_run
@@ -109,6 +111,9 @@ def build_parts(config: Train, resumed: Run | None, first: bool) -> Parts:
     if first:
         if resumed is None:  # which goes on with the metric that it has
             check_monitor(checkpoints, module, evaluator, callbacks)
+        check_watched(config, module, evaluator, callbacks, resumed is not None)
+        check_counts(config, evaluator, callbacks)
+        notes += idle_guard(config, evaluator, callbacks)
         check_disk(config, module, resumed)
     modality = build_modality(config.modality, data.spec)
     return Parts(data, module, evaluator, modality, callbacks, checkpoints, guard, stop, notes)

@@ -1,17 +1,27 @@
 """The checkpoint that a run resumes from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
+
 from genlab.errors import DataError
 from genlab.runs.directory import Run
 from genlab.runs.storage import set_aside
+from genlab.system.paths import shown
 from genlab.system.terminal import say, warn
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.saving.checkpoint_io import GENERATIONS, newest
 
-__all__ = ["ResumePoint", "find_resume_point", "resume_command"]
+__all__ = ["ResumePoint", "find_resume_point"]
+
+NEEDED = ("images_seen", "steps", "seconds", "schedule", "ema", "window", "window_start")
+"""What a checkpoint must hold of the module's own state."""
+
+OPTIONAL = {"skipped", "in_a_row", "skipped_at"}
+"""What callbacks take for 0 where an older checkpoint lacks it: at that time there was no such."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +46,25 @@ class ResumePoint:
         """Whether a signal kept it from a validation."""
         return bool(self.checkpoint["genlab"].get("validation_due"))
 
-    def check(self, module: GenerativeModule) -> None:
-        """Refuses the checkpoint of another model.
+    def check(self, module: GenerativeModule, callbacks: Sequence[pl.Callback] = ()) -> None:
+        """Refuses the checkpoint of another model, or one that lacks what training goes on from.
 
         Raises:
             DataError: It is one.
         """
+        missing = [name for name in NEEDED if name not in self.checkpoint["genlab"]]
+        kept = self.checkpoint.get("callbacks", {})
+        for callback in callbacks:
+            state = kept.get(callback.state_key)
+            if isinstance(state, dict):  # else it is new in this session
+                lacking = callback.state_dict().keys() - state.keys() - OPTIONAL
+                missing += sorted(f"{type(callback).__name__}.{name}" for name in lacking)
+        if missing:
+            raise DataError(
+                f"{self.path} was written by another version of genlab: it lacks "
+                f"{', '.join(missing)}, so it cannot be resumed exactly. It can still be sampled, "
+                f"evaluated, and be the start of a new run: init_from={shown(self.path.parents[1])}"
+            )
         mine = {name: value.shape for name, value in module.state_dict().items()}
         theirs = {name: value.shape for name, value in self.checkpoint["state_dict"].items()}
         if mine != theirs:
@@ -52,7 +75,9 @@ class ResumePoint:
             )
 
 
-def find_resume_point(run: Run, module: GenerativeModule, first: bool) -> ResumePoint | None:
+def find_resume_point(
+    run: Run, module: GenerativeModule, first: bool, callbacks: Sequence[pl.Callback] = ()
+) -> ResumePoint | None:
     """The newest checkpoint of a run that is whole; None if it has none yet.
 
     A damaged one is set aside, so that it does not become a generation that is kept.
@@ -71,10 +96,5 @@ def find_resume_point(run: Run, module: GenerativeModule, first: bool) -> Resume
             set_aside(path.with_name(name))
         for problem in wrong:
             warn(f"{problem}; goes on from {path.name}, of {point.images_seen:,} images")
-    point.check(module)
+    point.check(module, callbacks)
     return point
-
-
-def resume_command(run: Run) -> str:
-    """How a run that stopped goes on, as a line and a command."""
-    return f"go on with\n  genlab train run={run.shown()}"

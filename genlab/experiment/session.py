@@ -1,18 +1,25 @@
 """The training session of a run: Lightning's trainer between two states of the run's files."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning.loggers.logger import Logger
 
 from genlab.config.schema import Train
+from genlab.data.feed.eval_loader import EvalLoader
 from genlab.data.feed.identity import identity
 from genlab.errors import NonFiniteError
+from genlab.experiment.advice import advise, resume_command
 from genlab.experiment.build import build_trainer
 from genlab.experiment.parts import Parts
+from genlab.experiment.rate_change import rate_change
 from genlab.experiment.requeue import requeue
-from genlab.experiment.resume_point import ResumePoint, resume_command
+from genlab.experiment.resume_point import ResumePoint
+from genlab.models.base import GenerativeModel
+from genlab.rng import stream
 from genlab.runs.directory import Run
 from genlab.system.signals import handled
 from genlab.system.terminal import say, warn
@@ -22,6 +29,9 @@ from genlab.training.saving.checkpoint_io import newest
 from genlab.training.saving.disk_space import explain
 
 __all__ = ["TrainingSession"]
+
+BEGIN = 10_000
+"""Images, at most, that a model is shown before it is trained."""
 
 
 class TrainingSession:
@@ -33,6 +43,7 @@ class TrainingSession:
         parts: What the config describes.
         loggers: Where to write the history.
         resume: What to resume from, if the run was begun before.
+        typed: The overrides of a resumed run, which are none of its config's.
     """
 
     def __init__(
@@ -42,11 +53,13 @@ class TrainingSession:
         parts: Parts,
         loggers: list[Logger],
         resume: ResumePoint | None,
+        typed: Sequence[str] = (),
     ):
         self.run = run
         self.parts = parts
         self.resume = resume
         self.loggers = loggers
+        self.typed = typed
         context = RunContext(run.checkpoint().parent, parts.evaluator, parts.modality)
         self.trainer = build_trainer(config, parts.data, context, parts.callbacks, loggers)
         self.finished = False
@@ -68,17 +81,22 @@ class TrainingSession:
             run.update("run.json", started_from=seen)
         if self.complete():
             if trainer.is_global_zero:
-                more = "go on with trainer.epochs=MORE"
-                say(f"       complete already, after {seen:,} images; {more}")
+                more = advise("train", run, [f"trainer.max_images={2 * seen}"])
+                say(f"       complete already, after {seen:,} images; for as many again\n  {more}")
             self.finished = True
             return
         if self.resume is not None:
             rewind_loggers(self.loggers, seen)
+            change = rate_change(parts.module, self.resume.checkpoint)
+            if change is not None and trainer.is_global_zero:
+                say(f"       {change}")
         status = "failed"
         try:
             # Training proper
             if trainer.is_global_zero:
                 run.update("run.json", status="running", **identity(parts.data))
+            if self.resume is None:
+                begin(parts)
             with handled(parts.stop.note):
                 path = self.resume.path if self.resume else None
                 trainer.fit(parts.module, datamodule=parts.data, ckpt_path=path, weights_only=True)
@@ -98,7 +116,8 @@ class TrainingSession:
                 raise SystemExit(128 + (parts.stop.received or signal.SIGTERM)) from None
             raise
         except OSError as error:
-            known = explain(error, run.shown(), whole_checkpoint(run.checkpoint().parent))
+            whole = whole_checkpoint(run.checkpoint().parent)
+            known = explain(error, run.shown(), whole, resume_command(run, self.typed))
             raise known or error from None
         finally:
             if trainer.is_global_zero:
@@ -123,7 +142,7 @@ class TrainingSession:
     def say_goodbye(self) -> None:
         """Tells what was kept, and how to resume."""
         self.explained = True
-        module, resume = self.parts.module, resume_command(self.run)
+        module, resume = self.parts.module, resume_command(self.run, self.typed)
         if module.interrupted:
             say(f"stopped after {module.images_seen:,} images, all of it kept; {resume}")
         else:
@@ -149,6 +168,16 @@ class TrainingSession:
             "rollbacks": guard.rolled_back,
             "skipped": guard.skipped,
         }
+
+
+def begin(parts: Parts) -> None:
+    """Shows the model training images, drawn at random, before its first step."""
+    model, train = parts.module.model, parts.data.train
+    if type(model).begin is GenerativeModel.begin:
+        return
+    order = torch.randperm(len(train.x), generator=stream(parts.module.seed, "begin"))
+    chosen = train.take(order[:BEGIN].sort().values)
+    model.begin(EvalLoader(chosen, parts.data.eval_batch_size))
 
 
 def whole_checkpoint(directory: Path) -> str | None:

@@ -10,10 +10,11 @@ from pytorch_lightning.loggers.logger import Logger
 from genlab.config.invocation import Invocation
 from genlab.config.saved import save_config
 from genlab.config.schema import Train
+from genlab.experiment.advice import resume_command
 from genlab.experiment.closing import close_run
 from genlab.experiment.parts import Parts, build_parts
 from genlab.experiment.requeue import job_of_slurm
-from genlab.experiment.resume_point import find_resume_point, resume_command
+from genlab.experiment.resume_point import find_resume_point
 from genlab.experiment.session import TrainingSession
 from genlab.runs.directory import JOB_DIRECTORY, Run, create_run, mark_run
 from genlab.runs.lock import lock_run
@@ -61,6 +62,7 @@ def train_run(config: Train, invocation: Invocation, resumed: Run | None) -> Tra
     # Whatever the user can have got wrong is found before the first file is written.
     parts = build_parts(config, resumed, first)
     run = resumed or own_directory(config, invocation, first)
+    typed = invocation.overrides if resumed else ()
     best = None
     with lock_run(run) if first else nullcontext():
         if first:
@@ -69,8 +71,10 @@ def train_run(config: Train, invocation: Invocation, resumed: Run | None) -> Tra
         session, status = None, "failed"
         try:
             loggers = build_loggers(config.logger, run, config.content, group=config.group)
-            point = find_resume_point(run, parts.module, first) if resumed else None
-            session = TrainingSession(config, run, parts, loggers, point)
+            point = (
+                find_resume_point(run, parts.module, first, parts.callbacks) if resumed else None
+            )
+            session = TrainingSession(config, run, parts, loggers, point, typed)
             session.train()
             if first:
                 best = close_run(config, run, parts.evaluator, loggers)
@@ -79,7 +83,7 @@ def train_run(config: Train, invocation: Invocation, resumed: Run | None) -> Tra
             if first and not (session and session.explained):
                 finished = session is not None and session.finished
                 where = "in the closing evaluation" if finished else "before the first step"
-                say(f"stopped {where}; {resume_command(run)}")
+                say(f"stopped {where}; {resume_command(run, typed)}")
             raise
         finally:
             close_loggers(loggers, status)

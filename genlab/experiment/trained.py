@@ -90,7 +90,7 @@ def load_run(
         model.load_state_dict(state["ema"] if weights == "ema" else model_part(checkpoint))
     except RuntimeError:
         raise DataError(f"{path} is the checkpoint of another model than config.yaml's") from None
-    model.begin_step(state["images_seen"], state["steps"])
+    model.begin_step(state["images_seen"], state.get("steps", 0))  # only training asks for steps
     return Loaded(
         run=run,
         config=config,

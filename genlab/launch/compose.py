@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from genlab.config.check import trust_modules
 from genlab.config.folders import config_dir
+from genlab.config.home import expand_config
 from genlab.config.hydra_section import check_hydra
 from genlab.config.invocation import Invocation
+from genlab.config.length import end_as_typed
 from genlab.config.overrides import check_overrides, opened, value_of
 from genlab.launch.hydra_patches import prefer_own_configs
 from genlab.launch.messages import explain
@@ -63,7 +65,7 @@ def compose(
             cfg = hydra.compose(command, overrides=words, return_hydra_config=True)
     except Exception as error:
         raise explain(error) or error from None
-    check_hydra(cfg, overrides)
+    check_hydra(expand_config(end_as_typed(cfg, overrides)), overrides)
     choices = {str(group): name for group, name in cfg.hydra.runtime.choices.items()}
     with open_dict(cfg):
         del cfg["hydra"]

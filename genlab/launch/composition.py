@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.config.check import check
+from genlab.config.home import expand_config
 from genlab.config.hydra_section import check_hydra
+from genlab.config.length import end_as_typed
 from genlab.config.overrides import key_of
 from genlab.config.suggest import unknown_key
 from genlab.errors import ConfigError
@@ -72,6 +74,8 @@ class CheckedLoader:
         """Composes, explains what cannot be composed, and checks the result."""
         from hydra.types import RunMode
 
+        if config_name is None:  # of --hydra-help: Hydra's own, which is only printed
+            return self.compose(config_name, overrides, run_mode)
         if not validate_sweep_overrides:  # Hydra 1.3 asks for hydra.mode, and uses nothing else
             return self.compose(config_name, overrides, run_mode, validate=False)
         if run_mode == RunMode.RUN or not self.runs:
@@ -103,6 +107,7 @@ class CheckedLoader:
         if words not in self.jobs:
             prefer_own_configs()
             cfg: DictConfig = self.loader.load_sweep_config(master_config, sweep_overrides)
+            expand_config(end_as_typed(cfg, cfg.hydra.overrides.task))
             check_hydra(cfg, self.typed)
             check(cfg, self.command)
             if self.command == "train":
@@ -118,7 +123,7 @@ class CheckedLoader:
         cfg: DictConfig = self.loader.load_configuration(
             config_name, list(overrides), mode, True, validate
         )
-        return cfg
+        return expand_config(end_as_typed(cfg, overrides))
 
     def compose_checked(
         self, config_name: str | None, overrides: list[str], mode: Any, runs: bool

@@ -19,7 +19,7 @@ from genlab.config.folders import config_dir
 from genlab.config.hydra_section import LOGGING, PLUGINS
 from genlab.config.invocation import Invocation
 from genlab.config.overrides import check_overrides, opened, value_of
-from genlab.errors import GenlabError
+from genlab.errors import ConfigError, GenlabError
 from genlab.launch.composition import CheckedLoader
 from genlab.launch.hydra_patches import (
     limited_packages,
@@ -29,6 +29,7 @@ from genlab.launch.hydra_patches import (
 )
 from genlab.launch.messages import explain, printable
 from genlab.launch.multirun import Multirun
+from genlab.launch.shown_sweep import first_job
 from genlab.sweeps.supervise import Supervisor
 from genlab.system.signals import unwinding
 
@@ -58,6 +59,7 @@ def run(
     folders = [config_dir(), *([Path(args.config_dir)] if args.config_dir else [])]
     check_overrides(args.overrides, folders)
     args.overrides = opened(args.overrides)
+    settle_flags(args)
     trust = tuple(value_of(args.overrides, "trust"))
     trust_modules(trust)
 
@@ -93,6 +95,41 @@ def run(
         after_sweep(multirun.sweep.path, get("project"), get("entity"), get("mode"))
     if task.error is not None:
         raise task.error
+
+
+def settle_flags(args: Any) -> None:
+    """Settles what is to be done where flags exclude each other or mean nothing by themselves.
+
+    Hydra answers some of this with a ValueError, and silently runs the command in other cases. A
+    sweep that is only to be shown is shown by its first job.
+
+    Raises:
+        ConfigError: Flags that do not go together.
+    """
+    shown = [name for name in ("cfg", "info", "shell_completion", "hydra_help") if vars(args)[name]]
+    asked = [*shown, *(["run"] if args.run else [])]
+    if args.run and args.multirun:
+        asked.append("multirun")
+    if len(asked) > 1:
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in asked)
+        raise ConfigError(f"{flags}: one at a time")
+    if args.shell_completion:
+        raise ConfigError("--shell-completion: genlab completion prints what a shell needs")
+    for name in ("config_name", "config_path"):
+        if vars(args)[name] is not None:
+            raise ConfigError(
+                f"--{name.replace('_', '-')}: every command has its config; --config-dir=DIR adds "
+                "a folder of configs"
+            )
+    for name in ("package", "resolve"):
+        if vars(args)[name] and not args.cfg:
+            raise ConfigError(f"--{name}: says how a config is shown, and goes with --cfg job")
+    if args.multirun and shown:
+        args.overrides, line = first_job(args.overrides)
+        args.multirun = False
+        args.flags = [word for word in args.flags if word not in ("--multirun", "-m")]
+        if args.cfg:
+            print(line)
 
 
 def versioned(trust: Sequence[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ longer has what is used here. Hydra's public ways were tried first; each functio
 not do.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -149,6 +150,8 @@ def parse_arguments(argv: Sequence[str]) -> SimpleNamespace:
 
     with replaced(parser, "error", refuse):
         args = parser.parse_intermixed_args(list(argv))
+    if args.config_dir:
+        args.config_dir = os.path.expanduser(args.config_dir)
     if args.experimental_rerun:
         raise ConfigError("--experimental-rerun: not supported, a pickle can run anything")
     flags = []

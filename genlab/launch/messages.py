@@ -33,6 +33,12 @@ def explain(error: BaseException) -> GenlabError | None:
         if module in sys.modules and (text := translate(error)):
             return ConfigError(text)
     for cause in causes(error):
+        if isinstance(cause, RuntimeError) and "conditioned on metric" in str(cause):
+            return ConfigError(f"callbacks: {first_line(cause)}")
+        if isinstance(cause, RuntimeError) and "determine home directory" in str(cause):
+            return ConfigError(
+                "~: there is no such home directory; write the whole path, or set HOME"
+            )
         if type(cause).__name__ == "MisconfigurationException":
             line = first_line(cause)
             if "backend found" in line or "gpu" in line.lower():

@@ -76,6 +76,12 @@ class Metric(ABC):
     count_under: ClassVar[Mapping[str, int]] = {}
     """The same under extractors whose literature asks for another number."""
 
+    least: int = 1
+    """Samples without which it is not defined."""
+
+    least_real: int = 1
+    """Training images without which it is not."""
+
     @property
     def id(self) -> str:
         """Identity of its numbers beside their keys: those of another id do not compare.

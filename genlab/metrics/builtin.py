@@ -24,7 +24,10 @@ from genlab.metrics.wasserstein import excess_w2, sliced_w2
 __all__ = ["BUILT_IN", "LIKELIHOOD", "choose_metrics"]
 
 LIKELIHOOD = "likelihood"
-"""The one name in ``metrics.metrics`` that is measured of the model and not of its samples."""
+"""Name of the likelihood in ``metrics.metrics``. It is no `Metric`: it asks the model about real
+images, where a metric is given samples, so it has neither an extractor nor a floor of real images,
+and its key says how it was measured. Its `Number` objects, which ranking and reports read, are
+`likelihood.NATS` and `likelihood.BITS`."""
 
 PUBLISHED = {"inception": 50_000, "dinov2": 50_000}
 """Samples of published Fréchet distances, kernel distances and scores, by their extractors."""
@@ -34,6 +37,7 @@ class Frechet(FeatureMetric):
     """Fréchet distance from the training images; FID under Inception."""
 
     name = "frechet"
+    least = least_real = 2
     numbers = (Number("fd", "lower", "Fréchet distance", published="fid", rank=0),)
     count_under = PUBLISHED
 
@@ -45,6 +49,7 @@ class FrechetInfinity(FeatureMetric):
     """Fréchet distance extrapolated to infinitely many samples."""
 
     name = "frechet_infinity"
+    least, least_real = 150, 2
     numbers = (Number("fdinf", "lower", "Fréchet distance without its bias", shown=False),)
     count_under = PUBLISHED
 
@@ -56,6 +61,7 @@ class ClassScore(FeatureMetric):
     """Score of an extractor's classes; the Inception score under Inception."""
 
     name = "score"
+    least = 10
     numbers = (
         Number("cs", "higher", "class score", published="is_mean", shown=False),
         Number("cs_std", None, "class score's deviation", published="is_std", shown=False),
@@ -75,6 +81,7 @@ class KernelDistance(FeatureMetric):
     """MMD² under a cubic kernel, over subsets; KID under Inception."""
 
     name = "kernel"
+    least = least_real = 2
     numbers = (
         Number("kd", "lower", "kernel distance", published="kid", shown=False),
         Number("kd_std", None, "kernel distance's deviation", published="kid_std", shown=False),
@@ -92,6 +99,7 @@ class ManifoldScores(FeatureMetric):
     """Precision, recall, density and coverage against as many training images."""
 
     name = "manifold"
+    least = least_real = 6
     numbers = (
         Number("prec", "higher", "precision"),
         Number("recall", "higher", "recall"),
@@ -135,6 +143,7 @@ class Mmd(FeatureMetric):
     """MMD² under Gaussian kernels around the median distance of real images."""
 
     name = "mmd"
+    least = least_real = 2
     numbers = (Number("mmd", "lower", "maximum mean discrepancy, squared", shown=False),)
     count = 2000
 
@@ -196,6 +205,7 @@ class Memorization(FeatureMetric):
     """Distances to the nearest training images, and the samples that are nearest to them."""
 
     name = "memorization"
+    least_real = 2
     numbers = (
         # far below 1 are copies, far above 1 is off the data
         Number("nn_ratio", None, "nearest training image, over test images'", shown=False),
@@ -229,7 +239,7 @@ ORDER = (
 )  # fmt: skip
 
 BUILT_IN: dict[str, Metric] = {metric.name: metric for metric in ORDER}
-"""All of them, in the order of a full report."""
+"""Built-in metrics, in the order of a full report."""
 
 
 def choose_metrics(asked: Sequence[str | Metric]) -> list[Metric]:

@@ -97,7 +97,7 @@ class RealSamples:
 
     Args:
         reference: All of them.
-        extractor: What looks at them, for `RealFeatures`.
+        extractor: The network that sees them, for `RealFeatures`.
         device: Where it is, and where heavy work belongs.
         advance: Called with the number of images done, where features must be worked out.
         seed: Seed of their subsets.
@@ -168,7 +168,7 @@ class RealFeatures(RealSamples):
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     def folder(self, split: Literal["train", "test"]) -> Path:
-        """Where they are cached."""
+        """The file that caches them."""
         return cache_dir() / "features" / self.key(split)
 
     def cached(self, split: Literal["train", "test"]) -> bool:
@@ -237,9 +237,9 @@ class RealFeatures(RealSamples):
             return known
         path = cache_dir() / "floors" / f"{digest}.json"
         if path.exists():
-            return json.loads(path.read_text())
+            return json.loads(path.read_text(encoding="utf-8"))
         floor = compute()
-        _atomically(path, lambda part: part.write_text(json.dumps(floor)))
+        _atomically(path, lambda part: part.write_text(json.dumps(floor), encoding="utf-8"))
         return floor
 
     def floor_key(self, name: str) -> str:

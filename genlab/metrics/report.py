@@ -19,7 +19,7 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Value:
-    """One number.
+    """A measured number with its key.
 
     Args:
         key: What it is: metric, extractor, sample count where unusual; ``fd_digits_2k``.
@@ -75,7 +75,7 @@ class Panel:
 
 @dataclass
 class Report:
-    """All numbers of one evaluation.
+    """The numbers of one evaluation.
 
     Args:
         data: Name of the data set.

@@ -32,7 +32,7 @@ def shipped_moments(key: str) -> tuple[Moments, Tensor] | None:
 @functools.cache
 def _floors() -> dict[str, dict[str, float]]:
     path = FOLDER / "floors.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def shipped_floor(digest: str) -> dict[str, float] | None:
@@ -53,7 +53,8 @@ def ship(
     n = moments.mean.new_tensor(moments.n)
     full = moments.covariance.contiguous()
     save_file({"n": n, "mean": moments.mean, "full": full, "shares": shares}, path)
-    everything = json.loads(table.read_text()) if table.exists() else {}
-    table.write_text(json.dumps(everything | floors, indent=1, sort_keys=True) + "\n")
+    everything = json.loads(table.read_text(encoding="utf-8")) if table.exists() else {}
+    text = json.dumps(everything | floors, indent=1, sort_keys=True) + "\n"
+    table.write_text(text, encoding="utf-8")
     _floors.cache_clear()
     return [path, table]

@@ -1,7 +1,7 @@
 """A suite of metrics: one pass over real images (cached), one over samples, one report."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genlab.errors import ConfigError
 from genlab.metrics.base import Metric
 from genlab.metrics.builtin import BUILT_IN, LIKELIHOOD, choose_metrics
 from genlab.metrics.extractors.base import Extractor, Features, extract
@@ -72,7 +73,7 @@ class Suite:
 
     @property
     def asked(self) -> list[str | Metric]:
-        """Everything to measure, the likelihood included."""
+        """The metrics to measure, the likelihood included."""
         return [*BUILT_IN, LIKELIHOOD] if self.metrics is None else list(self.metrics)
 
     @cached_property
@@ -120,6 +121,28 @@ class Suite:
             return self.n_samples
         return max((metric.count_for(by) for metric, by in self.pairs(extractors)), default=0)
 
+    def too_few(
+        self, extractors: Sequence[Extractor], n_train: int, key: str = "metrics.n_samples"
+    ) -> Iterator[str]:
+        """Lines about metrics for which there are too few samples or training images.
+
+        Args:
+            extractors: What looks at them.
+            n_train: Training images of the reference.
+            key: What says how many samples are drawn.
+        """
+        drawn = self.count(extractors)
+        for metric, _ in self.pairs(extractors):
+            name = metric.name or type(metric).__name__
+            without = f", or leave {name} out of metrics.metrics"
+            if drawn < metric.least:
+                yield f"{key}={drawn}: {name} needs at least {metric.least} samples{without}"
+            if n_train < metric.least_real:
+                yield (
+                    f"metrics.metrics: {name} needs at least {metric.least_real} training images, "
+                    f"and there are {n_train}{without}"
+                )
+
     def keys(self, extractors: Sequence[Extractor]) -> list[str]:
         """Keys of the numbers of samples; some may turn out not to be defined."""
         drawn, found = self.count(extractors), []
@@ -140,7 +163,7 @@ class Suite:
         weights: str = "ema",
         progress: Progress = quiet,
     ) -> Report:
-        """Measures everything.
+        """The report of all metrics that were asked for.
 
         No global random state moves, and nothing is kept but caches of the real images.
 
@@ -155,7 +178,7 @@ class Suite:
 
         Raises:
             DataError: Samples that are not uint8 images of the reference's shape; too few of them.
-            ConfigError: See `load_extractors`.
+            ConfigError: See `load_extractors`; or samples are too few for a metric.
         """
         started = time.perf_counter()
         report = Report(
@@ -169,11 +192,14 @@ class Suite:
         )
         with isolated(self.seed, "evaluation"):
             if sampler is not None and self.sample_metrics:
-                # Choose what looks at the samples.
+                # Choose the extractors.
                 if extractors is None:
                     extractors = self.load_extractors(
                         reference.name, reference.shape, device, reference.extractor
                     )
+
+                if few := list(self.too_few(extractors, len(reference.train))):
+                    raise ConfigError("\n".join(few))
 
                 # Draw them; every extractor sees each of them once.
                 n = self.count(extractors)  # 0: no extractor has what a metric needs
@@ -215,7 +241,7 @@ class Suite:
         device: torch.device | str = "cpu",
         progress: Progress = quiet,
     ) -> Report:
-        """Measures someone else's samples: a random subset of as many as the protocol asks for.
+        """The report on given samples: a random subset of as many as the protocol asks for.
 
         Args:
             images: uint8 ``(n, C, H, W)``, values 0..255; see `read_images`.

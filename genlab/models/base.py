@@ -58,6 +58,9 @@ class GenerativeModel(nn.Module, ABC):
     likelihood: ClassVar[Literal["exact", "bound", "none"]] = "none"
     """Whether `log_prob` is the log-probability, a lower bound of it, or does not exist."""
 
+    bound_name: ClassVar[str | None] = None
+    """Name of a bound whose samples are averaged, ``vlb``; None where k of them tighten it."""
+
     draws_in_steps: ClassVar[bool] = False
     """Whether `draw` reports partial results, see `report_progress`."""
 
@@ -209,10 +212,7 @@ class GenerativeModel(nn.Module, ABC):
         options: SamplingOptions | None = None,
         on_progress: OnProgress | None = None,
     ) -> Tensor:
-        """Keeps the first pixels of images, in raster order, and draws the others given them.
-
-        Images are uint8 ``(B, C, H, W)``, ``known`` a number; the rest is as for `sample`.
-        """
+        """Keeps the first `known` pixels of uint8 images, in raster order; the rest as `sample`."""
         raise Unsupported(f"{type(self).__name__} does not draw pixel by pixel")
 
     def reconstruct(self, batch: Batch) -> Tensor:
@@ -227,11 +227,12 @@ class GenerativeModel(nn.Module, ABC):
 
     def after_step(self, player: str) -> None:
         """Called after the player's optimizer step, for what no gradient updates."""
-        return
+
+    def begin(self, batches: Iterable[Batch]) -> None:
+        """Called once before the first step, with training images; buffers keep what it finds."""
 
     def finish(self, batches: Iterable[Batch]) -> None:
         """Called once after training, with training images, for what is fitted to the result."""
-        return
 
     def can(self, method: str) -> bool:
         """True where the family implements the optional method."""
@@ -266,11 +267,10 @@ class GenerativeModel(nn.Module, ABC):
 
     def _check_options(self, options: SamplingOptions | None) -> Any:
         """The options of a call, the defaults for None."""
-        options = options or self.sampling_options()
-        if not isinstance(options, self.sampling_options):
-            wanted, given = self.sampling_options.__name__, type(options).__name__
-            raise ConfigError(f"{type(self).__name__} draws with {wanted}, not {given}")
-        return options
+        if isinstance(options, self.sampling_options) or options is None:
+            return options or self.sampling_options()
+        wanted, given = self.sampling_options.__name__, type(options).__name__
+        raise ConfigError(f"{type(self).__name__} draws with {wanted}, not {given}")
 
     def _check_condition(self, y: Tensor | None, n: int) -> Tensor | None:
         """The conditions of n examples, checked and on the model's device."""

@@ -235,7 +235,8 @@ class VAE(GenerativeModel):
             else:
                 z, noise = draw_normal(mean, log_std, 16, generator)
                 rate = sampled_rate(z, noise, log_std, mixture).mean()
-        active = (mean.var(0) > 0.01).sum()
+        # One image alone varies in nothing.
+        active = (mean.var(0) > 0.01).sum() if len(mean) > 1 else 0
         return {"active_units": float(active), "rate": float(rate), "collapsed": float(rate < 0.1)}
 
     @torch.no_grad()

@@ -85,7 +85,7 @@ class Run:
         if not file.exists():
             return {}
         try:
-            content = json.loads(file.read_text())
+            content = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ConfigError(f"{file} is damaged: {error}") from None
         if not isinstance(content, dict):
@@ -164,7 +164,7 @@ def list_runs(root: Path) -> list[Run]:
 def created(mark: Path) -> tuple[str, str]:
     """When the run of this mark was created, as a key to sort by; a damaged mark comes first."""
     try:
-        return str(json.loads(mark.read_text()).get("created", "")), str(mark)
+        return str(json.loads(mark.read_text(encoding="utf-8")).get("created", "")), str(mark)
     except (ValueError, AttributeError, OSError):
         return "", str(mark)
 
@@ -187,12 +187,14 @@ def find_run(text: str, root: Path, key: str = "run") -> Run:
                 f"{key}={text}: there is no run under {root} yet; start with genlab train"
             )
         return runs[-1]
-    for path in (Path(text), root / text):
+    for path in (Path(text).expanduser(), root / text):
         if (path / MARK).is_file():
             return Run(path.resolve())
     known = [run.name for run in list_runs(root)] if root.is_dir() else []
     what = "is not a run directory" if Path(text).is_dir() else "does not exist"
-    raise ConfigError(f"{key}={text} {what}{nearest(Path(text).name, known)}")
+    name = Path(text).name
+    hint = f"; did you mean {name!r}?" if name in known and name != text else nearest(name, known)
+    raise ConfigError(f"{key}={text} {what}{hint}")
 
 
 JOB_DIRECTORY = "GENLAB_JOB_DIRECTORY"

@@ -46,4 +46,4 @@ def lock_run(run: Run) -> Iterator[None]:
 
 def holder(path: Path) -> str:
     """Who wrote its name into a lock."""
-    return path.read_text(errors="replace")[:100].strip() or "another process"
+    return path.read_text(encoding="utf-8", errors="replace")[:100].strip() or "another process"

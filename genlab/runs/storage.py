@@ -69,7 +69,7 @@ def sidecar(path: Path) -> Path:
 def digests(path: Path) -> list[str]:
     """The SHA-256 that a file may have, none if its sidecar is missing or damaged."""
     try:
-        lines = sidecar(path).read_text(errors="replace").splitlines()
+        lines = sidecar(path).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
     return [match[1] for line in lines if (match := DIGEST.fullmatch(line))]
@@ -167,7 +167,7 @@ def note(path: Path, found: list[str], lasting: bool) -> None:
     beside = sidecar(path)
     part = temporary(beside)
     try:
-        with part.open("w") as file:
+        with part.open("w", encoding="utf-8") as file:
             file.writelines(f"{digest}  {path.name}\n" for digest in found)
             file.flush()
             if lasting:

@@ -190,7 +190,7 @@ class Sweep:
         """
         path = self.path / ".jobs" / f"{identity}.json"
         try:
-            line = json.loads(path.read_text())
+            line = json.loads(path.read_text(encoding="utf-8"))
             del line["directory"]
             job = Job(**line)
         except (ValueError, TypeError, KeyError) as error:

@@ -10,12 +10,14 @@ from rich.table import Table
 
 from genlab.system.progress import Progress, quiet
 from genlab.system.progress import bars as terminal_bars
+from genlab.system.streams import forgiving
 
 __all__ = ["bars", "closing_table", "console", "notice", "number", "say", "warn"]
 
 
 def console() -> Console:
     """The terminal, as wide as it is; a file or a pipe gets lines that are not cut."""
+    forgiving()
     return Console(width=None if sys.stdout.isatty() else 120, soft_wrap=True, highlight=False)
 
 
@@ -26,6 +28,7 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """One line that should not be missed."""
+    forgiving()
     Console(stderr=True, soft_wrap=True, highlight=False).print(
         f"genlab: warning: {text}", markup=False, style="yellow"
     )
@@ -82,4 +85,5 @@ def notice(line: str) -> None:
     It looks up the stream at each call: a progress bar that stands there replaces it meanwhile.
     """
     if os.environ.get("LOCAL_RANK", "0") == "0":
+        forgiving()
         print(line, file=sys.stderr, flush=True)

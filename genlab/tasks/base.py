@@ -34,7 +34,7 @@ class Trained(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a task besides its own options.
+    """Options that all tasks share.
 
     Args:
         n: Examples wanted, about.
@@ -53,7 +53,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task made, on the scale of `Modality.display`, on the CPU.
+    """A task's result, on the scale of `Modality.display`, on the CPU.
 
     Args:
         x: Examples ``(n, ...)``; of a film frames of examples ``(frames, n, ...)``.
@@ -73,11 +73,11 @@ class Task(ABC):
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
-    """What of a model it uses, of the capabilities of `GenerativeModel`."""
+    """The capabilities of `GenerativeModel` that it uses."""
 
     @abstractmethod
     def run(self, trained: Trained, request: Request, progress: Progress) -> Outcome:
-        """Does it.
+        """Performs the task.
 
         Raises:
             Unsupported: This model cannot.

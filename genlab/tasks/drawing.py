@@ -59,7 +59,7 @@ class Draw(Task):
 def draw(
     model: GenerativeModel, modality: Modality, request: Request, on_progress: OnProgress
 ) -> Tensor:
-    """What a request asks for."""
+    """Samples for a request."""
     return draw_samples(
         model,
         modality,
@@ -124,7 +124,7 @@ def draw_samples(
 def conditions_for(
     model: GenerativeModel, n: int, given: Tensor | None = None, start: int = 0
 ) -> Tensor | None:
-    """What a conditional model is given to draw n samples; None for any other.
+    """Conditions of n samples of a conditional model; None for any other.
 
     Args:
         model: The model.

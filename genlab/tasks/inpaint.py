@@ -16,10 +16,10 @@ DRAWS = 6
 """Completions of each image."""
 
 COLUMNS = DRAWS + 2
-"""What was kept, the completions, and the image."""
+"""Columns of the picture: the kept part, the completions, and the image."""
 
 GREY = 64
-"""What stands where nothing was kept."""
+"""The value where nothing was kept."""
 
 
 class Complete(Task):
@@ -76,7 +76,7 @@ class Complete(Task):
 
 
 def kept_pixels(keep: float, height: int, width: int) -> int:
-    """How many pixels, in raster order, are kept.
+    """Number of pixels, in raster order, that are kept.
 
     Args:
         keep: Below 1 the share of the rows; else a number of pixels.

@@ -1,4 +1,4 @@
-"""Ways through the space of codes: from one example to another, and round trips as a film."""
+"""Paths through the latent space: from one example to another, and round trips as a film."""
 
 import torch
 from torch import Tensor

@@ -1,1 +1,1 @@
-"""The only place that knows Lightning's Trainer: one module trains every family."""
+"""Training: one Lightning module for every family, its callbacks, checkpoints and loggers."""

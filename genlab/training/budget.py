@@ -1,4 +1,4 @@
-"""An end to training after so much wall time, counted over all resumptions of a run."""
+"""Time budget: training ends after a given wall time, counted over all resumptions of a run."""
 
 from typing import Any
 

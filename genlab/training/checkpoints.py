@@ -49,7 +49,7 @@ class Checkpoints(pl.Callback):
         self.background = background
         self.writer = Writer()
         self.directory: Path | None = None
-        """Where to, from the run's context; None keeps nothing."""
+        """The run's directory, from its context; None keeps nothing."""
         self.best = math.inf if mode == "min" else -math.inf
         self.best_images: int | None = None
         self.metric: str | None = None
@@ -112,7 +112,7 @@ class Checkpoints(pl.Callback):
             )
 
     def act(self, task: Callable[[], object]) -> None:
-        """Does what must come after the last checkpoint, when that is written."""
+        """Acts after the last checkpoint, once that is written."""
         if self.background:
             self.writer.submit(task)
         else:
@@ -173,11 +173,11 @@ class Checkpoints(pl.Callback):
                     f"{', '.join(sorted(metrics)) or 'no metric'}"
                 )
             return self.monitor
-        distances = sorted(name for name in metrics if name.startswith("quick/fd"))
+        distances = sorted(name for name in metrics if name.startswith(("quick/fd", "quick/fid")))
         return next((name for name in ("val/loss", *distances) if name in metrics), None)
 
     def improves(self, value: float) -> bool:
-        """Whether the value beats the best so far."""
+        """True if the value beats the best so far."""
         return value < self.best if self.mode == "min" else value > self.best
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,15 +1,21 @@
-"""Whether a generator has collapsed, told from its quick metrics in plain words."""
+"""Detection of a collapsed generator by its quick metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Collapse", "Reading"]
+__all__ = ["WATCHED", "Collapse", "Reading"]
+
+WATCHED = ("fd", "modes", "class_kl")
+"""The numbers that are judged, by their short names."""
+
+PUBLISHED = {"fd": "fid"}
+"""Their names under the network of the literature."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One evaluation along the way.
+    """The metrics of one evaluation during training.
 
     Args:
         images_seen: When it was.
@@ -23,8 +29,9 @@ class Reading:
 
     def find(self, short: str) -> tuple[str, float, float | None] | None:
         """Key, value and floor of the first metric with this short name: ``fd``, ``modes``."""
+        beginnings = (f"{short}_", f"{PUBLISHED.get(short, short)}_")
         for key, value in self.values.items():
-            if key.startswith(f"{short}_"):
+            if key.startswith(beginnings) or key == PUBLISHED.get(short):
                 return key, value, self.floors.get(key)
         return None
 
@@ -37,7 +44,7 @@ class Collapse:
     best: published GANs lost 1.5 to 5 times their best FID later in the same run.
 
     Args:
-        fd_factor: The Fréchet distance may rise to so many times its best (plus its floor).
+        fd_factor: The Fréchet distance may rise to this multiple of its best (plus its floor).
         modes: The number of classes found may fall to this share of the most.
         class_kl: Nats by which the shares of the classes may differ from those of real images.
     """
@@ -50,11 +57,11 @@ class Collapse:
         """By short name, the best value and the images seen at it."""
 
     def judge(self, reading: Reading, early: bool = False) -> str | None:
-        """What has gone wrong, if something has; takes note of what is best so far.
+        """A sentence about the collapse, None if there is none; remembers the best values.
 
         Args:
             reading: The new evaluation.
-            early: Whether the model may not have found all kinds of images yet; only what it has
+            early: True if the model may not have found all kinds of images yet; only what it has
                 lost counts then.
         """
         found = [
@@ -104,7 +111,7 @@ class Collapse:
         return best
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The best values, for a checkpoint."""
         return {k: list(v) for k, v in self.best.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

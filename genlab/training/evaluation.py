@@ -22,7 +22,7 @@ class QuickMetrics(PeriodicCallback):
     def __init__(self, every: int | str = "2 epochs"):
         super().__init__(every)
         self.reading: Reading | None = None
-        """What came out last, for the guard."""
+        """The newest result, for the guard."""
 
     def act(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         evaluator = context_of(trainer).evaluator

@@ -66,7 +66,7 @@ class Evaluator:
     def run(
         self, model: GenerativeModel, weights: str = "ema", progress: Progress = quiet
     ) -> Report:
-        """Measures a model; nothing outside moves, not even the random state."""
+        """The report on a model; nothing outside changes, not even the random state."""
         device = model.device
         with model.evaluating():
             return self.suite.run(
@@ -80,7 +80,7 @@ class Evaluator:
             )
 
     def likelihood(self, model: GenerativeModel) -> Likelihood | None:
-        """What the model says about the split's images, None if it has no likelihood."""
+        """The model's likelihood of the split's images, None if it has none."""
         if model.likelihood == "none":
             return None
         images = getattr(self.data, self.split)

@@ -88,13 +88,13 @@ class GenerativeModule(pl.LightningModule):
         self.images_seen, self.steps, self.seconds = 0, 0, 0.0
         """`seconds` is wall time of training and all that goes with it, over all resumptions."""
         self.interrupted = False
-        """Whether a signal ended training; its checkpoint is written, and nothing may follow."""
+        """True if a signal ended training; its checkpoint is written, and nothing may follow."""
         self.validation_due = False
-        """Whether a signal came before a validation that was due, or in it: it comes first."""
+        """True if a signal came before a validation that was due, or in it: it comes first."""
 
     @property
     def eval_model(self) -> GenerativeModel:
-        """What is sampled and evaluated: the average of the weights where there is one."""
+        """The model to sample and evaluate: the average of the weights where there is one."""
         return self.ema.model if self.ema is not None else self.model
 
     def configure_optimizers(self) -> list[Optimizer]:
@@ -188,7 +188,7 @@ class GenerativeModule(pl.LightningModule):
 
     @property
     def done(self) -> bool:
-        """Whether all images were seen that were to be seen."""
+        """True if all images were seen that were to be seen."""
         return self.max_images is not None and self.images_seen >= self.max_images
 
     def log_due(self) -> None:
@@ -221,7 +221,7 @@ class GenerativeModule(pl.LightningModule):
         self.validation_due = due
 
     def history(self, metrics: Mapping[str, float]) -> None:
-        """One line in every logger, at the images seen so far."""
+        """Writes a line into every logger, at the images seen so far."""
         if self.trainer.is_global_zero:
             for logger in self.trainer.loggers:
                 logger.log_metrics(dict(metrics), step=self.images_seen)
@@ -262,6 +262,7 @@ class GenerativeModule(pl.LightningModule):
         checkpoint["genlab"] = {
             "images_seen": self.images_seen,
             "steps": self.steps,
+            "max_images": self.max_images,
             "seconds": self.seconds,
             "schedule": self.schedule.state_dict(),
             "ema": self.ema.state_dict() if self.ema is not None else None,

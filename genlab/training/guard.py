@@ -10,6 +10,7 @@ from genlab.ranges import Fraction, NonNegativeInt, PositiveFloat
 from genlab.system.terminal import notice
 from genlab.training.checkpoints import Checkpoints
 from genlab.training.collapse import Collapse
+from genlab.training.cures import cures
 from genlab.training.evaluation import QuickMetrics
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.loggers.setup import log_alert
@@ -17,9 +18,8 @@ from genlab.training.saving.checkpoint_io import read_checkpoint
 
 __all__ = ["Guard", "roll_back"]
 
-CURES = (
-    "usual cures: a smaller optimizer.lr, model.r1=1, model.augment=diffaugment, model.packing=2"
-)
+CURES = ("r1=1", "augment=diffaugment", "packing=2")
+"""What helps against collapse, where a family has it."""
 
 EARLY = 0.2
 """Share of a run in which a model need not have found all kinds of images."""
@@ -69,7 +69,7 @@ class Guard(pl.Callback):
         self.in_a_row = 0
         self.skipped_at = -2
         self.events: list[dict[str, Any]] = []
-        """What was found and done, for the run's summary."""
+        """Findings and actions, for the run's summary."""
 
     def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         """Finds its siblings: what measures along the way, and what keeps checkpoints."""
@@ -101,9 +101,15 @@ class Guard(pl.Callback):
             self.say(trainer, module, f"{found}; {self.back(trainer, module, path)}")
             self.ill = False
         elif self.action == "warn":
-            self.say(trainer, module, f"{found}; the best checkpoint is kept. {CURES}")
+            self.say(
+                trainer, module, f"{found}; the best checkpoint is kept. {cures(module, CURES)}"
+            )
         else:
-            self.say(trainer, module, f"{found}; the run ends, with its best checkpoint. {CURES}")
+            self.say(
+                trainer,
+                module,
+                f"{found}; the run ends, with its best checkpoint. {cures(module, CURES)}",
+            )
             module.log_losses()
             trainer.should_stop = True
 
@@ -111,16 +117,18 @@ class Guard(pl.Callback):
         assert isinstance(module, GenerativeModule)
         found = self.judge(trainer, module)
         if found is not None:
-            self.say(trainer, module, f"{found}; the best checkpoint is kept. {CURES}")
+            self.say(
+                trainer, module, f"{found}; the best checkpoint is kept. {cures(module, CURES)}"
+            )
 
     def early(self, module: GenerativeModule) -> bool:
-        """Whether the run is in its first fifth, or its first two evaluations if it has no end."""
+        """True in a run's first fifth, or its first two evaluations if it has no end."""
         if module.max_images is None:
             return self.readings < 2
         return module.images_seen < EARLY * module.max_images
 
     def judge(self, trainer: pl.Trainer, module: GenerativeModule) -> str | None:
-        """What a new evaluation shows for the first time, the same on every process."""
+        """The collapse that a new evaluation is the first to show, the same on every process."""
         if self.evaluation is None or self.evaluation.last <= self.judged:
             return None
         self.judged = self.evaluation.last
@@ -171,7 +179,7 @@ class Guard(pl.Callback):
         )
 
     def say(self, trainer: pl.Trainer, module: GenerativeModule, text: str) -> None:
-        """One line on the terminal, in the log and on the dashboards."""
+        """Prints a line on the terminal, in the log and on the dashboards."""
         self.events.append({"images_seen": module.images_seen, "text": text})
         if trainer.is_global_zero:
             notice(f"genlab: warning: after {module.images_seen:,} images: {text}")

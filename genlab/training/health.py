@@ -3,20 +3,25 @@
 import pytorch_lightning as pl
 
 from genlab.system.terminal import notice
+from genlab.training.cures import cures
+from genlab.training.generative_module import GenerativeModule
 
 __all__ = ["Health"]
 
 SIGNS = {
     "val/collapsed": (
-        "posterior collapse: the code carries less than 0.1 nats, so the decoder ignores it; "
-        "usual cures: model.warmup=100000, model.free_bits=0.1, a smaller model.beta"
+        "posterior collapse: the code carries less than 0.1 nats, so the decoder ignores it",
+        ("warmup=100000", "free_bits=0.1"),
+        ("beta",),
     ),
     "val/saturated": (
-        "saturated discriminator: it tells all images apart, so the generator learns little; usual "
-        "cures: model.r1=1, model.spectral=true, model.augment=ada, a smaller discriminator step"
+        "saturated discriminator: it tells all images apart, so the generator learns little",
+        ("r1=1", "spectral=true", "augment=ada"),
+        (),
     ),
 }
-"""What a validation metric of 1 means, and what usually helps."""
+"""Meaning of a validation metric of 1, arguments that usually cure it, and those that do when they
+are smaller."""
 
 
 class Health(pl.Callback):
@@ -26,7 +31,8 @@ class Health(pl.Callback):
         self.said: set[str] = set()
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        for metric, meaning in SIGNS.items():
+        assert isinstance(module, GenerativeModule)
+        for metric, (meaning, keys, smaller) in SIGNS.items():
             if float(trainer.callback_metrics.get(metric, 0.0)) >= 1 and metric not in self.said:
                 self.said.add(metric)
-                notice(f"genlab: warning: {meaning}")
+                notice(f"genlab: warning: {meaning}; {cures(module, keys, smaller)}")

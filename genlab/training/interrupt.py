@@ -79,6 +79,6 @@ class GracefulStop(pl.Callback):
 
 
 def validates_now(trainer: pl.Trainer) -> bool:
-    """Whether Lightning is about to validate after the chunk that has just ended."""
+    """True if Lightning is about to validate after the chunk that has just ended."""
     every = trainer.val_check_batch
     return isinstance(every, int) and (trainer.fit_loop.total_batch_idx + 1) % every == 0

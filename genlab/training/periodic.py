@@ -1,4 +1,4 @@
-"""Periodic callbacks: they act each so many images, at the end of the chunk that reaches them."""
+"""Periodic callbacks: they act every n images, at the end of the chunk that reaches them."""
 
 from typing import Any
 
@@ -23,10 +23,10 @@ class PeriodicCallback(pl.Callback):
         self.done = 0
         self.last = 0
         self.kept: int | None = None
-        """When the resumed run had acted last."""
+        """Images seen when the resumed run last acted."""
 
     def act(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
-        """What to do; runs on every process, in evaluation's own random state."""
+        """The action; runs on every process, in evaluation's own random state."""
         raise NotImplementedError
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -14,7 +14,7 @@ __all__ = ["RunContext", "RunTrainer", "context_of"]
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a run's callbacks need besides the trainer and the module.
+    """The run as its callbacks need it, besides the trainer and the module.
 
     Args:
         checkpoints: The folder of the run's checkpoints; None keeps none.

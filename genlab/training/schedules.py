@@ -18,7 +18,7 @@ class Schedule(ABC):
     """A factor on the learning rate."""
 
     needs_end: bool = True
-    """Whether the schedule must know when the run ends (max_images or epochs)."""
+    """True if the schedule must know when the run ends (max_images or epochs)."""
 
     @abstractmethod
     def factor(self, share: float) -> float:
@@ -29,7 +29,7 @@ class Schedule(ABC):
         return
 
     def state_dict(self) -> dict[str, Any]:
-        """What must be kept to resume."""
+        """The state that resuming needs."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ __all__ = ["Transfer", "freeze", "load_what_fits"]
 
 @dataclass(frozen=True)
 class Transfer:
-    """What became of the tensors when weights were taken over from another model.
+    """Result of taking over weights from another model.
 
     Args:
         loaded: Names that were taken over.

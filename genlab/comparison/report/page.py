@@ -106,7 +106,7 @@ def make_page(
 
 def asset(name: str) -> str:
     """A file beside this one."""
-    return (files("genlab.comparison.report") / name).read_text()
+    return (files("genlab.comparison.report") / name).read_text(encoding="utf-8")
 
 
 def policy(*scripts: str) -> str:

@@ -28,7 +28,7 @@ def library() -> str:
     version = importlib.metadata.version("vl-convert-python")
     file = cache_dir() / "report" / f"vega-{version}.js"
     if file.is_file():
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
     import vl_convert
 
     script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))

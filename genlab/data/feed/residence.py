@@ -45,8 +45,8 @@ def available() -> int:
 def in_group(folder: Path = Path("/sys/fs/cgroup")) -> int:
     """Free memory within the control group that a container runs in; huge where there is none."""
     try:
-        limit = (folder / "memory.max").read_text().strip()
-        used = int((folder / "memory.current").read_text())
+        limit = (folder / "memory.max").read_text(encoding="utf-8").strip()
+        used = int((folder / "memory.current").read_text(encoding="utf-8"))
         return 1 << 62 if limit == "max" else max(0, int(limit) - used)
     except (OSError, ValueError):
         return 1 << 62

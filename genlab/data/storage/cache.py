@@ -128,8 +128,9 @@ def finish(build: Callable[[Writer], None], writer: Writer) -> Arrays:
         sizes = {name: (writer.folder / f"{name}.npy").stat().st_size for name in arrays}
         index = {name: {"sha256": arrays.digests[name], "bytes": sizes[name]} for name in arrays}
         if writer.about:
-            (writer.folder / "about.json").write_text(json.dumps(writer.about))
-        with (writer.folder / "index.json").open("w") as file:
+            about = json.dumps(writer.about)
+            (writer.folder / "about.json").write_text(about, encoding="utf-8")
+        with (writer.folder / "index.json").open("w", encoding="utf-8") as file:
             json.dump(index, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
@@ -146,7 +147,7 @@ def open_arrays(folder: Path, thorough: bool = False) -> Arrays:
     Raises:
         OSError, ValueError, KeyError: It is damaged.
     """
-    index = json.loads((folder / "index.json").read_text())
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, entry in index.items():
         path = folder / f"{name}.npy"

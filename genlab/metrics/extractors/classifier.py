@@ -72,7 +72,7 @@ class ClassifierExtractor:
         for file in (path, card):
             if not file.exists():
                 raise DataError(f"extractor {name}: {file} is missing; reinstall genlab")
-        self.card = json.loads(card.read_text())
+        self.card = json.loads(card.read_text(encoding="utf-8"))
         self.name, self.id = name, file_sha256(path)
         if self.id != self.card["sha256"]:
             raise DataError(

@@ -55,7 +55,7 @@ class FilesLogger(Logger):
         return self.run.metrics_file
 
     def _started(self) -> float:
-        """When this session would have started, had the run never been interrupted."""
+        """Start of this session, had the run never been interrupted."""
         if self._start is None:
             history.repair(self.path)
             rows = history.read_metrics(self.path).rows if self.path.exists() else []
@@ -120,7 +120,7 @@ class FilesLogger(Logger):
 
     @rank_zero_only
     def rewind(self, images_seen: int) -> None:
-        """Drops what lies beyond the images seen, which a resumed run logs anew."""
+        """Drops what lies beyond the images seen, which a resumed run logs again."""
         for path in (self.path, self.run.alerts_file):
             history.rewind(path, images_seen)
         self._session, self._start = time.monotonic(), None

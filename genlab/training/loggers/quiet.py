@@ -5,17 +5,6 @@ import warnings
 
 __all__ = ["quiet_lightning"]
 
-NOISE = (
-    "💡 Tip:",
-    "GPU available:",
-    "TPU available:",
-    "HPU available:",
-    "IPU available:",
-    "Using 16bit",
-    "Using bfloat16",
-)
-"""Beginnings of messages: advertisements, and what the run's own header says better."""
-
 LOGGERS = (
     "pytorch_lightning.utilities.rank_zero",
     "lightning_fabric.utilities.rank_zero",
@@ -26,11 +15,12 @@ LOGGERS = (
 
 class _Quiet(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith(NOISE)
+        return record.levelno >= logging.WARNING
 
 
 def quiet_lightning() -> None:
-    """Filters Lightning's advertisements and device lists; warnings and errors stay.
+    """Drops what Lightning tells of itself (devices, intervals, restored states, advertisements),
+    which the run's own header says better; warnings and errors stay.
 
     A second call does nothing.
     """

@@ -110,8 +110,7 @@ def rewind_loggers(loggers: Iterable[Logger], images_seen: int) -> None:
 
 def log_metrics(loggers: Iterable[Logger], metrics: Mapping[str, Any], step: int) -> None:
     """Logs numbers at this number of images seen, to every logger."""
-    for logger in loggers:
-        logger.log_metrics(dict(metrics), step=step)
+    _call(loggers, "log_metrics", dict(metrics), step=step)
 
 
 def log_image(
@@ -142,7 +141,7 @@ def log_image(
 
 
 def log_rendering(loggers: Iterable[Logger], key: str, rendering: Rendering, step: int) -> None:
-    """Logs what a person looks at: a picture, text, or both; each logger takes what it can.
+    """Logs a picture, text, or both, to every logger that takes such.
 
     Args:
         loggers: The loggers.
@@ -153,10 +152,7 @@ def log_rendering(loggers: Iterable[Logger], key: str, rendering: Rendering, ste
     if rendering.pixels is not None:
         log_image(loggers, key, rendering.pixels, step)
     if rendering.text is not None:
-        for logger in loggers:
-            write = getattr(logger, "log_text", None)
-            if write is not None:
-                write(key, rendering.text, step)
+        _call(loggers, "log_text", key, rendering.text, step)
 
 
 def log_alert(loggers: Iterable[Logger], title: str, text: str, step: int) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from pytorch_lightning.loggers import WandbLogger as LightningWandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from genlab.errors import ConfigError
 from genlab.modalities.rendering import Pixels
 from genlab.ranges import PositiveFloat
 from genlab.system.patching import environment, replaced
@@ -39,7 +40,8 @@ the processor is shared and wandb's own process takes seconds to start."""
 class WandbLogger(LightningWandbLogger):
     """Logs to Weights & Biases if there is a key and a server, else into the run directory.
 
-    Metrics stand against ``images_seen``. A resumed run keeps its id, from the run directory.
+    Its files lie in the run directory, or in the folder that WANDB_DIR names. Metrics stand against
+    ``images_seen``. A resumed run keeps its id, from the run directory.
 
     Args:
         context: The run.
@@ -68,14 +70,17 @@ class WandbLogger(LightningWandbLogger):
 
         self.context, self.timeout = context, timeout
         # Absolute: W&B's own process may have been started by an earlier run, in another folder.
-        path = context.run.path.resolve()
+        path = wandb_folder(context.run.path)
         stored = context.run.read("run.json").get("wandb_id")
         self.url: str | None = None
         self.run_id = str(stored or os.environ.get("WANDB_RUN_ID") or secrets.token_hex(4))
         if stored is None:
             context.run.update("run.json", wandb_id=self.run_id)
+        if path != context.run.path.resolve():
+            context.run.update("run.json", wandb_dir=str(path))
         super().__init__(name=context.name, project=project, id=self.run_id, log_model=log_model)
         self._save_dir = str(path)
+        self.folder = path
         with quiet_terminal():
             server = wandb.setup().settings.base_url
         self.mode, self.reason = choose_mode(mode, server)
@@ -125,7 +130,7 @@ class WandbLogger(LightningWandbLogger):
     def _start_online(self) -> Any:
         import wandb
 
-        folders = self.context.run.path / "wandb"
+        folders = self.folder / "wandb"
         before = set(folders.glob("run-*"))
         try:
             return self._init("online")
@@ -229,8 +234,9 @@ class WandbLogger(LightningWandbLogger):
         self.experiment.alert(title=title, text=f"after {step:,} images: {text}", level="WARN")
 
     def _staged_here(self) -> AbstractContextManager[None]:
-        """Inside, what is to be uploaded is copied into the run directory, not the home."""
-        return environment(WANDB_DATA_DIR=str(self.context.run.path.resolve() / "wandb"))
+        """Inside, what is to be uploaded is copied beside the run's files, not into the home."""
+        named = os.environ.get("WANDB_DATA_DIR")
+        return environment(WANDB_DATA_DIR=named or str(self.folder / "wandb"))
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
@@ -248,6 +254,23 @@ class WandbLogger(LightningWandbLogger):
                     f"W&B: the upload did not end within {self.timeout:g} s; "
                     f"`wandb sync {shown(Path(run.dir).parent)}` does the rest"
                 )
+
+
+def wandb_folder(run: Path) -> Path:
+    """Where W&B's files of a run go: into its directory, or where the user's WANDB_DIR says.
+
+    Raises:
+        ConfigError: That cannot be written to.
+    """
+    named = os.environ.get("WANDB_DIR")
+    if not named:
+        return run.resolve()
+    folder = Path(os.path.expanduser(named)).resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"WANDB_DIR={named}: cannot be written to ({error.strerror})") from None
+    return folder
 
 
 def stop_service(patience: float = 5.0) -> None:

@@ -38,7 +38,7 @@ def choose_mode(asked: Mode, base_url: str) -> tuple[str, str]:
 
 
 def has_key(base_url: str) -> bool:
-    """Whether credentials for this server are in the environment or in netrc."""
+    """True if credentials for this server are in the environment or in netrc."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     host = urlsplit(base_url).netloc

@@ -7,7 +7,7 @@ __all__ = ["Writer"]
 
 
 class Writer:
-    """Does one task after another in a thread, which lives only as long as there are some.
+    """A queue of tasks in a thread, which lives only as long as there are some.
 
     A task begins when the one before it is done. If that failed, it is not begun: what would be
     copied is not there. What failed is raised by `check` or `wait`, once, as what it was.

@@ -16,7 +16,7 @@ from genlab.training.saving.snapshot import snapshot
 __all__ = ["GENERATIONS", "AtomicCheckpointIO", "newest", "read_checkpoint", "refuse_code", "write"]
 
 GENERATIONS = ("last.ckpt", "previous.ckpt", "best.ckpt")
-"""Where the state of a run is looked for, the newest first."""
+"""Places of a run's state, the newest first."""
 
 
 class AtomicCheckpointIO(CheckpointIO):

@@ -23,7 +23,7 @@ STORAGE = {
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO", "EACCES", "EPERM", "ESTALE")
     if hasattr(errno, name)
 }
-"""What a system says of a disk, not of a mistake in a program."""
+"""Error numbers that mean a failing disk, not a mistake in a program."""
 
 
 def checkpoint_bytes(module: GenerativeModule) -> int:
@@ -79,13 +79,14 @@ def taken(directory: Path) -> int:
     return sum({stat.st_ino: stat.st_size for stat in found}.values())
 
 
-def explain(error: OSError, run: str, kept: str | None) -> StorageError | None:
+def explain(error: OSError, run: str, kept: str | None, resume: str) -> StorageError | None:
     """What to tell about a disk that failed in the middle of training; None if it was no disk.
 
     Args:
         error: What the system said.
         run: The run directory as a person would type it.
         kept: What the newest whole checkpoint is, for a person.
+        resume: How to resume, a line and a command.
     """
     if error.errno not in STORAGE:
         return None
@@ -98,8 +99,8 @@ def explain(error: OSError, run: str, kept: str | None) -> StorageError | None:
             free = f", what is free is unknown ({unknown.strerror})"
     whole = kept or "there was no checkpoint yet"
     return StorageError(
-        f"{where} could not be written ({error.strerror}{free}); {whole}; when there is room, go "
-        f"on with\n  genlab train run={run}"
+        f"{where} could not be written ({error.strerror}{free}); {whole}; when there is room, "
+        f"{resume}"
     )
 
 

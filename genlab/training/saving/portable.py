@@ -67,7 +67,7 @@ def read_portable(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if found != facts["weights_sha256"]:
         raise DataError(
             f"{path}: expected sha256 {facts['weights_sha256']}, found {found}; "
-            "repair: export it anew with genlab export"
+            "repair: export it again with genlab export"
         )
     try:
         return load(content), facts

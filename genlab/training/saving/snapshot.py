@@ -1,4 +1,4 @@
-"""What a checkpoint holds as it is now, whatever training makes of it afterwards."""
+"""Snapshot of a checkpoint's values, which later training steps do not change."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a chunk consists of, and what comes between two of them."""
+"""Chunks: batches that one training step takes together, and the validation between them."""
 
 from collections.abc import Iterator
 

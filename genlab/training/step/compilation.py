@@ -23,19 +23,19 @@ CURE = "trainer.compile=false trains without"
 
 
 class Compilation:
-    """Has `torch.compile` make kernels of what a model says can be compiled, while it trains.
+    """`torch.compile` for the methods that a model declares compilable, while it trains.
 
     Only `loss` runs compiled code: outside of it the model is what it always is, and so are its
     weights' names, its copies, its samples and its evaluation.
 
     What was compiled at a step is a function of the model alone, not of the steps before: shapes
     are static, and random numbers come from the generators that they come from without. So a run
-    that was interrupted goes on bit by bit, and compiled and uncompiled runs differ by rounding.
+    that was interrupted resumes bit by bit, and compiled and uncompiled runs differ by rounding.
     For the same reason a player's turn is compiled when it first comes, or not in all the run.
 
     Args:
         model: The model.
-        mode: False compiles nothing. ``auto`` goes on without where it fails, and says so. With
+        mode: False compiles nothing. ``auto`` trains uncompiled where it fails, and says so. With
             True a failure is an error.
         backend: What `torch.compile` is to hand its graphs to.
     """
@@ -53,7 +53,7 @@ class Compilation:
         self.parts: dict[str, Callable[..., Any]] = {}
         """The compiled methods by name."""
         self.compiled: dict[str, bool] = {}
-        """Of the players whose turn has come, whether it is compiled."""
+        """By player, once its turn has come: True if it is compiled."""
 
     def start(self, world_size: int = 1, pause: Pause = nullcontext) -> None:
         """Finds out what there is to compile; the model is on its device by now.
@@ -75,7 +75,7 @@ class Compilation:
             self._refuse(f"{type(self.model).__name__} changes as it trains", self.model.players)
         else:
             self.parts = {name: self._part(name) for name in names}
-            # The compiler's own doings: it looks at gradients where a graph begins with what
+            # The compiler's own warnings: it reads gradients where a graph begins with what
             # another one made, and uses what torch is about to remove.
             warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor that is not a")
             for kind in (FutureWarning, DeprecationWarning):
@@ -154,7 +154,7 @@ class Compilation:
         except (known.TorchDynamoException, known.FailOnRecompileLimitHit) as error:
             step = f"in step {self.model.step + 1:,}"
             raise ConfigError(
-                f"trainer.compile={self._shown()}: compiling once more failed {step}: "
+                f"trainer.compile={str(self.mode).lower()}: compiling once more failed {step}: "
                 f"{_reason(error)}; {CURE}"
             ) from error
 
@@ -174,7 +174,7 @@ class Compilation:
     @contextmanager
     def _installed(self) -> Iterator[None]:
         """The model's own methods are the compiled ones inside."""
-        # Past the limit, code is run uncompiled and nobody told.
+        # Past the limit, code would silently run uncompiled.
         with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
             vars(self.model).update(self.parts)
             try:
@@ -206,12 +206,9 @@ class Compilation:
         self.compiled |= dict.fromkeys(players, False)
         notice(f"genlab: warning: trainer.compile=auto: {why}; it goes on uncompiled")
 
-    def _shown(self) -> str:
-        return str(self.mode).lower()
-
 
 def _reason(error: BaseException) -> str:
-    """What a compiler's error comes to, on one line."""
+    """A compiler's error in one line."""
     inner = getattr(error, "inner_exception", None) or error.__cause__
     if isinstance(inner, BaseException):
         return _reason(inner)

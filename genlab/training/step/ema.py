@@ -59,14 +59,14 @@ class EMA:
         self.copies += [(mine, buffers[name]) for name, mine in self.model.named_buffers()]
 
     def decay(self, batch: int, images_seen: int) -> float:
-        """The weight of the old average in a step of so many images."""
+        """The weight of the old average in a step of n images."""
         halflife = self.halflife
         if self.rampup is not None:
             halflife = min(halflife, images_seen * self.rampup)
         return 0.5 ** (batch / max(halflife, 1e-8))
 
     def follow(self, batch: int, images_seen: int, steps: int) -> None:
-        """Follows the model's step number `steps`, of so many images, if it is due."""
+        """Follows the model's step number `steps`, if it is due."""
         if steps <= self.every:
             self.update(batch, images_seen)
         elif steps % self.every == 0:
@@ -74,7 +74,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, batch: int, images_seen: int) -> None:
-        """Follows the model by so many images."""
+        """Follows the model by n images."""
         torch._foreach_lerp_(self.average, self.source, 1 - self.decay(batch, images_seen))
         for mine, theirs in self.copies:
             mine.copy_(theirs)

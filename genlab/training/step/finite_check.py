@@ -19,7 +19,7 @@ class NonFiniteHandler(Protocol):
     """A callback that may go on after a loss or a gradient that is not finite."""
 
     checks_every_step: bool
-    """Whether each step's numbers must be looked at on a GPU, too, which waits for it."""
+    """True if each step's numbers are checked on a GPU, too, which waits for it."""
 
     def on_nonfinite(self, trainer: pl.Trainer, module: Any, reason: str, moved: bool) -> None:
         """Goes on somehow, or raises.
@@ -78,7 +78,7 @@ class FiniteCheck:
             raise NonFiniteError(describe_gradient(self.model, seen, step))
 
     def lost(self, batch: Batch) -> NonFiniteError:
-        """What to say when losses turn out not to be finite after weights moved by them."""
+        """The message about losses that prove not finite after weights moved by them."""
         return NonFiniteError(describe(self.model, batch, self.module.images_seen))
 
     def handle(self, error: NonFiniteError, moved: bool = False) -> None:

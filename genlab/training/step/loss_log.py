@@ -11,7 +11,7 @@ __all__ = ["LossLog"]
 
 
 class LossLog:
-    """Collects losses, and makes a line of the history of them each so many images.
+    """Means of the losses, a line of the history every n images.
 
     Args:
         every: Images between two lines.
@@ -34,15 +34,15 @@ class LossLog:
         self.means.collect(loss, player)
 
     def finite(self) -> bool:
-        """Whether all losses collected are finite; on a GPU, reading it waits."""
+        """True if all losses collected are finite; on a GPU, reading it waits."""
         return not self.means or bool(torch.isfinite(self.means.losses()))
 
     def due(self, images_seen: int) -> bool:
-        """Whether it is time for a line."""
+        """True if it is time for a line."""
         return images_seen - self.images >= self.every
 
     def line(self, images_seen: int, seconds: float, lr: float) -> dict[str, float]:
-        """The line at so many images and seconds; empty if nothing was collected since the last.
+        """The line at these images and seconds; empty if nothing was collected since the last.
 
         All means come from the device in one transfer.
         """
@@ -64,7 +64,7 @@ class LossLog:
         self.means = RunningMeans()
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The means so far, for a checkpoint."""
         return {"window": self.means.state_dict(), "window_start": [self.images, self.seconds]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

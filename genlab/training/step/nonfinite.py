@@ -1,4 +1,4 @@
-"""Which layer a NaN or an infinity comes from."""
+"""Search for the layer that a NaN or an infinity comes from."""
 
 import copy
 import math
@@ -33,7 +33,7 @@ def describe(
     player: str | None = None,
     step: int | None = None,
 ) -> str:
-    """What to tell about a loss that is not finite: when, whose, from which layer, what helps.
+    """The message about a loss that is not finite: step, player, layer and usual cures.
 
     Args:
         model: The model.
@@ -54,7 +54,7 @@ def describe(
 
 
 def describe_gradient(model: GenerativeModel, images_seen: int, step: int) -> str:
-    """What to tell about a gradient that is not finite while the loss is."""
+    """The message about a gradient that is not finite while the loss is."""
     names = [n for n, p in model.named_parameters() if not all_finite(p.grad)]
     more = f" and of {len(names) - 1} more weights" if len(names) > 1 else ""
     return (
@@ -65,7 +65,7 @@ def describe_gradient(model: GenerativeModel, images_seen: int, step: int) -> st
 
 
 def finite_gradients(optimizer: Optimizer) -> bool:
-    """Whether all gradients are finite that an optimizer is about to take a step by.
+    """True if all gradients are finite that an optimizer is about to take a step by.
 
     NaN and infinity survive a sum, and a sum of each gradient is the cheapest look at all of it.
     """
@@ -78,7 +78,7 @@ def finite_gradients(optimizer: Optimizer) -> bool:
 
 
 def first_nonfinite(model: GenerativeModel, batch: Batch, player: str = "model") -> str | None:
-    """Computes a player's loss once more, watching every layer.
+    """The first layer whose output is not finite, when the loss is computed once more.
 
     It works on a copy of the model with random numbers of its own: nothing outside changes. What
     it needs is a forward and at most one backward pass; it is for the moment of failure.
@@ -132,7 +132,7 @@ def copied(model: GenerativeModel) -> GenerativeModel:
 
 
 def cause(layer: nn.Module, given: Any) -> str:
-    """What was wrong already when the layer was called."""
+    """The cause at a layer: its weights, its input, or the layer itself."""
     weights = [
         name
         for name, tensor in [*layer.named_parameters(), *layer.named_buffers()]
@@ -146,7 +146,7 @@ def cause(layer: nn.Module, given: Any) -> str:
 
 
 def all_finite(value: Any) -> bool:
-    """Whether all floats in tensors, and in what holds tensors, are finite."""
+    """True if all floats in tensors, and in containers of tensors, are finite."""
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors(value))
 
 

@@ -48,7 +48,7 @@ class RunningMeans:
         return {"loss": sum(means[k] for k, _ in self._losses())} | means
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The means so far, for a checkpoint."""
         return {"sums": dict(self.sums), "counts": dict(self.counts)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,16 +1,43 @@
 """Measures of a split: the likelihood of its images, or their loss, and the model's diagnostics."""
 
-import math
-
 import torch
 from pytorch_lightning.strategies import Strategy
+from torch import Tensor
 
+from genlab.metrics.likelihood import bits_per_dim
 from genlab.models.base import GenerativeModel
 from genlab.rng import isolated, stream
-from genlab.training.step.split_means import SplitMeans
 from genlab.types import Batch
 
-__all__ = ["SplitMeasure"]
+__all__ = ["SplitMeans", "SplitMeasure"]
+
+
+class SplitMeans:
+    """Means by name over the images of a split, of which every process measures a share.
+
+    Sums are in float64.
+    """
+
+    def __init__(self) -> None:
+        self.sums: dict[str, list[Tensor]] = {}
+
+    def add(self, name: str, values: Tensor) -> None:
+        """Adds the values of some images ``(B,)``."""
+        values = values.detach().double()
+        self.sums.setdefault(name, []).append(
+            torch.stack([values.sum(), values.new_tensor(float(len(values)))]).cpu()
+        )
+
+    def take(self, strategy: Strategy, prefix: str) -> dict[str, float]:
+        """The means over all processes, by prefixed names; what was added is forgotten."""
+        means = {}
+        for name, sums in self.sums.items():
+            here = torch.stack(sums).sum(0).to(strategy.root_device)
+            total = strategy.reduce(here, reduce_op="sum")
+            assert isinstance(total, Tensor)
+            means[f"{prefix}{name}"] = float(total[0] / total[1])
+        self.sums = {}
+        return means
 
 
 class SplitMeasure:
@@ -46,5 +73,5 @@ class SplitMeasure:
         if f"{split}/nll" in metrics:
             nats = metrics[f"{split}/nll"]
             metrics[f"{split}/loss"] = nats
-            metrics[f"{split}/bpd"] = nats / (dims * math.log(2))
+            metrics[f"{split}/bpd"] = bits_per_dim(nats, dims)
         return metrics

@@ -1,0 +1,1 @@
+"""Denoisers: noise levels, output rules, solvers and networks, each a part of its own."""
