@@ -234,7 +234,9 @@ def picture(
     more = len(counts) - 1 - MOST_CLASSES
     if more > 0:
         counts[MOST_CLASSES:-1] = [["", f"and {more:,} more", "", "", ""]]
-    show(["label", "class", "train", "validation", "test"], counts, "\n".join(survey.lines()))
+    # (a name may hold what rich or a terminal takes for a command)
+    told = "\n".join(line.replace("\n", r"\n").replace("[", r"\[") for line in survey.lines())
+    show(["label", "class", "train", "validation", "test"], counts, told)
     # Some of it
     part = survey.parts[split]
     chosen = choose_by_class(part.y, len(part.chosen), n, source.spec.num_classes)

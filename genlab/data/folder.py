@@ -13,11 +13,11 @@ from torch import Tensor
 from genlab.data.feed.split import set_aside
 from genlab.data.images import CachedImages, SplitName
 from genlab.data.storage.cache import Writer
-from genlab.data.storage.counts import table
 from genlab.data.storage.damage import repairable
 from genlab.data.storage.decoding import Decoder
 from genlab.data.storage.folder_layout import Layout, read_layout
 from genlab.data.storage.picture_files import SUFFIXES, find_pictures, stamp
+from genlab.data.storage.tally import tally
 from genlab.errors import ConfigError, DataError
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec
@@ -118,8 +118,8 @@ class ImageFolder(CachedImages):
         converted = self.arrays().about.get("converted", {})
         return [
             *self.layout.notes,
-            *table("left out", self.skipped),
-            *table("converted", converted),
+            *tally("left out", self.skipped),
+            *tally("converted", converted),
         ]
 
     def outline(self, split: SplitName) -> tuple[int, Tensor | None]:
@@ -172,7 +172,7 @@ class ImageFolder(CachedImages):
             )
         pictures, skipped = find_pictures(self.path)
         if len(pictures) < 2:
-            others = "".join(f"; {line}" for line in table("left out", skipped))
+            others = "".join(f"; {line}" for line in tally("left out", skipped))
             raise DataError(
                 f"{self.path}: expected at least 2 pictures ({' '.join(sorted(SUFFIXES))}), "
                 f"found {len(pictures)}{others}"

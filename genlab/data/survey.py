@@ -18,8 +18,9 @@ from genlab.data.feed.eval_loader import resampled
 from genlab.data.feed.split import VAL_SIZE, divide
 from genlab.data.folder import ImageFolder
 from genlab.data.images import ImageData, Split, SplitName
-from genlab.data.storage.counts import table
 from genlab.data.storage.decoding import open_picture, treatments
+from genlab.data.storage.picture_files import stamp
+from genlab.data.storage.tally import tally
 from genlab.rng import stream
 
 __all__ = ["Survey", "choose_by_class"]
@@ -99,7 +100,7 @@ class Survey:
             *source.layout.notes,
             *headers(every, source.path, source.size, source.channels),
             *self.repeated({name: [same[p] for p in paths] for name, paths in files.items()}),
-            *table("left out", source.skipped),
+            *tally("left out", source.skipped),
         ]
         pairs = defaultdict(list)
         for path in every:
@@ -121,7 +122,7 @@ class Survey:
         for one, other in combinations(contents, 2):
             inside = set(contents[one])
             counts[f"of {other} in {one}, too"] = sum(found in inside for found in contents[other])
-        return table("twice", {words: n for words, n in counts.items() if n}) or ["twice: none"]
+        return tally("twice", {words: n for words, n in counts.items() if n}) or ["twice: none"]
 
 
 def headers(paths: Sequence[Path], root: Path, size: int, channels: int) -> list[str]:
@@ -144,7 +145,7 @@ def headers(paths: Sequence[Path], root: Path, size: int, channels: int) -> list
     if len(sizes) > 5:
         common = sizes.most_common(4)
         sizes = Counter(dict(common) | {"others": sizes.total() - sum(n for _, n in common)})
-    lines = [*table("sizes", sizes), *table("modes", kinds), *table("converted", treated)]
+    lines = [*tally("sizes", sizes), *tally("modes", kinds), *tally("converted", treated)]
     if channels == 3 and treated["grey to colour"] == len(paths):
         lines.append(
             "all pictures are grey: data.channels=1 has the same in a third of the numbers"
@@ -159,7 +160,7 @@ def same_files(paths: Iterable[Path]) -> dict[Path, bytes]:
     """A key of each file that others have only if they hold the same; most are not read for it."""
     by_size: dict[int, list[Path]] = defaultdict(list)
     for path in paths:
-        by_size[path.stat().st_size].append(path)
+        by_size[stamp(path)[0]].append(path)
     keys = {}
     for size, alike in by_size.items():
         for path in alike:
