@@ -64,7 +64,7 @@ def test_another_working_directory_finds_them(genlab, tmp_path, trained, monkeyp
     run = "run=../runs/r"
     assert genlab("sample", run, "n=2")[0] == 0
     few = ("metrics=quick", "metrics.n_samples=20", "metrics.extractors=[pixels]")
-    code, out, err = genlab("evaluate", run, *few)
+    code, _, err = genlab("evaluate", run, *few)
     assert code == 0, err
     code, _, err = genlab("train", run, "trainer.max_images=128")
     assert code == 0, err
