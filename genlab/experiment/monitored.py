@@ -98,5 +98,7 @@ def quick_keys(evaluator: Evaluator, module: GenerativeModule) -> list[str]:
     if LIKELIHOOD in suite.asked and module.model.likelihood != "none":
         total = len(getattr(evaluator.data, evaluator.split).x)
         n = min(suite.likelihood_images or total, total)
-        keys += likelihood_keys(module.model.likelihood, suite.likelihood_samples, n, total)
+        keys += likelihood_keys(
+            module.model.likelihood, suite.likelihood_samples, n, total, module.model.bound_name
+        )
     return keys

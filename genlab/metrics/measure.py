@@ -154,7 +154,7 @@ def measure_likelihood(
     found = -log_probs(likelihood, k=k, n=n, batch=batch, seed=seed, device=device, advance=advance)
     low, high = bootstrap(found, seed=seed)
     seconds = time.perf_counter() - started
-    keys = likelihood_keys(likelihood.kind, k, n, total)
+    keys = likelihood_keys(likelihood.kind, k, n, total, likelihood.bound)
     nats = (float(found.mean()), low, high)
     bits = tuple(bits_per_dim(number, likelihood.dims) for number in nats)
     return [
