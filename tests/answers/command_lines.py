@@ -74,7 +74,7 @@ def choices() -> dict[str, list[str]]:
     """The groups and the names in them; those of data that must be downloaded are left out."""
     folders = [config_dir()]
     known = {group: options(folders, group) for group in groups(folders)}
-    left_out = ("model", "data", "experiment", "debug", "sweep", "task", "logger")
+    left_out = ("model", "data", "metrics", "experiment", "debug", "sweep", "task", "logger")
     return {g: names for g, names in known.items() if "hydra" not in g and g not in left_out}
 
 
