@@ -116,8 +116,8 @@ def kept_section(key: str, folders: Sequence[Path], known: Sequence[str]) -> str
 
 
 def is_no_name(value: str) -> bool:
-    """True for what can be no config's name: empty, null, a truth value, a number or a mapping; or a
-    list with such a thing in it."""
+    """True for what can be no config's name: empty, null, a truth value, a number, a mapping, or a
+    list that has one of these in it."""
     if value.startswith("["):
         inner = value.strip("[] ")
         return bool(inner) and any(is_no_name(word.strip()) for word in inner.split(","))
