@@ -40,6 +40,7 @@ FORBIDDEN = (
     "trainer.threads",
     "data._target_",
     "trainer.devices",
+    "metrics.extractors",
     "trainer.strategy",
 )
 """Keys that the test itself sets, or that are tested elsewhere: more devices start processes."""
