@@ -124,7 +124,13 @@ def kept_section(key: str, folders: Sequence[Path], known: Sequence[str]) -> str
 
 
 def is_no_name(value: str) -> bool:
-    """True for what can be no config's name: empty, null, a truth value or a number."""
+    """True for what can be no config's name: empty, null, a truth value, a number, a mapping, or a
+    list that has one of these in it."""
+    if value.startswith("["):
+        inner = value.strip("[] ")
+        return bool(inner) and any(is_no_name(word.strip()) for word in inner.split(","))
+    if value.startswith("{"):
+        return True
     if value.lower() in ("", "null", "true", "false"):
         return True
     try:

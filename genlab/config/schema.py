@@ -76,7 +76,7 @@ class Trainer(Record):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     devices: PositiveInt | list[int] | Literal["auto"]
     strategy: str
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"]
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     max_images: PositiveInt | None
     epochs: PositiveFloat | None
     max_time: PositiveFloat | str | None
