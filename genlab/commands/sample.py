@@ -1,5 +1,6 @@
 """genlab sample: what a trained run draws, or another task makes of it."""
 
+import re
 from typing import Any
 
 from omegaconf import DictConfig
@@ -60,7 +61,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     named = [
         f"label {k} is class {classes[k]}" for k in given if isinstance(k, int) and k < len(classes)
     ]
-    name = f"{loaded.images_seen:09d}-s{config.seed}{samples.suffix}"
+    name = f"{loaded.images_seen:09d}-s{config.seed}{asked(config, sampling)}{samples.suffix}"
     target = samples.save(config.out or loaded.run.path / folder / name)
     say(
         f"{samples.count} of {loaded.run.name} ({config.checkpoint} checkpoint at "
@@ -90,3 +91,11 @@ def sampling_of(config: Sample) -> dict[str, Any]:
             "are the same option: give one of them"
         )
     return given
+
+
+def asked(config: Sample, sampling: dict[str, Any]) -> str:
+    """What of a request its file is named after, so that another one does not write it over."""
+    label = config.label if isinstance(config.label, list) else [config.label]
+    words = [] if config.label is None else [f"label={'.'.join(map(str, label))}"]
+    words += [f"{key}={value}" for key, value in sorted(sampling.items())]
+    return "".join(f"-{re.sub(r'[^A-Za-z0-9.=]', '_', word)}" for word in words)

@@ -14,6 +14,7 @@ from genlab.comparison.numbers import number_of_value
 from genlab.errors import ConfigError
 from genlab.runs.directory import Run
 from genlab.sweeps.jobs import Job, Sweep
+from genlab.system.clock import moment
 
 __all__ = ["drop_unreadable", "find_runs", "read_leaderboard"]
 
@@ -54,7 +55,7 @@ def read_leaderboard(roots: Sequence[Path]) -> Leaderboard:
     if not rows and not board.damaged:
         where = ", ".join(str(root) for root in roots)
         raise ConfigError(f"{where}: there are no runs; start with genlab train")
-    rows.sort(key=lambda row: (str(row.facts["created"]), str(row.path)))  # oldest first
+    rows.sort(key=lambda row: (moment(row.facts["created"]), str(row.path)))  # oldest first
     return board
 
 
@@ -125,7 +126,7 @@ def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> RunRec
         json.loads(file.read_text(encoding="utf-8")) for file in run.path.glob("evaluation/*.json")
     ]
     metrics: dict[str, Measured] = {}
-    for report in sorted(reports, key=lambda report: str(report["created"])):
+    for report in sorted(reports, key=lambda report: moment(report["created"])):
         metrics |= dict(values(report))
         where = str(report.get("device") or summary.get("device")).split(":")[0]
         speed = report.get("samples_per_second")

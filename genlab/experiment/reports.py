@@ -1,12 +1,12 @@
 """Where reports go: the run's evaluation folder, its summary, and the loggers of its training."""
 
-import time
 from typing import Any
 
 from genlab.experiment.trained import Loaded
 from genlab.metrics.report import Report
 from genlab.modalities.images.grid import grid
 from genlab.modalities.rendering import save_png
+from genlab.system.clock import now
 from genlab.system.paths import write_json
 from genlab.training.loggers.setup import build_loggers, close_loggers, log_metrics
 
@@ -25,7 +25,7 @@ def keep_report(report: Report, loaded: Loaded, name: str) -> None:
         "name": name,
         "checkpoint": loaded.checkpoint.stem,
         "images_seen": loaded.images_seen,
-        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "created": now(),
     }
     file = loaded.run.path / "evaluation" / f"{name}-{loaded.images_seen:09d}.json"
     write_json(file, provenance | report.to_dict())

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.errors import ConfigError, nearest
+from genlab.system.clock import moment, now
 from genlab.system.paths import shown, write_json
 from genlab.system.secrets import redact
 
@@ -146,7 +147,7 @@ def mark_run(path: Path, **identity: Any) -> Run:
     write_json(
         path / MARK,
         {
-            "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "created": now(),
             "status": "created",
             "command": redact([Path(sys.argv[0]).name, *sys.argv[1:]]),
             **identity,
@@ -162,12 +163,12 @@ def list_runs(root: Path) -> list[Run]:
     return [Run(file.parent) for file in sorted(root.glob(f"**/{MARK}"), key=created)]
 
 
-def created(mark: Path) -> tuple[str, str]:
+def created(mark: Path) -> tuple[float, str]:
     """When the run of this mark was created, as a key to sort by; a damaged mark comes first."""
     try:
-        return str(json.loads(mark.read_text(encoding="utf-8")).get("created", "")), str(mark)
+        return moment(json.loads(mark.read_text(encoding="utf-8")).get("created")), str(mark)
     except (ValueError, AttributeError, OSError):
-        return "", str(mark)
+        return 0.0, str(mark)
 
 
 def find_run(text: str, root: Path, key: str = "run") -> Run:

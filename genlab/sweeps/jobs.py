@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import socket
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any, Literal, get_args
 
 from genlab.errors import ConfigError
 from genlab.runs.directory import Run
+from genlab.system.clock import now
 from genlab.system.locks import Lock, is_held
 from genlab.system.paths import write_atomically, write_json
 from genlab.system.secrets import redact
@@ -234,11 +234,6 @@ class Sweep:
         self.write_record(job)
         self.write_manifest()
         return job
-
-
-def now() -> str:
-    """The time with its zone."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def cut_off(job: Job, run: Run) -> Job:

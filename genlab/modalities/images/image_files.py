@@ -51,6 +51,7 @@ def write_images(
                 )
         elif target.suffix == "":
             target.mkdir(parents=True, exist_ok=True)
+            check_unmixed(target, len(images))
             for i, image in enumerate(images.permute(0, 2, 3, 1).numpy()):
                 save(image, target / f"{i:06d}.png", note)
             write_atomically(target / "provenance.json", note.encode())
@@ -59,6 +60,21 @@ def write_images(
     except OSError as error:
         raise ConfigError(f"out={target}: cannot be written to ({error.strerror})") from None
     return target
+
+
+def check_unmixed(folder: Path, n: int) -> None:
+    """Refuses a folder with other files than those of n images, which would become a part of them.
+
+    Raises:
+        ConfigError: There are some.
+    """
+    own = {f"{i:06d}.png" for i in range(n)} | {"provenance.json"}
+    others = sorted(path.name for path in folder.iterdir() if path.name not in own)
+    if others:
+        raise ConfigError(
+            f"out={folder}: {others[0]} and {len(others) - 1} more files in it are none of these "
+            f"{n} images; choose another folder, or empty it"
+        )
 
 
 def write_film(frames: Tensor, target: Path, provenance: Mapping[str, Any]) -> Path:
