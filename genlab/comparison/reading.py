@@ -22,7 +22,7 @@ MARK = "run.json"
 TRACES = ("config.yaml", "metrics.jsonl", "summary.json", "checkpoints")
 """Files of a run directory; without its mark it is half written."""
 
-COPIED = ("model", "data", "seed", "status", "fingerprint", "created")
+COPIED = ("model", "data", "seed", "status", "fingerprint", "created", "classes")
 LIKELIHOOD = re.compile(r"bpd_(exact|iw(\d+)|elbo|vlb)")
 
 

@@ -26,6 +26,7 @@ def keep_report(report: Report, loaded: Loaded, name: str) -> None:
         "checkpoint": loaded.checkpoint.stem,
         "images_seen": loaded.images_seen,
         "created": now(),
+        "classes": loaded.run.read("run.json").get("classes", []),
     }
     file = loaded.run.path / "evaluation" / f"{name}-{loaded.images_seen:09d}.json"
     write_json(file, provenance | report.to_dict())

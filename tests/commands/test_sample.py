@@ -135,6 +135,10 @@ def test_labels_by_name(genlab, tmp_path):
             drawn.append(file["images"])
     assert (drawn[0] == drawn[1]).all()
     assert (drawn[0] == drawn[2]).all()
+    report = next((tmp_path / "runs" / "named" / "evaluation").glob("*.json"))
+    assert json.loads(report.read_text())["classes"] == run["classes"]
+    assert genlab("compare", "runs", "--html", "page.html")[0] == 0
+    assert "classes of folder: 0 k0, 1 k1, 2 k2" in (tmp_path / "page.html").read_text()
     code, _, err = genlab("sample", "run=named", "label=k99")
     assert code == 2
     assert "label=k99: the classes are k0, k1" in err

@@ -281,12 +281,23 @@ def differences_section(rows: Sequence[RunRecord]) -> str:
 
 
 def notes_section(board: Leaderboard, rows: Sequence[RunRecord], more: Sequence[str]) -> str:
-    """Notes: files that could not be read, and runs that did not come to their end."""
+    """Notes: files that could not be read, unfinished runs, names of the data's classes."""
     lines = [f"damaged: {path}: {reason}" for path, reason in board.damaged]
     for row in rows:
         for run in row.runs:
             status = run.facts["status"] or "finished"
             if status not in ("finished", "trained"):
                 lines.append(f"not finished: {run.path}: {status}")
-    lines += [*board.notes, *more]
+    lines += [*named_classes(rows), *board.notes, *more]
     return f"<ul>{''.join(f'<li>{text(line)}</li>' for line in lines)}</ul>" if lines else ""
+
+
+def named_classes(rows: Sequence[RunRecord]) -> list[str]:
+    """The names of each data set's classes by their labels, where they have names."""
+    lines = []
+    for row in rows:
+        for run in row.runs:
+            names = run.facts.get("classes") or ()
+            told = ", ".join(f"{label} {name}" for label, name in enumerate(names))
+            lines.append(f"classes of {run.facts['data']}: {told}" if told else "")
+    return [line for line in dict.fromkeys(lines) if line]
