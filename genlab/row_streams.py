@@ -102,8 +102,9 @@ def categorical(p: Tensor, n: int, generator: torch.Generator | None = None) -> 
     """Indices drawn with probabilities ``(..., K)``, n of each: ``(n, ...)``; see `normal`."""
     flat = p.reshape(-1, p.shape[-1])
     if not isinstance(generator, RowGenerator):
-        weights = p if p.dim() == 1 else flat
-        drawn = torch.multinomial(weights, n, replacement=True, generator=generator)
+        if p.dim() == 1:
+            return torch.multinomial(p, n, replacement=True, generator=generator)
+        drawn = torch.multinomial(flat, n, replacement=True, generator=generator)
         return drawn.T.reshape(n, *p.shape[:-1])
     u = uniform((n, len(flat)), generator, device=p.device, dtype=p.dtype)
     ends = flat.cumsum(-1)

@@ -96,3 +96,12 @@ def test_importing_the_package_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_run_is_trained_by_a_program_without_arguments(tmp_path, monkeypatch):
+    """What a notebook or a script is started with is not read as a command line of genlab's."""
+    monkeypatch.chdir(tmp_path)
+    for argv in ([], ["script.py"], ["script.py", "--config-dir"], ["kernel", "-f", "a.json"]):
+        monkeypatch.setattr("sys.argv", argv)
+        model = genlab.train(*words("vae_mlp", "trainer.epochs=1"))
+        assert model.path.is_dir()

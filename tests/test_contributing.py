@@ -10,7 +10,7 @@ import pytest
 from pages import ROOT, apply, blocks, write_files
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
-RECIPES = ("A model family", "A data set", "A command")
+RECIPES = ("A model family", "A data set", "A metric", "A task", "A command")
 LARGE = 100_000
 """Bytes above which a file is linked rather than copied: data and weights."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genlab.commands.list import config_folders, show
 from genlab.commands.parser import Parser, add_config_dir
 from genlab.config.catalog import Entry, entries
+from genlab.config.overrides import key_of, value_of
 from genlab.data.storage.bundled import ARCHIVE
 from genlab.data.storage.manifest import Manifest
 from genlab.data.storage.manifests import MANIFESTS
@@ -275,8 +276,13 @@ def composed(name: str, overrides: Sequence[str], places: Sequence[Path]) -> dic
 
     from genlab.config.check import check_component
 
+    trust = value_of(overrides, "trust")
     # "++" takes keys that are not there, too: the check below knows the nearest that is.
-    prefixed = [f"++data.{override.removeprefix('data.')}" for override in overrides]
+    prefixed = [
+        f"++data.{override.removeprefix('data.')}"
+        for override in overrides
+        if key_of(override) != "trust"
+    ]
     own, *others = [folder.resolve() for folder in reversed(places)]
     search = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in others)}]"]
     with initialize_config_dir(str(own), version_base="1.3"):
@@ -287,7 +293,7 @@ def composed(name: str, overrides: Sequence[str], places: Sequence[Path]) -> dic
     content = OmegaConf.to_container(cfg.data, resolve=True)
     assert isinstance(content, dict)
     section = {str(key): value for key, value in content.items()}
-    problems = list(check_component("data", section, ()))
+    problems = list(check_component("data", section, trust))
     if problems:
         raise ConfigError("\n".join(problems))
     return section

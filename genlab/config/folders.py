@@ -11,7 +11,7 @@ __all__ = ["config_dir", "config_folder"]
 
 def config_folder(words: Sequence[str]) -> Path | None:
     """The user's own config folder, if one was named."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         if word in ("--config-dir", "-cd"):
             return Path(following).expanduser()
         if word.startswith("--config-dir="):
