@@ -57,12 +57,14 @@ def import_model(folder: Path) -> "GenerativeModel":
     from genlab.config.check import check
     from genlab.config.saved import without_retired
     from genlab.experiment.build import build_data, build_model
+    from genlab.experiment.pretrained import rebuild
     from genlab.training.saving.portable import WEIGHTS, read_portable
 
     state, described = read_portable(folder)
     content = without_retired(described["config"])
     config = check(OmegaConf.create(content), "train")
-    model = build_model(config.model, build_data(config.data).spec, config.seed)
+    spec = build_data(config.data).spec
+    model = build_model(config.model, spec, config.seed, rebuild(config))
     try:
         model.load_state_dict(state)
     except RuntimeError:
