@@ -55,6 +55,12 @@ class Gaussian(GenerativeModel):
         score = ((z - self.mean) / self.log_std.exp()).square() / 2 + self.log_std
         return Loss(score.sum(-1).mean(), {})
 
+    def encode(self, batch):
+        return self.autoencoder.encode(batch)
+
+    def decode(self, z, y=None):
+        return self.autoencoder.decode(z)
+
     def draw(self, n, y, generator, options):
         noise = torch.randn(n, len(self.mean), generator=generator)
         return self.autoencoder.decode(self.mean + noise * self.log_std.exp())
@@ -70,18 +76,19 @@ CONFIG = "# {0}.\n_target_: codes_of.{0}\nautoencoder: ???\n"
 OWN = ("--config-dir", "mine", "trust=[codes_of]")
 
 
-def latent(*changes, model="gaussian", part="ae"):
+def latent(*changes, part="ae"):
     """What trains a model of the codes of another run."""
     chosen = [word for word in words() if not word.startswith("model")]
     keys = {change.split("=", 1)[0] for change in changes}
     chosen = [word for word in chosen if word.split("=", 1)[0] not in keys]
     named = [f"model.autoencoder=run:{part}"] if part else []
-    return [*OWN, *chosen, f"model={model}", *named, *changes]
+    model = [] if "model" in keys else ["model=gaussian"]
+    return [*OWN, *chosen, *model, *named, *changes]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder with the user's model, two runs of autoencoders, a GAN, and a run over one of them."""
+    """A folder with the model, two runs of autoencoders, one of a GAN, and one over the first."""
     folder = tmp_path_factory.mktemp("made")
     (folder / "codes_of.py").write_text(MODEL)
     (folder / "mine/model").mkdir(parents=True)
@@ -220,10 +227,10 @@ def test_a_resumed_run_wants_the_same_part(runs, genlab):
     [
         ([], "", "model.autoencoder: no value; give one with model.autoencoder=VALUE"),
         ([], "aee", "model.autoencoder=run:aee: run=aee does not exist; did you mean 'ae'?"),
-        (["model.critic=run:gan"], "ae", "model.critic=run:gan: is a GANModel, and a VAE is needed"),
+        (["model.critic=run:gan"], "ae", "model.critic=run:gan: is a GAN, and a VAE is needed"),
         ([], "wide", "model.autoencoder=run:wide: models ImageSpec("),
-        (["model.untold=run:ae"], "ae", "model.untold=run:ae: Gaussian takes models of other runs as "
-         "model.autoencoder, model.critic; an argument of the model's that is annotated as a "
+        (["model.untold=run:ae"], "ae", "model.untold=run:ae: Gaussian takes models of other runs "
+         "as model.autoencoder, model.critic; an argument of the model's that is annotated as a "
          "GenerativeModel takes one"),
         (["+model.codes=run:ae"], "ae", "model.codes=run:ae: an integer is needed"),
         (["optimizer.lr=run:ae"], "ae", "optimizer.lr=run:ae: a number > 0 is needed"),
@@ -262,14 +269,31 @@ def test_a_start_from_another_run_keeps_the_part(runs, genlab):
 
 
 def test_a_part_may_have_a_part(runs, genlab):
-    line = latent("name=second", "trainer.epochs=1", "+model.codes=4", part="whole")
-    code, _, err = genlab("train", *line)
-    assert code == 2  # the model that is borrowed has no codes
-    assert "Gaussian has no latent code" in err
+    code, _, err = genlab("train", *latent("name=second", "trainer.epochs=1", part="whole"))
+    assert code == 0, err
+    for name in ("ae", "whole"):
+        shutil.rmtree(runs / name)
+    code, _, err = genlab("sample", "run=second", "n=4", "trust=[codes_of]")
+    assert code == 0, err
+    weights = part_of(runs / "second")
+    assert any(name.startswith("autoencoder.autoencoder.") for name in weights)
+
+
+def test_without_a_best_checkpoint_it_is_the_last(runs, genlab):
+    checkpoints = runs / "ae" / "checkpoints"
+    (checkpoints / "best.ckpt").unlink()
+    code, out, err = genlab("train", *latent("name=new", "trainer.epochs=1"))
+    assert code == 0, err
+    assert "autoencoder: VAE of ae, its last checkpoint at 128 images, frozen" in out
+    (checkpoints / "last.ckpt").write_bytes(b"damaged")
+    code, _, err = genlab("train", *latent("name=newer", "trainer.epochs=1"))
+    assert code == 2
+    assert f"model.autoencoder=run:ae: {checkpoints / 'last.ckpt'} is damaged" in err
+    assert not (runs / "newer").exists()
 
 
 def test_a_sweep_finds_a_wrong_name_before_its_first_job(runs, genlab):
-    line = latent("trainer.epochs=1", part="ae,nothing")
+    line = latent("trainer.epochs=1", part="ae,run:nothing")
     code, _, err = genlab("train", "-m", *line)
     assert code == 2
     assert "model.autoencoder=run:nothing" in err
