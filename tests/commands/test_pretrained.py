@@ -182,6 +182,7 @@ def test_the_run_is_used_where_the_other_one_is_gone(runs, genlab):
     assert set(before.flatten().tolist()) <= {0, 1, 2, 3}
     for model in (import_model(Path("exported")), load_run(Run(runs / "whole")).model):
         assert torch.equal(model.sample(4, generator=torch.manual_seed(0)), before)
+        assert model.autoencoder.images_seen == 128
 
 
 @pytest.mark.parametrize("where", ["mid-epoch", "after validation"])
