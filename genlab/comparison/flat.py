@@ -55,12 +55,16 @@ def setting_hash(text: str) -> str:
     except yaml.YAMLError:
         content = None
     if isinstance(content, dict):  # a damaged one is a setting of its own
-        kept = {k: v for k, v in _merged(_defaults(Train), content).items() if k not in OWN}
+        kept = {k: v for k, v in _merged(_younger_keys(), content).items() if k not in OWN}
         text = json.dumps(kept, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
 
 @cache
+def _younger_keys() -> dict[str, Any]:
+    return _defaults(Train)
+
+
 def _defaults(kind: type[Record]) -> dict[str, Any]:
     """The defaults of a record and of the records in it, by their keys."""
     hints, found = get_type_hints(kind), {}

@@ -167,6 +167,7 @@ class Evaluate(OfRun):
     metrics: Component
     split: Literal["test", "val"]
     seeds: PositiveInt
+    sampling: dict[str, Any]
 
 
 @dataclass(kw_only=True)
