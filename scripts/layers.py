@@ -13,7 +13,7 @@ __all__ = ["LAYERS", "LEVEL", "MODULES", "ROOT", "TREES", "imports", "room", "wi
 ROOT = Path(__file__).parent.parent
 
 LAYERS = (
-    ("", "types", "errors", "ranges", "rng"),
+    ("", "types", "errors", "ranges", "rng", "row_streams"),
     ("system",),
     ("runs", "config", "modalities", "nn"),
     ("models", "data", "metrics", "sweeps"),

@@ -1,6 +1,6 @@
 """The functions of the Python interface: load, train, compare."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ def load(
     weights: str = "auto",
     device: str = "auto",
     inspect: "Callable[[Train], None] | None" = None,
+    places: "Mapping[str, str] | None" = None,
 ) -> TrainedModel:
     """The model of a run, rebuilt from its directory alone.
 
@@ -32,6 +33,7 @@ def load(
         weights: ``ema``, ``raw``, or ``auto``: the average where it was kept.
         device: ``auto``, ``cpu``, ``gpu`` or ``mps``.
         inspect: Called with the run's config before anything else of it is read.
+        places: Where its data lie now, if they have moved: ``{"path": "new/place"}``.
 
     Raises:
         ConfigError: There is no such run, weights or device.
@@ -44,7 +46,7 @@ def load(
     if place.name in LATEST and place.parent != Path():
         root, run = place.parent, place.name
     found = find_run(str(run), Path(root).expanduser())
-    return TrainedModel(load_run(found, checkpoint, weights, use_device(device), inspect))
+    return TrainedModel(load_run(found, checkpoint, weights, use_device(device), inspect, places))
 
 
 def train(*overrides: str, config_dir: str | Path | None = None) -> TrainedModel:

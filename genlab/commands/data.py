@@ -1,5 +1,6 @@
 """genlab data: which data sets there are, where they lie, and whether they are whole."""
 
+import inspect
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from genlab.errors import ConfigError, DataError, nearest
 from genlab.system.paths import cache_dir
 
 if TYPE_CHECKING:
+    from genlab.data.images import SplitName
     from genlab.data.module import ImageDataModule
 
 __all__ = ["run"]
@@ -26,12 +28,15 @@ ROOT = ("root", "data.root")
 
 ACTIONS = ("list", "verify", "prepare", "show")
 
+MOST_CLASSES = 30
+"""Classes whose images are counted one by one in `data show`."""
+
 HELP = """\
 genlab data                       the data sets, their shapes, and where they are
 genlab data NAME                  one of them: files, hashes, licence
 genlab data verify [NAME ...]     compare what is here with the manifests
 genlab data prepare NAME [k=v]    download, verify, decode; repair what is damaged
-genlab data show NAME [k=v]       some of its images as a PNG file
+genlab data show NAME [k=v]       counts, sizes, modes, duplicates, what is left out; a grid as PNG
 """
 
 
@@ -196,29 +201,55 @@ def prepare(name: str, overrides: Sequence[str], places: Sequence[Path]) -> int:
 
 
 def picture(
-    name: str, overrides: Sequence[str], places: Sequence[Path], n: int, split: str, out: str | None
+    name: str,
+    overrides: Sequence[str],
+    places: Sequence[Path],
+    n: int,
+    split: "SplitName",
+    out: str | None,
 ) -> int:
-    """Writes some images of a data set as a PNG file."""
+    """Says what a data set consists of, and writes some of its images as a PNG file."""
     if n < 1:
         raise ConfigError(f"-n {n}: at least one image is needed")
     target = Path(out or f"{name}.png")
     if target.suffix != ".png":
         raise ConfigError(f"--out {target}: a .png is needed")
-    module = build_module(name, overrides, places)
-    module.prepare_data()
-    images = getattr(module, split)
+    section = composed(name, overrides, places)
 
     import torch
-    from PIL import Image
+    from hydra.utils import get_class, instantiate
 
+    from genlab.data.survey import Survey, choose_by_class
     from genlab.modalities.images.grid import grid
-    from genlab.rng import stream
+    from genlab.modalities.images.named_rows import named_rows
+    from genlab.modalities.rendering import save_png
 
-    chosen = torch.randperm(len(images.x), generator=stream(0, "data show"))[:n]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    x = images.x[chosen]
-    Image.fromarray(grid(x, levels=module.spec.levels)).save(target)
-    print(f"{len(chosen)} images of {name}/{split}: {target}")
+    # What there is
+    # (without the data module, as the import of Lightning takes longer than all the rest)
+    own = inspect.signature(get_class(section["_target_"])).parameters
+    source = instantiate({k: v for k, v in section.items() if k in own or k == "_target_"})
+    divided = ("val_size", "split_seed", "limit")
+    survey = Survey(source, **{k: section[k] for k in divided if k in section})
+    counts = survey.counts()
+    more = len(counts) - 1 - MOST_CLASSES
+    if more > 0:
+        counts[MOST_CLASSES:-1] = [["", f"and {more:,} more", "", "", ""]]
+    # (a name may hold what rich or a terminal takes for a command)
+    told = "\n".join(line.replace("\n", r"\n").replace("[", r"\[") for line in survey.lines())
+    show(["label", "class", "train", "validation", "test"], counts, told)
+    # Some of it
+    part = survey.parts[split]
+    chosen = choose_by_class(part.y, len(part.chosen), n, source.spec.num_classes)
+    images, rows = survey.images(split, torch.cat(chosen)), [len(row) for row in chosen]
+    if not len(images):
+        raise ConfigError(f"--split {split}: there are no images in it")
+    if len(rows) == 1:
+        pixels = grid(images, levels=source.spec.levels)
+    else:
+        names = [row[1] for row in survey.counts()]
+        pixels = named_rows(images.split(rows), names[: len(rows)], source.spec.levels)
+    save_png(target, pixels)
+    print(f"{len(images)} images of {name}/{split}: {target}")
     return 0
 
 

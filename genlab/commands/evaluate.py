@@ -1,12 +1,8 @@
 """genlab evaluate: all metrics of a trained run, of several, or of somebody else's images."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
 from genlab.config.check import check
 from genlab.config.invocation import Invocation
@@ -14,6 +10,7 @@ from genlab.config.sampling import build_options, check_options
 from genlab.config.schema import Evaluate
 from genlab.errors import ConfigError
 from genlab.experiment.build import build_data, build_evaluator
+from genlab.experiment.relocation import check_unchanged
 from genlab.experiment.reports import keep_report, log_report
 from genlab.experiment.trained import load_run, use_device
 from genlab.metrics.report import Report
@@ -56,9 +53,12 @@ def of_run(config: Evaluate, place: Run, name: str) -> Report:
         config.weights,
         use_device(config.device),
         inspect=lambda trained: check_options(trained.model["_target_"], config.sampling),
+        places=config.places,
     )
     options = build_options(loaded.model.sampling_options, config.sampling)
     loaded.data.prepare_data()
+    loaded.data.setup()
+    check_unchanged(loaded.run, loaded.data, moved=bool(config.places))
     evaluator = build_evaluator(config.metrics, loaded.data, config.split)
     with bars() as progress:
         report = evaluator.run(loaded.model, loaded.weights, progress, options)
@@ -89,27 +89,9 @@ def of_images(config: Evaluate) -> Report:
     if n > len(images):
         raise ConfigError(f"metrics.n_samples={n}: {config.images} holds only {len(images)} images")
     with bars() as progress:
-        report = replace(evaluator.suite, n_samples=n).run(
-            in_turn(images),
-            evaluator.reference,
-            extractors=evaluator.extractors(),
-            weights="images",
-            progress=progress,
-        )
+        report = evaluator.suite.run_images(images, evaluator.reference, progress=progress)
     console().print(report.table())
     return report
-
-
-def in_turn(images: Tensor) -> Callable[[int, torch.Generator], Tensor]:
-    """A sampler that hands out given images one after the other."""
-    taken = 0
-
-    def sampler(n: int, generator: torch.Generator) -> Tensor:
-        nonlocal taken
-        taken += n
-        return images[taken - n : taken]
-
-    return sampler
 
 
 def first_number(report: Report) -> float | None:

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from genlab.config.check import check
 from genlab.config.invocation import Invocation
 from genlab.errors import ConfigError, Unsupported
+from genlab.experiment.relocation import check_unchanged
 from genlab.experiment.trained import load_run, use_device
 from genlab.modalities.images.grid import show
 from genlab.modalities.rendering import save_rendering
@@ -36,6 +37,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         config.checkpoint,
         config.weights,
         use_device(config.device),
+        places=config.places,
     )
     if not loaded.model.can("reconstruct"):
         raise Unsupported(
@@ -44,7 +46,11 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         )
     data = loaded.data
     data.prepare_data()
+    loaded.data.setup()
+    check_unchanged(loaded.run, loaded.data, moved=bool(config.places))
     images = getattr(data, config.split)
+    if not len(images.x):
+        raise ConfigError(f"split={config.split}: it has no images (data.val_size=0)")
     order = torch.randperm(len(images.x), generator=stream(config.seed, "reconstruct"))[: config.n]
     shown = pairs(loaded.model, loaded.modality, Batch(*images.take(order)))
     suffix = "png" if shown.pixels is not None else "txt"

@@ -40,6 +40,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         checkpoint=config.checkpoint,
         weights=config.weights,
         device=config.device,
+        places=config.places,
         inspect=lambda trained: check_options(trained.model["_target_"], sampling),
     )
     with bars() as progress:
@@ -56,7 +57,9 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     loaded = model.loaded
     classes = loaded.run.read("run.json").get("classes", [])
     given = [config.label] if isinstance(config.label, int) else config.label or ()
-    named = [f"label {k} is {classes[k]}" for k in given if isinstance(k, int) and k < len(classes)]
+    named = [
+        f"label {k} is class {classes[k]}" for k in given if isinstance(k, int) and k < len(classes)
+    ]
     name = f"{loaded.images_seen:09d}-s{config.seed}{samples.suffix}"
     target = samples.save(config.out or loaded.run.path / folder / name)
     say(

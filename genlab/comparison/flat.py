@@ -19,6 +19,7 @@ OWN = (
     "name",
     "run",
     "root",
+    "places",
     "group",
     "notes",
     "tags",

@@ -10,8 +10,11 @@ from genlab.errors import ConfigError
 
 __all__ = ["check_overrides", "groups", "key_of", "opened", "options", "value_of"]
 
-OPEN = ("sampling",)
+OPEN = ("sampling", "places")
 """Sections whose keys no YAML lists: what a run holds says which there are."""
+
+MOVED = {"data.path": "places.path", "data.root": "places.root"}
+"""Keys of a run's data, beside ``run=``, by what they are called then: the run has chosen these."""
 
 
 def key_of(override: str) -> str:
@@ -42,9 +45,14 @@ def opened(overrides: Sequence[str]) -> list[str]:
     Example:
         >>> opened(["n=4", "sampling.steps=50"])
         ['n=4', '++sampling.steps=50']
+        >>> opened(["run=last", "data.path=moved"]), opened(["data.path=pictures"])
+        (['run=last', '++places.path=moved'], ['data.path=pictures'])
     """
     words = expand_overrides(overrides)
-    return [f"++{t}" if re.split("[.=]", t)[0] in OPEN else t for t in words]
+    keys = [key_of(word) for word in words]
+    if "run" in keys and "data" not in keys:
+        words = [MOVED.get(k, k) + w.removeprefix(k) for k, w in zip(keys, words, strict=True)]
+    return [f"++{t}" if re.split(r"[.=]", t)[0] in OPEN else t for t in words]
 
 
 def options(folders: Sequence[Path], group: str) -> list[str]:
@@ -112,16 +120,17 @@ def kept_section(key: str, folders: Sequence[Path], known: Sequence[str]) -> str
     """What to do instead of taking a section away that a config must have; None if it need not."""
     if key not in known or key.startswith("hydra"):
         return SECTIONS.get(key)
-    names = options(folders, key)
-    if key in ("experiment", "debug", "sweep"):
-        return None
-    if "none" in names:
-        return f"{key}=none leaves it empty"
-    return f"{key}=NAME chooses another, of {', '.join(names)}"
+    return f"{key}=none leaves it empty" if "none" in options(folders, key) else SECTIONS.get(key)
 
 
 def is_no_name(value: str) -> bool:
-    """True for what can be no config's name: empty, null, a truth value or a number."""
+    """True for what can be no config's name: empty, null, a truth value, a number, a mapping, or a
+    list that has one of these in it."""
+    if value.startswith("["):
+        inner = value.strip("[] ")
+        return bool(inner) and any(is_no_name(word.strip()) for word in inner.split(","))
+    if value.startswith("{"):
+        return True
     if value.lower() in ("", "null", "true", "false"):
         return True
     try:

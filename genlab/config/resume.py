@@ -20,6 +20,7 @@ RUN_KEYS = (
     "guard.",
     "data.workers",
     "data.resident",
+    "places.",
     "root",
     "trust",
 )
@@ -51,13 +52,15 @@ def resumed_config(
         key = key_of(override)
         if key in ("run", "logger"):
             continue
+        if key.startswith("data.") and key.removeprefix("data.") in ("path", "root"):
+            key = f"places.{key.removeprefix('data.')}"  # see `genlab.config.overrides.opened`
         if not key.startswith(RESUMABLE):
             raise ConfigError(
                 f"{key}: a resumed run keeps its {key.split('.')[0]}; trainer.*, callbacks.*, "
-                "guard.*, data.workers and logger may change. A new run from these weights: "
-                f"init_from={shown}"
+                "guard.*, data.workers, data.path and logger may change. A new run from these "
+                f"weights: init_from={shown}"
             )
-        OmegaConf.update(saved, key, OmegaConf.select(cfg, key))
+        OmegaConf.update(saved, key, OmegaConf.select(cfg, key), force_add=True)
     end_as_typed(saved, overrides)
     if any(override.startswith("logger=") for override in overrides):
         saved.logger = cfg.logger

@@ -76,7 +76,7 @@ class Trainer(Record):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     devices: PositiveInt | list[int] | Literal["auto"]
     strategy: str
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"]
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     max_images: PositiveInt | None
     epochs: PositiveFloat | None
     max_time: PositiveFloat | str | None
@@ -136,6 +136,7 @@ class Train(Record):
     root: str
     name: str | None
     run: str | None
+    places: dict[str, str] = field(default_factory=dict)  # of a resumed run's data, if they moved
     init_from: str | None
     freeze: list[str]
     group: str | None
@@ -150,6 +151,7 @@ class OfRun(Record):
     """What every command that takes a trained run has."""
 
     root: str
+    places: dict[str, str] = field(default_factory=dict)  # of the run's data, if they have moved
     checkpoint: Literal["best", "last"]
     weights: Literal["auto", "ema", "raw"]
     device: Literal["auto", "cpu", "gpu", "mps"]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from genlab.data.feed.split import set_aside
 from genlab.data.images import CachedImages, SplitName
@@ -15,7 +17,7 @@ from genlab.data.storage.damage import repairable
 from genlab.data.storage.decoding import Decoder
 from genlab.data.storage.folder_layout import Layout, read_layout
 from genlab.data.storage.picture_files import SUFFIXES, find_pictures, stamp
-from genlab.data.storage.table import table
+from genlab.data.storage.tally import tally
 from genlab.errors import ConfigError, DataError
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec
@@ -116,9 +118,23 @@ class ImageFolder(CachedImages):
         converted = self.arrays().about.get("converted", {})
         return [
             *self.layout.notes,
-            *table("left out", self.skipped),
-            *table("converted", converted),
+            *tally("left out", self.skipped),
+            *tally("converted", converted),
         ]
+
+    def outline(self, split: SplitName) -> tuple[int, Tensor | None]:
+        y = self.labels_of(split)
+        return len(self._index[split]), None if y is None else torch.from_numpy(y)
+
+    def peek(self, split: SplitName, index: Tensor) -> Tensor:
+        names = [str(self.splits[split][i]) for i in index.tolist()]
+        out = np.empty((len(names), self.channels, self.size, self.size), np.uint8)
+        decoder = Decoder(self.size, self.channels, self.bits)
+        with repairable("replace or remove them"):
+            decoder.fill(out, names)
+        if decoder.deep and self.bits is None:  # all pictures decide on the bits
+            return super().peek(split, index)
+        return torch.from_numpy(out)
 
     @cached_property
     def splits(self) -> dict[SplitName, list[Path]]:
@@ -156,7 +172,7 @@ class ImageFolder(CachedImages):
             )
         pictures, skipped = find_pictures(self.path)
         if len(pictures) < 2:
-            others = "".join(f"; {line}" for line in table("left out", skipped))
+            others = "".join(f"; {line}" for line in tally("left out", skipped))
             raise DataError(
                 f"{self.path}: expected at least 2 pictures ({' '.join(sorted(SUFFIXES))}), "
                 f"found {len(pictures)}{others}"

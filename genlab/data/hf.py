@@ -16,7 +16,7 @@ from genlab.data.images import CachedImages
 from genlab.data.storage.cache import Writer
 from genlab.data.storage.decoding import Decoder
 from genlab.data.storage.picture_files import stamp
-from genlab.data.storage.table import table
+from genlab.data.storage.tally import tally
 from genlab.errors import ConfigError, DataError, nearest
 from genlab.ranges import Fraction, PositiveInt
 from genlab.types import ImageSpec
@@ -121,7 +121,7 @@ class HuggingFace(CachedImages):
         writer.about["classes"] = list(names or ())
 
     def notes(self) -> list[str]:
-        return table("converted", self.arrays().about.get("converted", {}))
+        return tally("converted", self.arrays().about.get("converted", {}))
 
     def _put(
         self, writer: Writer, decoder: Decoder, split: str, rows: Any, index: Sequence[int]

@@ -76,6 +76,19 @@ class ImageData(ABC):
             DataError: A file is missing or damaged.
         """
 
+    def splits_there(self) -> tuple[SplitName, ...]:
+        """The splits that there are."""
+        return ("train", "test", "val") if self.own_val else ("train", "test")
+
+    def outline(self, split: SplitName) -> tuple[int, Tensor | None]:
+        """Number of images of a split and their labels, without decoding where that can be."""
+        loaded = self.load(split)
+        return len(loaded.x), loaded.y
+
+    def peek(self, split: SplitName, index: Tensor) -> Tensor:
+        """Some stored images of a split, without decoding all where that can be."""
+        return self.load(split).x[index]
+
     def prepare(self, repair: bool = False) -> None:
         """Makes sure that the data is on this machine and whole.
 
@@ -103,12 +116,9 @@ class ImageData(ABC):
         """SHA-256 in hex of the name, the geometry and the contents of all splits."""
         return fingerprint(self.name, self.spec, self._digests())
 
-    def _splits(self) -> tuple[SplitName, ...]:
-        return ("train", "test", "val") if self.own_val else ("train", "test")
-
     def _digests(self) -> list[str]:
         digests = []
-        for name in self._splits():
+        for name in self.splits_there():
             split = self.load(name)
             digests.append(array_digest(split.x.numpy()))
             digests.append("" if split.y is None else array_digest(split.y.numpy()))
@@ -136,6 +146,19 @@ class CachedImages(ImageData):
             DataError: A file is missing or damaged.
         """
 
+    def splits_there(self) -> tuple[SplitName, ...]:
+        """The splits that there are."""
+        return ("train", "test", "val") if self.own_val else ("train", "test")
+
+    def outline(self, split: SplitName) -> tuple[int, Tensor | None]:
+        """Number of images of a split and their labels, without decoding where that can be."""
+        loaded = self.load(split)
+        return len(loaded.x), loaded.y
+
+    def peek(self, split: SplitName, index: Tensor) -> Tensor:
+        """Some stored images of a split, without decoding all where that can be."""
+        return self.load(split).x[index]
+
     def prepare(self, repair: bool = False) -> None:
         if repair:
             shutil.rmtree(cache_dir() / "arrays" / self.key(), ignore_errors=True)
@@ -151,7 +174,7 @@ class CachedImages(ImageData):
     def _build_checked(self, writer: Writer) -> None:
         """Decodes the images, and stores nothing that does not fit."""
         self.build(writer)
-        for split in self._splits():
+        for split in self.splits_there():
             check_split(split_of(writer.arrays, split), self.spec, f"{self.name}/{split}")
 
     def load(self, split: SplitName) -> Split:
@@ -161,7 +184,7 @@ class CachedImages(ImageData):
 
     def _digests(self) -> list[str]:
         digests = self.arrays().digests
-        return [digests.get(f"{name}_{part}", "") for name in self._splits() for part in "xy"]
+        return [digests.get(f"{name}_{part}", "") for name in self.splits_there() for part in "xy"]
 
 
 def split_of(arrays: Mapping[str, npt.NDArray[Any]], split: str) -> Split:

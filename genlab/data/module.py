@@ -6,13 +6,12 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 
 from genlab.data.curriculum import Curriculum
 from genlab.data.feed.augment import parse_augment
 from genlab.data.feed.eval_loader import EvalLoader, resampled, resamples
 from genlab.data.feed.residence import fits, materialize, nbytes
-from genlab.data.feed.split import hold_out, limited
+from genlab.data.feed.split import VAL_SIZE, divide
 from genlab.data.feed.train_loader import TrainLoader
 from genlab.data.images import ImageData, Split, check_split
 from genlab.errors import ConfigError
@@ -54,7 +53,7 @@ class ImageDataModule(pl.LightningDataModule):
         *,
         batch_size: PositiveInt = 128,
         eval_batch_size: PositiveInt = 500,
-        val_size: NonNegativeFloat = 5000,
+        val_size: NonNegativeFloat = VAL_SIZE,
         split_seed: NonNegativeInt = 0,
         limit: PositiveInt | None = None,
         augment: Sequence[Any] | Mapping[str, Any] = (),
@@ -113,7 +112,8 @@ class ImageDataModule(pl.LightningDataModule):
         val = self.source.load("val") if self.source.own_val else whole
         for name, split in (("train", whole), ("val", val), ("test", test)):
             check_split(split, self.spec, f"{self.source.name}/{name}")
-        index = self.divide(len(whole.x), len(val.x), len(test.x))
+        counts = (len(whole.x), len(val.x) if self.source.own_val else None, len(test.x))
+        index = divide(*counts, self.val_size, self.split_seed, self.limit)
         self._held = fits(self.resident, nbytes(whole) + nbytes(test))
         size = (
             f"{self.val_size:g}" if float(f"{self.val_size:g}") == self.val_size else self.val_size
@@ -123,21 +123,6 @@ class ImageDataModule(pl.LightningDataModule):
             # What is few is held all the same: a file of it would only be in the way.
             held = self._held or (name != "train" and len(index[name]) <= 10_000)
             self._stored[name] = materialize(split, index[name], held, f"{key}-{name}")
-
-    def divide(self, n: int, n_val: int, n_test: int) -> dict[str, Tensor]:
-        """Indices of the training, validation and test images among those of the data set.
-
-        Args:
-            n: Training images of the data set.
-            n_val: Validation images, where it has a split of its own.
-            n_test: Test images.
-        """
-        # With a validation of its own the data gives all training images
-        size = 0 if self.source.own_val else self.val_size
-        train, val = hold_out(n, size, self.split_seed, self.limit)
-        if self.source.own_val:
-            val = limited(n_val, self.split_seed, self.limit)
-        return {"train": train, "val": val, "test": limited(n_test, self.split_seed, self.limit)}
 
     @property
     def train(self) -> Split:

@@ -10,6 +10,7 @@ from genlab.config.annotations import PART, PartType
 from genlab.config.schema import Train
 from genlab.errors import ConfigError, DataError, GenlabError
 from genlab.experiment.pretrained import wanted
+from genlab.experiment.spec_record import spec_record
 from genlab.experiment.trained import Loaded, load_run
 from genlab.models.base import GenerativeModel
 from genlab.runs.directory import Run, find_run
@@ -54,6 +55,7 @@ def borrow(config: Train, spec: Spec) -> tuple[Train, dict[str, GenerativeModel]
             "seed": loaded.config.seed,
             "model": loaded.config.model,
             "data": loaded.config.data,
+            "spec": spec_record(loaded.model.spec),
             "parts": loaded.config.parts,
         }
         models[name], section[name] = loaded.model, f"{PART}{run}"

@@ -186,6 +186,7 @@ def build_trainer(
         max_epochs=-1,
         val_check_interval=chunks_between_validations(config, data),
         check_val_every_n_epoch=None,
+        limit_val_batches=None if len(data.val.x) else 0,
         num_sanity_val_steps=0,
         deterministic=t.deterministic,
         logger=loggers,

@@ -32,7 +32,8 @@ def close_run(config: Train, run: Run, evaluator: Evaluator, loggers: list[Logge
     Returns:
         The best value of the monitored metric.
     """
-    loaded = load_run(run, "best", device=use_device(config.trainer.accelerator))
+    device = use_device(config.trainer.accelerator)
+    loaded = load_run(run, "best", device=device, places=config.places)
     fit_to_result(loaded, evaluator.data)
     # Pictures
     pictures = Pictures().draw(loaded.model, evaluator.data, loaded.modality, config.seed)
@@ -79,7 +80,7 @@ def show_summary(
             "run directory": run.shown(),
             "images seen": f"{summary['images_seen']:,} ({summary['epochs']:.1f} epochs)",
             "training time": f"{summary['train_seconds']:.0f} s on {summary['device']}",
-            f"best {summary['best_metric']}": best_line(summary),
+            f"best {summary['best_metric'] or 'checkpoint'}": best_line(summary),
             "pictures": "\n".join(files) or "none",
             **links,
         },
@@ -94,7 +95,7 @@ def show_summary(
 def best_line(summary: dict[str, Any]) -> str:
     """The best value of the monitored metric, and when it was."""
     if summary["best"] is None:
-        return "-"
+        return "the last checkpoint: nothing was measured to choose by"
     best = f"{summary['best']:.4g} after {summary['best_images']:,} images"
     last = summary.get("last")
     return best if last is None or last == summary["best"] else f"{best}; last {last:.4g}"

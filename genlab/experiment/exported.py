@@ -15,6 +15,7 @@ __all__ = ["facts", "import_model", "is_export"]
 def facts(loaded: "Loaded") -> dict[str, Any]:
     """What is known of a trained model, as JSON can hold it."""
     import genlab
+    from genlab.experiment.spec_record import spec_record
     from genlab.system.secrets import redact
 
     model, spec = loaded.model, loaded.model.spec
@@ -26,11 +27,7 @@ def facts(loaded: "Loaded") -> dict[str, Any]:
             "weights": loaded.weights,
             "images_seen": loaded.images_seen,
             "run": loaded.run.name,
-            "spec": {
-                "shape": list(spec.shape),
-                "levels": spec.levels,
-                "num_classes": spec.num_classes,
-            },
+            "spec": {"shape": list(spec.shape)} | (spec_record(spec) or {}),
             "metrics": loaded.run.read("summary.json").get("metrics", {}),
             "config": loaded.config.content,
         }
@@ -58,12 +55,14 @@ def import_model(folder: Path) -> "GenerativeModel":
     from genlab.config.saved import without_retired
     from genlab.experiment.build import build_data, build_model
     from genlab.experiment.pretrained import rebuild
+    from genlab.experiment.spec_record import recorded_spec
     from genlab.training.saving.portable import WEIGHTS, read_portable
 
     state, described = read_portable(folder)
     content = without_retired(described["config"])
     config = check(OmegaConf.create(content), "train")
-    spec = build_data(config.data).spec
+    kept = {name: value for name, value in described["spec"].items() if name != "shape"}
+    spec = recorded_spec(kept) or build_data(config.data).spec
     model = build_model(config.model, spec, config.seed, rebuild(config))
     try:
         model.load_state_dict(state)

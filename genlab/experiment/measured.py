@@ -61,7 +61,9 @@ def measured_keys(config: Train) -> list[str]:
     if model.likelihood != "none":
         k, images = closing.likelihood_samples, closing.likelihood_images
         total = images or 1  # the number stands in the key only where it is not all of the split
-        keys += likelihood_keys(model.likelihood, k, total, 1 if images is None else 0)
+        keys += likelihood_keys(
+            model.likelihood, k, total, 1 if images is None else 0, model.bound_name
+        )
     return list(dict.fromkeys([*keys, *suite.keys(extractors)]))
 
 

@@ -82,6 +82,8 @@ def validation_keys(module: GenerativeModule) -> list[str]:
 def diagnosed(module: GenerativeModule, data: ImageDataModule) -> list[str]:
     """The names of the family's diagnostics, which only it knows: it is asked for some."""
     model = module.eval_model
+    if not len(data.val.x):
+        return []
     batch = next(iter(EvalLoader(data.val, min(LOOK, len(data.val.x)))))
     with isolated(module.seed, "val", 0), model.evaluating():
         return list(model.diagnostics(batch if model.conditional else Batch(batch.x)))
@@ -96,5 +98,7 @@ def quick_keys(evaluator: Evaluator, module: GenerativeModule) -> list[str]:
     if LIKELIHOOD in suite.asked and module.model.likelihood != "none":
         total = len(getattr(evaluator.data, evaluator.split).x)
         n = min(suite.likelihood_images or total, total)
-        keys += likelihood_keys(module.model.likelihood, suite.likelihood_samples, n, total)
+        keys += likelihood_keys(
+            module.model.likelihood, suite.likelihood_samples, n, total, module.model.bound_name
+        )
     return keys

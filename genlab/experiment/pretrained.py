@@ -70,10 +70,11 @@ def rebuild(config: "Train") -> "dict[str, GenerativeModel]":
 def rebuild_recorded(records: Mapping[str, Any]) -> "dict[str, GenerativeModel]":
     """The models of records, frozen, with initial weights."""
     from genlab.experiment.build import build_data, build_model
+    from genlab.experiment.spec_record import recorded_spec
 
     found = {}
     for name, record in records.items():
-        spec = build_data(record["data"]).spec
+        spec = recorded_spec(record["spec"]) or build_data(record["data"]).spec
         inner = rebuild_recorded(record["parts"] or {})
         model = build_model(record["model"], spec, record["seed"], inner)
         model.begin_step(record["images_seen"], 0)

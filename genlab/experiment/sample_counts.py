@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 
 from genlab.config.schema import Train
 from genlab.errors import ConfigError
+from genlab.metrics.least import too_few
 from genlab.training.evaluation import QuickMetrics
 from genlab.training.evaluator import Evaluator
 
@@ -32,6 +33,8 @@ def check_counts(config: Train, evaluator: Evaluator, callbacks: Sequence[pl.Cal
     n_train = len(data.train.x) + (0 if data.limit is not None else len(data.val.x))
     errors: list[str] = []
     for key, each in asked:
-        errors += each.suite.too_few(evaluator.extractors(), n_train, key)
+        extractors = evaluator.extractors()
+        pairs, drawn = each.suite.pairs(extractors), each.suite.count(extractors)
+        errors += too_few(pairs, drawn, n_train, key)
     if errors:
         raise ConfigError("\n".join(dict.fromkeys(errors)))

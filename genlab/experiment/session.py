@@ -18,6 +18,7 @@ from genlab.experiment.parts import Parts
 from genlab.experiment.rate_change import rate_change
 from genlab.experiment.requeue import requeue
 from genlab.experiment.resume_point import ResumePoint
+from genlab.experiment.spec_record import spec_record
 from genlab.models.base import GenerativeModel
 from genlab.rng import stream
 from genlab.runs.directory import Run
@@ -94,7 +95,8 @@ class TrainingSession:
         try:
             # Training proper
             if trainer.is_global_zero:
-                run.update("run.json", status="running", **identity(parts.data))
+                facts = {"spec": spec_record(parts.data.spec), **identity(parts.data)}
+                run.update("run.json", status="running", **facts)
             if self.resume is None:
                 begin(parts)
             with handled(parts.stop.note):

@@ -15,6 +15,7 @@ from genlab.experiment.advice import resume_command
 from genlab.experiment.borrowing import provenance
 from genlab.experiment.closing import close_run
 from genlab.experiment.parts import Parts, build_parts
+from genlab.experiment.relocation import check_unchanged, relocated
 from genlab.experiment.requeue import job_of_slurm
 from genlab.experiment.resume_point import find_resume_point
 from genlab.experiment.session import TrainingSession
@@ -62,11 +63,15 @@ def train_run(config: Train, invocation: Invocation, resumed: Run | None) -> Tra
     use_threads(config.trainer.threads)
     first = "LOCAL_RANK" not in os.environ
     # Whatever the user can have got wrong is found before the first file is written.
-    if not first and not resumed:  # the first process has found and recorded what is borrowed
+    if resumed is not None:
+        config = replace(config, data=relocated(config.data, resumed, config.places))
+    elif not first:  # the first process has found and recorded what is borrowed
         saved = check(load_config(Run(Path(os.environ[RUN_DIRECTORY])).config_file), "train")
         config = replace(config, parts=saved.parts)
     parts = build_parts(config, resumed, first)
     config = parts.config
+    if resumed is not None:
+        check_unchanged(resumed, parts.data)
     run = resumed or own_directory(config, invocation, first)
     typed = invocation.overrides if resumed else ()
     best = None
@@ -112,6 +117,7 @@ def own_directory(config: Train, invocation: Invocation, first: bool) -> Run:
     run.update("run.json", **provenance(config))
     save_config(config.content, run.config_file)
     write_json(run.path / "environment.json", environment())
+    run.update("run.json", directory=os.getcwd())  # which relative paths of its data start from
     return run
 
 

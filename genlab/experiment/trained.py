@@ -1,6 +1,6 @@
 """A trained run, rebuilt from its directory alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,8 @@ from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError, DataError
 from genlab.experiment.build import build_data, build_modality, build_model
 from genlab.experiment.pretrained import rebuild
+from genlab.experiment.relocation import relocated
+from genlab.experiment.spec_record import recorded_spec
 from genlab.modalities.base import Modality
 from genlab.models.base import GenerativeModel
 from genlab.runs.directory import Run
@@ -54,6 +56,7 @@ def load_run(
     weights: str = "auto",
     device: torch.device | str = "cpu",
     inspect: Callable[[Train], None] | None = None,
+    places: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Rebuilds a run's model from its directory alone.
 
@@ -65,6 +68,7 @@ def load_run(
         weights: ``ema``, ``raw``, or ``auto``: the average where it was kept.
         device: Where to.
         inspect: Called with the run's config before anything is read or built.
+        places: Where its data lie now, by the keys of its section ``data``.
 
     Raises:
         ConfigError: The run has no such weights, or its config is wrong.
@@ -75,7 +79,8 @@ def load_run(
     config = check(load_config(run.config_file), "train")
     if inspect is not None:
         inspect(config)
-    data = build_data(config.data)
+    data = build_data(relocated(config.data, run, places))
+    spec = recorded_spec(run.read("run.json").get("spec")) or data.spec
     # The checkpoint, and the weights of it that are wanted
     path, checkpoint = usable_checkpoint(run, which)
     state = checkpoint["genlab"]
@@ -86,7 +91,7 @@ def load_run(
     if weights not in ("ema", "raw"):
         raise ConfigError(f"weights={weights}: auto, ema and raw are allowed")
     # The model
-    model = build_model(config.model, data.spec, config.seed, rebuild(config))
+    model = build_model(config.model, spec, config.seed, rebuild(config))
     try:
         model.load_state_dict(state["ema"] if weights == "ema" else model_part(checkpoint))
     except RuntimeError:
@@ -96,7 +101,7 @@ def load_run(
         run=run,
         config=config,
         data=data,
-        modality=build_modality(config.modality, data.spec),
+        modality=build_modality(config.modality, spec),
         model=model.eval().requires_grad_(False).to(device),
         images_seen=state["images_seen"],
         weights="ema" if weights == "ema" else "raw",

@@ -43,13 +43,15 @@ def check_watched(
     """
     watched = dict(watched_keys(config, resumed))
     errors = list(never_stopping(config))
+    plateau = module.schedule if isinstance(module.schedule, Plateau) else None
     # What validations will know
-    known = validation_keys(module) if len(evaluator.data.val.x) else []
-    if len(evaluator.data.val.x) and watched:
+    known: list[str] = []
+    if len(evaluator.data.val.x) and (watched or plateau is not None):
+        known += validation_keys(module)
         known += [f"val/{name}" for name in diagnosed(module, evaluator.data)]
     # The learning rate follows the validation alone
-    if isinstance(module.schedule, Plateau) and module.schedule.monitor not in known:
-        errors.append(absent("scheduler.monitor", module.schedule.monitor, known))
+    if plateau is not None and plateau.monitor not in known:
+        errors.append(absent("scheduler.monitor", plateau.monitor, known))
     # Callbacks may also follow the metrics along the way, and whatever one of the user's own logs
     quick = next((c for c in callbacks if isinstance(c, QuickMetrics)), None)
     names = keys_of_quick(evaluator, module) if quick is not None and watched else []

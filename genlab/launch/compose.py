@@ -11,9 +11,11 @@ from genlab.config.home import expand_config
 from genlab.config.hydra_section import check_hydra
 from genlab.config.invocation import Invocation
 from genlab.config.length import end_as_typed
-from genlab.config.overrides import check_overrides, opened, value_of
+from genlab.config.overrides import check_overrides, key_of, opened, value_of
+from genlab.config.suggest import unknown_key
+from genlab.errors import ConfigError
 from genlab.launch.hydra_patches import prefer_own_configs
-from genlab.launch.messages import explain
+from genlab.launch.messages import explain, unknown_override
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -59,12 +61,21 @@ def compose(
     if folder is not None:
         words.append(f"hydra.searchpath=[file://{folder.resolve()}]")
     setup_globals()
-    try:
-        with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-            prefer_own_configs()
-            cfg = hydra.compose(command, overrides=words, return_hydra_config=True)
-    except Exception as error:
-        raise explain(error) or error from None
+    unknown: list[str] = []
+    while True:
+        kept = [word for word in words if word not in unknown]
+        try:
+            with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+                prefer_own_configs()
+                cfg = hydra.compose(command, overrides=kept, return_hydra_config=True)
+            break
+        except Exception as error:
+            culprits = [word for word in kept if key_of(word) == unknown_override(error)]
+            if not culprits:
+                raise explain(error) or error from None
+            unknown += culprits
+    if unknown:
+        raise ConfigError("\n".join(unknown_key(word, cfg) for word in unknown))
     check_hydra(expand_config(end_as_typed(cfg, overrides)), overrides)
     choices = {str(group): name for group, name in cfg.hydra.runtime.choices.items()}
     with open_dict(cfg):

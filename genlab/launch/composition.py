@@ -75,8 +75,10 @@ class CheckedLoader:
         """Composes, explains what cannot be composed, and checks the result."""
         from hydra.types import RunMode
 
-        if config_name is None:  # of --hydra-help: Hydra's own, which is only printed
-            return self.compose(config_name, overrides, run_mode)
+        if config_name is None:  # of --hydra-help: Hydra's own
+            shown = self.compose(config_name, overrides, run_mode)
+            check_hydra(shown, self.typed)
+            return shown
         if not validate_sweep_overrides:  # Hydra 1.3 asks for hydra.mode, and uses nothing else
             return self.compose(config_name, overrides, run_mode, validate=False)
         if run_mode == RunMode.RUN or not self.runs:

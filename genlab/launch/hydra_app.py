@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from genlab.config.allowlist import PACKAGES, THIRD_PARTY
@@ -58,8 +59,7 @@ def run(
     args = parse_arguments(argv)
     folders = [config_dir(), *([Path(args.config_dir)] if args.config_dir else [])]
     check_overrides(args.overrides, folders)
-    args.overrides = opened(args.overrides)
-    settle_flags(args)
+    args = settled(args, opened(args.overrides))
     trust = tuple(value_of(args.overrides, "trust"))
     trust_modules(trust)
 
@@ -97,8 +97,8 @@ def run(
         raise task.error
 
 
-def settle_flags(args: Any) -> None:
-    """Settles what is to be done where flags exclude each other or mean nothing by themselves.
+def settled(args: SimpleNamespace, overrides: list[str]) -> SimpleNamespace:
+    """The arguments with these overrides, settled where flags do not go together.
 
     Hydra answers some of this with a ValueError, and silently runs the command in other cases. A
     sweep that is only to be shown is shown by its first job.
@@ -111,25 +111,27 @@ def settle_flags(args: Any) -> None:
     if args.run and args.multirun:
         asked.append("multirun")
     if len(asked) > 1:
-        flags = " and ".join(f"--{name.replace('_', '-')}" for name in asked)
-        raise ConfigError(f"{flags}: one at a time")
-    if args.shell_completion:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in asked)
+        raise ConfigError(f"{names}: one at a time")
+    if args.shell_completion and not any(word.startswith("query=") for word in overrides):
         raise ConfigError("--shell-completion: genlab completion prints what a shell needs")
     for name in ("config_name", "config_path"):
         if vars(args)[name] is not None:
             raise ConfigError(
-                f"--{name.replace('_', '-')}: every command has its config; --config-dir=DIR adds "
-                "a folder of configs"
+                f"--{name.replace('_', '-')} {vars(args)[name]}: every command has its config; "
+                "--config-dir=DIR adds a folder of configs"
             )
     for name in ("package", "resolve"):
         if vars(args)[name] and not args.cfg:
             raise ConfigError(f"--{name}: says how a config is shown, and goes with --cfg job")
-    if args.multirun and shown:
-        args.overrides, line = first_job(args.overrides)
-        args.multirun = False
-        args.flags = [word for word in args.flags if word not in ("--multirun", "-m")]
-        if args.cfg:
-            print(line)
+    if not (args.multirun and shown):
+        return SimpleNamespace(**{**vars(args), "overrides": overrides})
+    first, line = first_job(overrides)
+    if args.cfg:
+        print(line)
+    flags = [word for word in args.flags if word not in ("--multirun", "-m")]
+    changed = {"overrides": first, "multirun": False, "flags": flags}
+    return SimpleNamespace(**{**vars(args), **changed})
 
 
 def versioned(trust: Sequence[str]) -> dict[str, Any]:

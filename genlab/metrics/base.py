@@ -106,6 +106,10 @@ class Metric(ABC):
         """Samples that its protocol asks for under an extractor."""
         return self.count_under.get(extractor.name, self.count) if extractor else self.count
 
+    def usable(self, n: int, n_train: int, n_test: int) -> int:
+        """Samples that it uses of n, beside so many real ones: the n of its report."""
+        return n
+
     @abstractmethod
     def measure(self, samples: Any, real: Any) -> Mapping[str, Any]:
         """The numbers by their names; those that these samples do not define are left out.

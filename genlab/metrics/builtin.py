@@ -119,9 +119,12 @@ class SlicedWasserstein(FeatureMetric):
     name = "sliced_wasserstein"
     numbers = (Number("sw2", "lower", "sliced Wasserstein distance, squared", shown=False),)
 
+    def usable(self, n: int, n_train: int, n_test: int) -> int:
+        return min(n, n_train)
+
     def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
         reference = real.subset("train", len(samples)).features
-        return {"sw2": sliced_w2(samples.features[: len(reference)], reference)}
+        return {"sw2": sliced_w2(samples.features, reference)}
 
 
 class Wasserstein(FeatureMetric):
@@ -131,11 +134,15 @@ class Wasserstein(FeatureMetric):
     numbers = (Number("w2", "lower", "Wasserstein distance, squared", shown=False),)
     count = 5120
 
+    def usable(self, n: int, n_train: int, n_test: int) -> int:
+        n = min(n, n_train, n_test)
+        return n if n < 512 else n // 512 * 512
+
     def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
-        reference, other = (real.subset(split, len(samples)) for split in ("train", "test"))
-        n = min(len(samples), len(reference), len(other))
-        sets = [x.features[:n].split(512) for x in (samples, reference, other)]
-        blocks = [excess_w2(*b) for b in zip(*sets, strict=True) if len(b[0]) in (n, 512)]
+        n = len(samples)
+        others = (real.subset(split, n) for split in ("train", "test"))
+        sets = [x.features.split(512) for x in (samples, *others)]
+        blocks = [excess_w2(*b) for b in zip(*sets, strict=True)]
         return {"w2": sum(blocks) / len(blocks)}
 
 

@@ -5,6 +5,7 @@ The key says which:
     nll_exact, bpd_exact      the model's own probability of the discrete image
     nll_elbo, bpd_elbo        a bound from one sample: the evidence lower bound
     nll_iw1000, bpd_iw1000    the importance-weighted bound from 1,000 samples: k moves it by nats
+    nll_vlb, bpd_vlb          a bound whose samples are averaged: k makes it steadier, no tighter
     nll_exact_1k              of 1,000 images drawn at random, rather than of the whole split
 
 Nats are of a whole image, bits of a sub-pixel. All are negative log-likelihoods: lower is better.
@@ -56,6 +57,7 @@ class Likelihood:
         y: Their labels for a conditional model, or None.
         dims: Number of real sub-pixels of an image: those of padding do not count.
         split: Name of the split that x is.
+        bound: Name of a bound whose samples are averaged, see `likelihood_keys`.
     """
 
     log_prob: Callable[[Tensor, Tensor | None, int, torch.Generator], Tensor]
@@ -64,6 +66,7 @@ class Likelihood:
     y: Tensor | None
     dims: int
     split: str = "test"
+    bound: str | None = None
 
 
 def bits_per_dim(nats: float, dims: int) -> float:
@@ -81,7 +84,9 @@ def nats(bits: float, dims: int) -> float:
     return bits * dims * LOG2
 
 
-def likelihood_keys(kind: Literal["exact", "bound"], k: int, n: int, total: int) -> tuple[str, str]:
+def likelihood_keys(
+    kind: Literal["exact", "bound"], k: int, n: int, total: int, bound: str | None = None
+) -> tuple[str, str]:
     """The keys of the nats and of the bits/dim.
 
     Args:
@@ -89,14 +94,17 @@ def likelihood_keys(kind: Literal["exact", "bound"], k: int, n: int, total: int)
         k: Importance samples of a bound.
         n: Images evaluated.
         total: Images of the whole split.
+        bound: Name of a bound whose samples are averaged; None where k of them tighten it.
 
     Example:
+        >>> likelihood_keys("bound", 16, 10_000, 10_000, bound="vlb")
+        ('nll_vlb', 'bpd_vlb')
         >>> likelihood_keys("bound", 1000, 10_000, 10_000)
         ('nll_iw1000', 'bpd_iw1000')
         >>> likelihood_keys("exact", 1, 1000, 10_000)
         ('nll_exact_1k', 'bpd_exact_1k')
     """
-    which = "exact" if kind == "exact" else "elbo" if k == 1 else f"iw{k}"
+    which = "exact" if kind == "exact" else bound or ("elbo" if k == 1 else f"iw{k}")
     suffix = count_suffix(n, total)
     return f"nll_{which}{suffix}", f"bpd_{which}{suffix}"
 

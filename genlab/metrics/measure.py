@@ -44,7 +44,8 @@ def measure(metric: Metric, sets: Sequence[Any], real: RealSamples) -> list[Valu
     """
     extractor = real.extractor
     standard = metric.count_for(extractor)
-    n = min(len(sets[0]), standard)
+    there = len(real.reference.train), len(real.reference.test)
+    n = metric.usable(min(len(sets[0]), standard), *there)
     started = time.perf_counter()
     runs = [numbers_of(metric, take(x, n, real.seed), real) for x in sets]
     seconds = time.perf_counter() - started
@@ -153,7 +154,7 @@ def measure_likelihood(
     found = -log_probs(likelihood, k=k, n=n, batch=batch, seed=seed, device=device, advance=advance)
     low, high = bootstrap(found, seed=seed)
     seconds = time.perf_counter() - started
-    keys = likelihood_keys(likelihood.kind, k, n, total)
+    keys = likelihood_keys(likelihood.kind, k, n, total, likelihood.bound)
     nats = (float(found.mean()), low, high)
     bits = tuple(bits_per_dim(number, likelihood.dims) for number in nats)
     return [

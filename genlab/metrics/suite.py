@@ -1,7 +1,7 @@
 """A suite of metrics: one pass over real images (cached), one over samples, one report."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genlab.errors import ConfigError
 from genlab.metrics.base import Metric
 from genlab.metrics.builtin import BUILT_IN, LIKELIHOOD, choose_metrics
 from genlab.metrics.extractors.base import Extractor, Features, extract
 from genlab.metrics.extractors.selection import choose
 from genlab.metrics.keys import metric_key
+from genlab.metrics.least import refuse_too_few
 from genlab.metrics.likelihood import Likelihood
 from genlab.metrics.measure import join, measure, measure_likelihood
 from genlab.metrics.real import RealFeatures, RealSamples, Reference
@@ -121,28 +121,6 @@ class Suite:
             return self.n_samples
         return max((metric.count_for(by) for metric, by in self.pairs(extractors)), default=0)
 
-    def too_few(
-        self, extractors: Sequence[Extractor], n_train: int, key: str = "metrics.n_samples"
-    ) -> Iterator[str]:
-        """Lines about metrics for which there are too few samples or training images.
-
-        Args:
-            extractors: What looks at them.
-            n_train: Training images of the reference.
-            key: What says how many samples are drawn.
-        """
-        drawn = self.count(extractors)
-        for metric, _ in self.pairs(extractors):
-            name = metric.name or type(metric).__name__
-            without = f", or leave {name} out of metrics.metrics"
-            if drawn < metric.least:
-                yield f"{key}={drawn}: {name} needs at least {metric.least} samples{without}"
-            if n_train < metric.least_real:
-                yield (
-                    f"metrics.metrics: {name} needs at least {metric.least_real} training images, "
-                    f"and there are {n_train}{without}"
-                )
-
     def keys(self, extractors: Sequence[Extractor]) -> list[str]:
         """Keys of the numbers of samples; some may turn out not to be defined."""
         drawn, found = self.count(extractors), []
@@ -178,7 +156,7 @@ class Suite:
 
         Raises:
             DataError: Samples that are not uint8 images of the reference's shape; too few of them.
-            ConfigError: See `load_extractors`; or samples are too few for a metric.
+            ConfigError: See `load_extractors`.
         """
         started = time.perf_counter()
         report = Report(
@@ -198,8 +176,8 @@ class Suite:
                         reference.name, reference.shape, device, reference.extractor
                     )
 
-                if few := list(self.too_few(extractors, len(reference.train))):
-                    raise ConfigError("\n".join(few))
+                pairs, count = self.pairs(extractors), self.count(extractors)
+                refuse_too_few(pairs, count, len(reference.train))
 
                 # Draw them; every extractor sees each of them once.
                 n = self.count(extractors)  # 0: no extractor has what a metric needs

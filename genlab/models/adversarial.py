@@ -17,6 +17,7 @@ from genlab.nn.gan.objectives import ObjectiveName, make_objective
 from genlab.nn.gan.penalties import gradient_penalty, gradients, zero_centred_penalty
 from genlab.nn.gan.projection import ProjectionHead
 from genlab.nn.scaling import from_signed, to_signed
+from genlab.row_streams import normal
 from genlab.types import Batch, ImageSpec, Loss, SamplingOptions, Tempered
 
 __all__ = ["Adversarial", "AdversarialConfig", "AugmentName"]
@@ -230,7 +231,7 @@ class Adversarial(GenerativeModel):
         options: SamplingOptions | None = None,
     ) -> Tensor:
         """Codes ``(n, latent)`` from a normal distribution; the temperature is its deviation."""
-        z = torch.randn(n, self.latent_dim, device=self.device, generator=generator)
+        z = normal((n, self.latent_dim), generator, device=self.device)
         return self._check_options(options).temperature * z
 
     def draw(

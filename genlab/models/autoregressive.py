@@ -10,6 +10,7 @@ from genlab.nn.causal.sampling.filling import fill
 from genlab.nn.conditions import condition_embedding
 from genlab.nn.heads.base import Head
 from genlab.nn.scaling import to_signed
+from genlab.row_streams import part_of, uniform
 from genlab.types import Batch, ImageSpec, Loss, OnProgress, SamplingOptions, Tempered
 
 __all__ = ["Autoregressive"]
@@ -135,7 +136,7 @@ class Autoregressive(GenerativeModel):
         dtype = next(self.parameters()).dtype
         for part in self._portions(len(x)):
             size = (len(x[part]), self.head.uniforms, *x.shape[2:])
-            u = torch.rand(size, device=self.device, dtype=dtype, generator=generator)
+            u = uniform(size, part_of(generator, part), device=self.device, dtype=dtype)
             context = self._context(None if y is None else y[part])
 
             def report(done: int, rows: int, images: Tensor, first: int = part.start) -> None:

@@ -16,6 +16,7 @@ from genlab.nn.diffusion.noise_levels import GridName, grid
 from genlab.nn.diffusion.solvers import Denoise, SamplerName, portions, solve
 from genlab.nn.scaling import from_signed, to_signed
 from genlab.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
+from genlab.row_streams import normal, part_of
 from genlab.types import Batch, ImageSpec, OnProgress, SamplingOptions
 
 __all__ = ["DenoisingModel", "DiffusionSampling"]
@@ -146,7 +147,8 @@ class DenoisingModel(GenerativeModel):
         images = []
         for part in portions(n, self.device):
             size = (part.stop - part.start, *self.spec.shape)
-            noise = torch.randn(size, device=self.device, generator=generator)
+            own = part_of(generator, part)
+            noise = normal(size, own, device=self.device)
 
             def report(step: int, d: Tensor, first: int = part.start) -> None:
                 done = first * options.steps + step * len(d)
@@ -157,7 +159,7 @@ class DenoisingModel(GenerativeModel):
                 noise * (levels[0] * options.temperature),
                 part,
                 levels=levels,
-                generator=generator,
+                generator=own,
                 noise_scale=options.temperature,
                 after_step=report,
             )
@@ -199,7 +201,7 @@ class DenoisingModel(GenerativeModel):
     ) -> Tensor:
         """Standard normal noise times the temperature, ``(n, C, H, W)``."""
         size = (n, *self.spec.shape)
-        noise = torch.randn(size, device=self.device, generator=generator)
+        noise = normal(size, generator, device=self.device)
         return noise.mul_(self._check_options(options).temperature)
 
     def _guided(self, y: Tensor | None, guidance: float) -> Denoise:

@@ -16,7 +16,8 @@ from genlab.nn.flows.invertible import Chain, Invertible
 from genlab.nn.flows.logit import Logit, Stretch
 from genlab.nn.flows.plan import FlowPlan, MixName, build_flow
 from genlab.ranges import Fraction, NonNegativeInt, PositiveInt
-from genlab.types import Batch, ImageSpec, Loss, Tempered
+from genlab.row_streams import normal, part_of
+from genlab.types import Batch, ImageSpec, Loss, SamplingOptions, Tempered
 
 __all__ = ["Flow"]
 
@@ -217,16 +218,28 @@ class Flow(GenerativeModel):
         with self.evaluating():
             return self._decoded(z.clone(), labels)
 
+    @torch.no_grad()
+    def latent(
+        self,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        options: SamplingOptions | None = None,
+    ) -> Tensor:
+        """Normal numbers ``(n, C H W)``; the temperature scales their standard deviation."""
+        z = normal((n, self.spec.dims), generator, device=self.device)
+        return z.mul_(self._check_options(options).temperature)
+
     def draw(
         self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
     ) -> Tensor:
         """Normal numbers, decoded; the temperature scales their standard deviation."""
         images = []
         for start in range(0, n, PORTION):
-            size = (min(PORTION, n - start), self.spec.dims)
-            z = torch.randn(size, device=self.device, generator=generator)
-            z.mul_(options.temperature)
-            images.append(self._decoded(z, None if y is None else y[start : start + PORTION]))
+            size = min(PORTION, n - start)
+            part = slice(start, start + PORTION)
+            z = self.latent(size, generator=part_of(generator, part), options=options)
+            images.append(self._decoded(z, None if y is None else y[part]))
         return torch.cat(images)
 
     def _decoded(self, z: Tensor, labels: Tensor | None) -> Tensor:

@@ -16,6 +16,7 @@ from genlab.nn.diffusion.solvers import portions
 from genlab.nn.heads.heads import HeadName, make_head
 from genlab.nn.scaling import to_signed
 from genlab.ranges import Fraction, PositiveFloat, PositiveInt
+from genlab.row_streams import part_of, uniform
 from genlab.types import Batch, ImageSpec, Loss, OnProgress, SamplingOptions
 
 __all__ = ["MaskedDiffusion", "MaskedSampling"]
@@ -155,7 +156,7 @@ class MaskedDiffusion(GenerativeModel):
     ) -> Tensor:
         """Reveals the pixels of images in random orders, few at first."""
         x = torch.zeros(n, *self.spec.shape, dtype=torch.uint8, device=self.device)
-        known = torch.zeros(self.spec.shape[1:], dtype=torch.bool, device=self.device)
+        known = torch.zeros(self.spec.shape[1:], dtype=torch.bool)
         return self._complete(x, known, y, generator, options)
 
     @torch.no_grad()
@@ -182,7 +183,7 @@ class MaskedDiffusion(GenerativeModel):
         """
         chosen, x = self._check_options(options), x.to(self.device)
         y = self._check_condition(y, len(x))
-        mask = known_mask(known, self.spec.height, self.spec.width).to(self.device)
+        mask = known_mask(known, self.spec.height, self.spec.width).cpu()
         if x.numel() and int(x.max()) >= self.spec.levels:
             raise ConfigError(f"the images' values must be below {self.spec.levels}, the levels")
         with self.evaluating(), self.reporting(on_progress):
@@ -197,17 +198,18 @@ class MaskedDiffusion(GenerativeModel):
         options: MaskedSampling,
     ) -> Tensor:
         """Draws the unknown pixels, a portion of the images at a time."""
-        missing = self.pixels - int(known.sum())
+        missing, wanted = self.pixels - int(known.sum()), ~known.to(self.device)
         counts = reveals(missing, min(options.steps, max(missing, 1)))
         total, images = len(counts) * len(x), []
         for part in portions(len(x), self.device):
             done = x[part].clone()
-            order = random_order(len(done), ~known, generator)
+            own = part_of(generator, part)
+            order = random_order(len(done), wanted, own)
             labels = None if y is None else y[part]
             for step, (before, after) in enumerate(counts):
                 params = self.params(done, order >= before, labels)
                 size = (len(done), self.head.uniforms, *done.shape[2:])
-                u = torch.rand(size, device=self.device, generator=generator)
+                u = uniform(size, own, device=self.device)
                 drawn = self.head.quantile(params, u, options.temperature)
                 new = ((order >= before) & (order < after))[:, None]
                 done = torch.where(new, drawn, done)

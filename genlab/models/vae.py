@@ -16,6 +16,7 @@ from genlab.nn.latents.distributions import Mixture, draw_normal, kl_from_standa
 from genlab.nn.latents.priors import FittedPrior, LearnedPrior, PriorName, make_prior
 from genlab.nn.scaling import from_unit, to_unit
 from genlab.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from genlab.row_streams import normal
 from genlab.types import Batch, ImageSpec, Loss, SamplingOptions, Tempered
 
 __all__ = ["VAE"]
@@ -204,7 +205,7 @@ class VAE(GenerativeModel):
         mixture, temperature = self._mixture(), self._check_options(options).temperature
         if mixture is not None:
             return mixture.sample(n, generator=generator, temperature=temperature)
-        z = torch.randn(n, self.latent_dim, device=self.device, generator=generator)
+        z = normal((n, self.latent_dim), generator, device=self.device)
         return temperature * z
 
     def draw(
@@ -235,8 +236,7 @@ class VAE(GenerativeModel):
             else:
                 z, noise = draw_normal(mean, log_std, 16, generator)
                 rate = sampled_rate(z, noise, log_std, mixture).mean()
-        # One image alone varies in nothing.
-        active = (mean.var(0) > 0.01).sum() if len(mean) > 1 else 0
+        active = (mean.var(0) > 0.01).sum() if len(mean) > 1 else 0  # one alone does not vary
         return {"active_units": float(active), "rate": float(rate), "collapsed": float(rate < 0.1)}
 
     @torch.no_grad()

@@ -13,6 +13,7 @@ from genlab.nn.heads.heads import HeadName, make_head
 from genlab.nn.latents.codebook import Codebook
 from genlab.nn.scaling import from_unit, to_signed
 from genlab.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
+from genlab.row_streams import categorical
 from genlab.types import Batch, ImageSpec, Loss, Tempered
 
 __all__ = ["VQVAE"]
@@ -172,8 +173,7 @@ class VQVAE(GenerativeModel):
             maps = self.prior.draw(n, None, generator, options)
             return self.decode(maps[:, 0].long())
         p = (self._marginals().log() / options.temperature).softmax(-1)
-        index = torch.multinomial(p.flatten(0, 1), n, replacement=True, generator=generator)
-        return self.decode(index.T.unflatten(1, p.shape[:2]))
+        return self.decode(categorical(p, n, generator))
 
     @torch.no_grad()
     def diagnostics(self, batch: Batch) -> dict[str, float]:

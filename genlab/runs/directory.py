@@ -13,6 +13,7 @@ runs/<name>/
 """
 
 import json
+import os
 import re
 import sys
 import time
@@ -187,7 +188,7 @@ def find_run(text: str, root: Path, key: str = "run") -> Run:
                 f"{key}={text}: there is no run under {root} yet; start with genlab train"
             )
         return runs[-1]
-    for path in (Path(text).expanduser(), root / text):
+    for path in (Path(os.path.expanduser(text)), root / text):  # ./~ is a folder
         if (path / MARK).is_file():
             return Run(path.resolve())
     known = [run.name for run in list_runs(root)] if root.is_dir() else []

@@ -40,7 +40,8 @@ def staging_folder(folder: Path) -> Path:
 def shown(path: Path) -> str:
     """A path as a person would type it: relative where that is shorter."""
     relative = os.path.relpath(path)
-    return relative if len(relative) < len(str(path)) else str(path)
+    text = relative if len(relative) < len(str(path)) else str(path)
+    return f"./{text}" if text.startswith("~") else text  # a folder of that name, no home
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

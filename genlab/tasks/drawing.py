@@ -7,7 +7,7 @@ from genlab.errors import ConfigError, Unsupported
 from genlab.modalities.base import Modality
 from genlab.modalities.rendering import Rendering
 from genlab.models.base import GenerativeModel
-from genlab.rng import stream
+from genlab.row_streams import RowGenerator
 from genlab.system.progress import Advance, Progress
 from genlab.tasks.base import Outcome, Request, Task, Trained
 from genlab.types import Batch, OnProgress, SamplingOptions
@@ -85,7 +85,7 @@ def draw_samples(
     batch: int = 500,
     on_progress: OnProgress | None = None,
 ) -> Tensor:
-    """Draws samples in batches, from a random stream of their own.
+    """Draws samples in batches; each has a random stream of its own, whatever the batch.
 
     A model that is conditioned on labels, and given none, draws the classes in turn.
 
@@ -93,10 +93,10 @@ def draw_samples(
         model: What to draw from.
         modality: The kind of its data.
         n: How many samples.
-        seed: Key of the stream.
+        seed: Key of the streams.
         y: Conditions, such as labels ``(n,)``.
         options: See `GenerativeModel.sample`.
-        purpose: Name of the stream.
+        purpose: Name of the streams.
         batch: Samples at a time.
         on_progress: Told of the steps of a family that draws in steps, of each batch of any other.
 
@@ -104,7 +104,6 @@ def draw_samples(
         ``(n, ...)`` on the scale of `Modality.display`, on the CPU.
     """
     conditions = conditions_for(model, n) if y is None else y
-    generator = stream(seed, purpose, device=model.device)
     drawn = []
     for start in range(0, n, batch):
         size = min(batch, n - start)
@@ -114,7 +113,8 @@ def draw_samples(
             if on_progress is not None:
                 on_progress(start * total + done * size, n * total, x)
 
-        x = model.sample(size, part, generator=generator, options=options, on_progress=report)
+        own = RowGenerator(seed, purpose, range(start, start + size), model.device)
+        x = model.sample(size, part, generator=own, options=options, on_progress=report)
         if not model.draws_in_steps:
             report(1, 1, x)
         drawn.append(modality.display(x).cpu())

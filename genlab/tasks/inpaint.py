@@ -6,6 +6,7 @@ from genlab.errors import ConfigError, Unsupported
 from genlab.models.base import GenerativeModel
 from genlab.ranges import PositiveFloat
 from genlab.rng import stream
+from genlab.row_streams import RowGenerator
 from genlab.system.progress import Progress
 from genlab.tasks.base import Outcome, Request, Task, Trained
 from genlab.tasks.drawing import follow
@@ -54,6 +55,7 @@ class Complete(Task):
         trained.data.prepare_data()
         test = trained.data.test
         order = torch.randperm(len(test.x), generator=stream(request.seed, "complete"))[:rows]
+        rows = len(order)
         images = test.x[order].to(model.device)
         y = test.y[order].to(model.device) if model.conditional and test.y is not None else None
         # Their completions
@@ -61,7 +63,7 @@ class Complete(Task):
             images.repeat_interleave(DRAWS, 0),
             known,
             y.repeat_interleave(DRAWS, 0) if y is not None else None,
-            generator=stream(request.seed, "completion", device=model.device),
+            generator=RowGenerator(request.seed, "completion", range(rows * DRAWS), model.device),
             options=request.options,
             on_progress=follow(progress("completing", rows * DRAWS), rows * DRAWS),
         )

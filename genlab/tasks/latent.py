@@ -8,6 +8,7 @@ from genlab.modalities.rendering import Rendering
 from genlab.models.base import GenerativeModel
 from genlab.ranges import PositiveInt
 from genlab.rng import stream
+from genlab.row_streams import RowGenerator
 from genlab.system.progress import Progress, quiet
 from genlab.tasks.base import Outcome, Request, Task, Trained
 from genlab.tasks.drawing import conditions_for
@@ -46,9 +47,9 @@ class Interpolate(Task):
         """
         model, rows = trained.model, max(1, request.n // STEPS)
         codes, y = ends(trained, 2 * rows, request)
-        start, end = codes[:rows], codes[rows:]
+        start, end = codes[::2], codes[1::2]
         between = torch.stack([slerp(start, end, i / (STEPS - 1)) for i in range(STEPS)], 1)
-        y_between = y[:rows].repeat_interleave(STEPS, 0) if y is not None else None
+        y_between = y[::2].repeat_interleave(STEPS, 0) if y is not None else None
         x = model.decode(between.flatten(0, 1), y_between)
         return Outcome(trained.modality.display(x).cpu(), STEPS)
 
@@ -76,9 +77,9 @@ class Walk(Task):
     def run(self, trained: Trained, request: Request, progress: Progress) -> Outcome:
         """A film of n trips; without conditions the classes in turn, one a trip."""
         model, n = trained.model, request.n
-        generator = stream(request.seed, "walk", device=model.device)
-        stops = model.latent(STOPS * n, generator=generator, options=request.options)
-        stops = stops.unflatten(0, (STOPS, n))
+        rows = RowGenerator(request.seed, "walk", range(STOPS * n), model.device)
+        stops = model.latent(STOPS * n, generator=rows, options=request.options)
+        stops = stops.unflatten(0, (n, STOPS)).transpose(0, 1)
         y = conditions_for(model, n) if request.y is None else request.y
         y = y.to(model.device) if y is not None else None
         film = []
@@ -136,13 +137,15 @@ def ends(trained: Trained, n: int, request: Request) -> tuple[Tensor, Tensor | N
     """
     model, seed = trained.model, request.seed
     if not model.can("encode"):
-        generator = stream(seed, "interpolate", device=model.device)
+        generator = RowGenerator(seed, "interpolate", range(n), model.device)
         y = conditions_for(model, n // 2)
-        both = torch.cat([y, y]).to(model.device) if y is not None else None
+        both = y.repeat_interleave(2, 0).to(model.device) if y is not None else None
         return model.latent(n, generator=generator, options=request.options), both
     trained.data.prepare_data()
     test = trained.data.test
-    order = torch.randperm(len(test.x), generator=stream(seed, "interpolate"))[:n]
+    # of few test images some are ends more than once
+    order = torch.randperm(len(test.x), generator=stream(seed, "interpolate"))
+    order = order.repeat(-(-n // len(order)))[:n]
     y = test.y[order].to(model.device) if model.conditional and test.y is not None else None
     codes = model.encode(Batch(test.x[order].to(model.device), y))
     if not codes.is_floating_point():

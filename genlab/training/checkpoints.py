@@ -20,7 +20,7 @@ from genlab.training.run_context import context_of
 from genlab.training.saving.background import Writer
 from genlab.training.step.nonfinite import CURES, all_finite
 
-__all__ = ["Checkpoints"]
+__all__ = ["Checkpoints", "validates_now"]
 
 
 class Checkpoints(pl.Callback):
@@ -55,6 +55,8 @@ class Checkpoints(pl.Callback):
         self.metric: str | None = None
         self.latest: float | None = None
         """The monitored metric's last value."""
+        self.saved = 0
+        """Images seen at the last checkpoint of this process."""
         self.seconds = 0.0
         """For which training stood still because of checkpoints, since the process began."""
 
@@ -67,7 +69,15 @@ class Checkpoints(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GenerativeModule)
-        if trainer.sanity_checking or self.directory is None or module.interrupted:
+        if not trainer.sanity_checking:
+            self.keep(trainer, module)
+
+    def keep(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        """Writes the last checkpoint, and the best one where this is it.
+
+        Without a value of the monitored metric there is nothing to choose by: the last is the best.
+        """
+        if self.directory is None or module.interrupted:
             return
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
         self.metric = self.metric or self.choose(metrics)
@@ -79,7 +89,9 @@ class Checkpoints(pl.Callback):
         if better and value is not None:
             self.best, self.best_images = value, module.images_seen
         self.save(trainer)
-        if trainer.is_global_zero and (better or not best.exists()):
+        self.saved = module.images_seen
+        chosen = better or self.best_images is None or not best.exists()
+        if trainer.is_global_zero and chosen:
             self.act(partial(copy_file, self.directory / "last.ckpt", best))
 
     def save(self, trainer: pl.Trainer, background: bool = True) -> None:
@@ -145,9 +157,15 @@ class Checkpoints(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
+        assert isinstance(module, GenerativeModule)
         self.writer.check()
+        if not sum(trainer.num_val_batches) and validates_now(trainer):  # nothing to validate with
+            self.keep(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, GenerativeModule)
+        if not sum(trainer.num_val_batches) and module.images_seen > self.saved:
+            self.keep(trainer, module)
         self.wait()
 
     def on_exception(
@@ -187,6 +205,12 @@ class Checkpoints(pl.Callback):
         self.best = state_dict["best"]
         self.best_images = state_dict["best_images"]
         self.metric = state_dict["metric"]
+
+
+def validates_now(trainer: pl.Trainer) -> bool:
+    """True where Lightning validates after the chunk that has just ended, if it has images to."""
+    every = trainer.val_check_batch
+    return isinstance(every, int) and (trainer.fit_loop.total_batch_idx + 1) % every == 0
 
 
 def nonfinite_weights(module: GenerativeModule) -> str | None:

@@ -9,15 +9,20 @@ __all__ = ["cures"]
 
 
 def cures(module: GenerativeModule, keys: Sequence[str], smaller: Sequence[str] = ()) -> str:
-    """What usually helps, as a line's end.
+    """What usually helps, as a line's end. The two plus signs take a key whether or not the config
+    has it: some leave it at its default.
 
     Args:
         module: What trains.
-        keys: ``key=value`` of a model's own arguments, of whatever family.
+        keys: ``key=value`` of a model's own arguments, of whatever family; some need a second.
         smaller: Its arguments of which a smaller value helps.
     """
     taken = inspect.signature(type(module.model).__init__).parameters
-    found = [f"model.{text}" for text in keys if text.partition("=")[0] in taken]
+    found = [
+        " ".join(f"++model.{word}" for word in text.split())
+        for text in keys
+        if all(word.partition("=")[0] in taken for word in text.split())
+    ]
     found += [f"a smaller model.{key}" for key in smaller if key in taken]
     return f"usual cures: {', '.join([*found, f'a smaller {learning_rate(module)}'])}"
 

@@ -103,6 +103,7 @@ class Evaluator:
         return Likelihood(
             log_prob=log_prob,
             kind=model.likelihood,
+            bound=model.bound_name,
             x=images.x,
             y=images.y if model.conditional else None,
             dims=model.spec.dims,

@@ -11,7 +11,7 @@ __all__ = ["Health"]
 SIGNS = {
     "val/collapsed": (
         "posterior collapse: the code carries less than 0.1 nats, so the decoder ignores it",
-        ("warmup=100000", "free_bits=0.1"),
+        ("warmup=100000", "free_bits=0.1 prior=normal objective=elbo"),
         ("beta",),
     ),
     "val/saturated": (

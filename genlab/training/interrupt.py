@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from genlab.system.signals import set_handlers
-from genlab.training.checkpoints import Checkpoints
+from genlab.training.checkpoints import Checkpoints, validates_now
 from genlab.training.generative_module import GenerativeModule
 
 __all__ = ["GracefulStop"]
@@ -76,9 +76,3 @@ class GracefulStop(pl.Callback):
         self.checkpoints.save(trainer, background=False)
         module.interrupt()
         raise SystemExit(128 + (self.received or signal.SIGTERM))
-
-
-def validates_now(trainer: pl.Trainer) -> bool:
-    """True if Lightning is about to validate after the chunk that has just ended."""
-    every = trainer.val_check_batch
-    return isinstance(every, int) and (trainer.fit_loop.total_batch_idx + 1) % every == 0

@@ -1,6 +1,7 @@
 """Pictures along the way: samples and reconstructions, of the same latents and images each time."""
 
 import pytorch_lightning as pl
+import torch
 
 from genlab.data.module import ImageDataModule
 from genlab.modalities.base import Modality
@@ -8,7 +9,7 @@ from genlab.modalities.by_spec import modality_of
 from genlab.modalities.rendering import Rendering
 from genlab.models.base import GenerativeModel
 from genlab.ranges import PositiveInt
-from genlab.rng import isolated
+from genlab.rng import isolated, stream
 from genlab.tasks.drawing import conditions_for, draw_samples, pairs
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.loggers.setup import log_rendering
@@ -17,6 +18,9 @@ from genlab.training.run_context import context_of
 from genlab.types import Batch
 
 __all__ = ["Pictures"]
+
+RECONSTRUCTIONS = 32
+"""Images beside their reconstructions; of the validation split, where there is one."""
 
 
 class Pictures(PeriodicCallback):
@@ -43,10 +47,13 @@ class Pictures(PeriodicCallback):
         self, model: GenerativeModel, data: ImageDataModule, modality: Modality, seed: int
     ) -> dict[str, Rendering]:
         """The renderings of a model, by their kind."""
+        real = data.val if len(data.val.x) else data.train
         with isolated(seed, "pictures"):
-            y = conditions_for(model, self.n, data.val.y if model.conditional else None)
+            y = conditions_for(model, self.n, real.y if model.conditional else None)
             x = draw_samples(model, modality, self.n, seed=seed, y=y)
             shown = {"samples": modality.render(x)}
             if model.can("reconstruct"):
-                shown["reconstructions"] = pairs(model, modality, Batch(*data.val.take(slice(32))))
+                order = torch.randperm(len(real.x), generator=stream(seed, "reconstructions"))
+                chosen = order[:RECONSTRUCTIONS].sort().values
+                shown["reconstructions"] = pairs(model, modality, Batch(*real.take(chosen)))
         return shown

@@ -1,5 +1,6 @@
 """genlab sample: the ways through codes, films, and completion."""
 
+import json
 import math
 
 import numpy as np
@@ -108,6 +109,35 @@ def test_labels_are_drawn_in_turn_and_films_row_by_row(drawing, genlab, tmp_path
         code, _, err = genlab("sample", "run=pixels", word)
         assert code == 2
         assert part in err
+
+
+def test_labels_by_name(genlab, tmp_path):
+    """Class names lie in the run, and a class is drawn by its number or its name."""
+    for k in range(12):
+        (tmp_path / "p" / f"k{k}").mkdir(parents=True)
+        for i in range(15):
+            Image.new("L", (8, 8), 20 * k + i).save(tmp_path / "p" / f"k{k}" / f"{i}.png")
+    code, _, err = genlab(
+        *["train", "model=cvae", "data=folder", "data.path=p", "data.size=8", "data.channels=1"],
+        *["data.batch_size=8", "trainer.max_images=16", "metrics=none", "closing.n_samples=8"],
+        *["logger=none", "callbacks=none", "name=named"],
+    )
+    assert code == 0, err
+    run = json.loads((tmp_path / "runs" / "named" / "run.json").read_text())
+    assert run["classes"] == [f"k{k}" for k in range(12)]
+    assert run["images"] == {"train": 146, "val": 16, "test": 18}
+    drawn = []
+    for label in ("label=k10", "label=10", "label=[k10, 10]"):
+        code, out, err = genlab("sample", "run=named", label, "n=4", "out=x.npz")
+        assert code == 0, err
+        assert "label 10 is class k10" in out or label == "label=k10"
+        with np.load(tmp_path / "x.npz") as file:
+            drawn.append(file["images"])
+    assert (drawn[0] == drawn[1]).all()
+    assert (drawn[0] == drawn[2]).all()
+    code, _, err = genlab("sample", "run=named", "label=k99")
+    assert code == 2
+    assert "label=k99: the classes are k0, k1" in err
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def test_a_damaged_manifest_is_listed(tmp_path, capsys):
     ("keys", "kind"),
     [
         (["bpd_elbo"], "elbo"),
+        (["bpd_vlb"], "vlb"),
         (["bpd_iw64", "bpd_elbo", "bpd_iw1000"], "iw1000"),
         (["bpd_iw1000", "bpd_exact"], "exact"),
         (["nll_exact"], None),

@@ -1,5 +1,6 @@
 """genlab data: the list, one data set, verification, preparation, pictures."""
 
+import shutil
 import subprocess
 import sys
 
@@ -95,6 +96,56 @@ def test_show_writes_a_picture(tmp_path, capsys):
     assert picture.shape[0] >= 30
     assert picture.max() > 150
     assert picture.min() < 60
+
+
+def lay(root, split, label, n, value):
+    """Flat pictures of one value, the same files in every split."""
+    folder = root / split / label
+    folder.mkdir(parents=True)
+    for i in range(n):
+        Image.new("L", (20, 10), value + i).save(folder / f"{i}.png")
+
+
+def test_show_says_what_is_in_a_folder(tmp_path, capsys):
+    root = tmp_path / "pictures"
+    for k, label in enumerate(("2", "10")):
+        lay(root, "Train", label, 5, 100 * k)
+        lay(root, "test", label, 3, 100 * k)
+    lay(root, "test", "11", 2, 200)
+    (root / "Train" / "2" / "x.heic").write_bytes(b"")
+    shutil.copy(root / "Train" / "2" / "0.png", root / "Train" / "2" / "copy.png")
+    out = tmp_path / "grid.png"
+    words = ["show", "folder", f"path={root}", "size=8", "val_size=0", "-n", "9"]
+    assert run([*words, "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    rows = [line.split() for line in told.splitlines()]
+    for row in ("0 2 6 0 3", "1 10 5 0 3", "2 11 0 0 2", "all 11 0 8"):
+        assert row.split() in rows
+    for line in (
+        "sizes: 19 20x10",
+        "modes: 19 PNG L",
+        "converted: 19 cropped to a square, 19 grey to colour",
+        "all pictures are grey: data.channels=1",
+        "twice: 6 of test in train, too, 1 inside train",
+        "left out: 1 .heic (make .png or .jpg of them)",
+        "class '11' has no training pictures",
+        f"6 images of folder/train: {out}",
+    ):
+        assert line in told
+    picture = np.asarray(Image.open(out))
+    assert (picture[:, :, 0] == picture[:, :, 1]).all()
+    # A row a class: dark, then middle; the third is empty
+    thirds = np.array_split(picture[:, -10:-4, 0], 3)
+    assert thirds[0].max() < thirds[1].max() <= 110
+    assert not (tmp_path / "cache" / "arrays").exists()  # nothing was decoded that is not shown
+
+
+def test_show_names_damage(tmp_path, capsys):
+    lay(tmp_path, "a", "", 4, 0)
+    (tmp_path / "a" / "0.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"0.png"):
+        run(["show", "folder", f"path={tmp_path}", "val_size=0", "--out", str(tmp_path / "o.png")])
+    assert "cannot be read: a/0.png" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

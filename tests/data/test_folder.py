@@ -12,6 +12,7 @@ from genlab.data.folder import ImageFolder
 from genlab.data.hf import HuggingFace
 from genlab.data.storage.decoding import fit
 from genlab.errors import ConfigError, DataError
+from genlab.system.paths import cache_dir
 
 RNG = np.random.default_rng(0)
 
@@ -200,3 +201,61 @@ def test_hf_errors_are_a_line(library, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ConfigError, match=r"pip install 'genlab\[hf\]'"):
         HuggingFace("who/what").prepare()
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ([0, 1, 5, 0], "expected labels from 0 to 2, found 0 to 5"),
+        ([0, 1, None, 0], "expected whole numbers, found None"),
+        (["a", "b", "a", "a"], "expected whole numbers, found 'a'"),
+        ([True, False, True, True], "expected whole numbers, found True"),
+        ([0.0, 1.0, 1.0, 2.0], "expected whole numbers, found 0.0"),
+    ],
+)
+def test_hf_labels_are_checked_before_they_are_kept(library, monkeypatch, column, message):
+    rows = Rows(4, 0)
+    rows.kinds = column
+    monkeypatch.setattr(sys.modules["datasets"], "load_dataset", lambda *_, **__: rows)
+    source = HuggingFace("who/what", image="picture", label="kind", classes=3, size=4)
+    with pytest.raises(DataError, match=message):
+        source.prepare()
+    assert not list((cache_dir() / "arrays").iterdir())
+
+
+def test_hf_images_are_checked(library, monkeypatch):
+    rows = Rows(4, 0)
+    rows.pictures[2] = None
+    monkeypatch.setattr(sys.modules["datasets"], "load_dataset", lambda *_, **__: rows)
+    with pytest.raises(DataError, match=r"who/what/train#2 .*data.image=picture: a NoneType"):
+        HuggingFace("who/what", image="picture", size=4).prepare()
+
+
+def test_hf_tells_local_folders_apart(library, tmp_path, monkeypatch):
+    """Of one name in two working directories, and one whose files change."""
+    keys = []
+    for folder in ("a", "b"):
+        (tmp_path / folder / "pics").mkdir(parents=True)
+        (tmp_path / folder / "pics" / "0.png").write_bytes(b"0")
+        monkeypatch.chdir(tmp_path / folder)
+        keys.append(HuggingFace("imagefolder", data_dir="pics").key())
+        keys.append(HuggingFace("pics").key())
+    (tmp_path / "b" / "pics" / "0.png").write_bytes(b"1")
+    keys.append(HuggingFace("imagefolder", data_dir="pics").key())
+    (tmp_path / "b" / "pics" / "1.png").write_bytes(b"1")
+    keys.append(HuggingFace("imagefolder", data_dir="pics").key())
+    assert len(set(keys)) == len(keys)
+    assert HuggingFace("imagefolder", data_dir="pics").key() == keys[-1]
+
+
+def test_hf_reads_a_folder_with_the_library(tmp_path, monkeypatch):
+    pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    fill(tmp_path, [f"pics/{s}/{k}/{i}.png" for s in ("train", "test") for k in "ab" for i in "01"])
+    source = HuggingFace(
+        "imagefolder", data_dir=str(tmp_path / "pics"), label="label", classes=2, size=4
+    )
+    assert source.load("train").y.tolist() == [0, 0, 1, 1]
+    assert source.class_names == ("a", "b")
+    theirs, ours = source.load("test").x, ImageFolder(str(tmp_path / "pics"), size=4).load("test").x
+    torch.testing.assert_close(theirs, ours)

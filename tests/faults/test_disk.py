@@ -315,5 +315,5 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, capsys):
 
 
 def test_an_error_that_is_no_disks_is_not_blamed_on_it():
-    assert space.explain(OSError(errno.ECONNREFUSED, "refused"), "runs/a", None) is None
+    assert space.explain(OSError(errno.ECONNREFUSED, "refused"), "runs/a", None, "resume") is None
     assert issubclass(ConfigError, Exception)

@@ -160,11 +160,13 @@ def test_packages_are_not_searched_for_configs(lab, capsys):
     for words in (
         ["hydra.searchpath=[pkg://planted]"],
         ["hydra.searchpath=[pkg://planted.conf]", "--cfg", "job"],
-        ["--config-dir", "evil", "--config-name", "primary", "--cfg", "job"],
         ["--info", "searchpath", "hydra.searchpath=[pkg://planted]"],
     ):
         assert cli.main(["train", *words]) == 2
         assert "configs are not looked for in packages" in capsys.readouterr().err
+    named = ["--config-dir", "evil", "--config-name", "primary"]
+    assert cli.main(["train", *named, "--cfg", "job"]) == 2
+    assert "--config-name" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -121,3 +121,21 @@ def test_an_ambiguous_or_broken_archive(tmp_path):
     (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:50])
     with pytest.raises(DataError, match="not a readable array"):
         read_images(tmp_path / "x.npz")
+
+
+def test_links_are_followed_and_other_pictures_not_passed_over(folder, tmp_path):
+    n = len(read_images(folder))
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "all").symlink_to(folder)
+    (linked / "again").symlink_to(linked)
+    assert len(read_images(linked)) == n
+    Image.new("RGB", (4, 4)).save(linked / "x.jpg")
+    with pytest.raises(DataError, match=r"x.jpg is no PNG file, and would be left out"):
+        read_images(linked)
+
+
+def test_a_palette_with_transparency_is_refused(tmp_path):
+    Image.new("P", (4, 4)).save(tmp_path / "p.png", transparency=0)
+    with pytest.raises(DataError, match=r"p.png: mode P with transparency"):
+        read_images(tmp_path)

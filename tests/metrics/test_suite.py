@@ -373,7 +373,7 @@ def test_bad_samples_are_refused_in_one_line(sampler, message):
 
 
 def test_too_few_samples_are_refused_in_one_line():
-    for metric, message in (("manifold", "3 nearest"), ("score", "n=3"), ("frechet", "n=1")):
+    for metric, message in (("manifold", "=3"), ("score", "=3"), ("frechet", "n_samples=1")):
         n = 1 if metric == "frechet" else 3
         with pytest.raises(DataError, match=message):
             Suite(metrics=[metric], n_samples=n).run(noise, reference())

@@ -34,7 +34,7 @@ def free_memory(device: torch.device | None = None) -> int:
 def available() -> int:
     """Free memory of the machine by its system's account."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         table = dict(line.split(":", 1) for line in lines)
         return int(table["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):

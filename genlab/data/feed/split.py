@@ -6,7 +6,28 @@ from torch import Tensor
 from genlab.errors import ConfigError
 from genlab.rng import stream
 
-__all__ = ["hold_out", "limited", "set_aside"]
+__all__ = ["VAL_SIZE", "divide", "hold_out", "set_aside"]
+
+VAL_SIZE = 5000
+"""Training images set aside for validation where a config does not say."""
+
+
+def divide(
+    n: int, n_val: int | None, n_test: int, val_size: float, seed: int, limit: int | None
+) -> dict[str, Tensor]:
+    """Indices of the images for training, validation and test in the splits of a data set.
+
+    Args:
+        n: Training images of the data set.
+        n_val: Its validation images; None where it has none, and some of those for training are
+            set aside.
+        n_test: Its test images.
+        val_size, seed, limit: As for `hold_out`.
+    """
+    train, val = hold_out(n, val_size if n_val is None else 0, seed, limit)
+    if n_val is not None:
+        val = limited(n_val, seed, limit)
+    return {"train": train, "val": val, "test": limited(n_test, seed, limit)}
 
 
 def hold_out(n: int, val_size: float, seed: int, limit: int | None = None) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,8 @@ __all__ = ["FORMATS", "SUFFIXES", "find_pictures", "stamp"]
 
 FORMATS = {
     "AVIF": (".avif",),
-    "BMP": (".bmp", ".dib"),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
     "GIF": (".gif",),
     "JPEG": (".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"),
     "JPEG2000": (".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx"),
@@ -118,6 +119,8 @@ def why_not(entry: "os.DirEntry[str]") -> str | None:
         if suffix in UNREAD:
             return f"{suffix} (make .png or .jpg of them)"
         return None if suffix in SUFFIXES else suffix or "without a suffix"
+    if not os.path.islink(entry.path):
+        return "gone while the folder was read"
     if suffix in SUFFIXES | UNREAD | {""}:
         raise DataError(
             f"{entry.path}: expected a picture or a folder, found a link to nothing "
@@ -127,6 +130,13 @@ def why_not(entry: "os.DirEntry[str]") -> str | None:
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
-    """Size and times of a file: no program changes it and leaves its time of change as it was."""
-    known = path.stat()
+    """Size and times of a file: no program changes it and leaves its time of change as it was.
+
+    Raises:
+        DataError: It is gone, or cannot be looked at.
+    """
+    try:
+        known = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: expected a file, found {error.strerror}") from None
     return known.st_size, known.st_mtime_ns, known.st_ctime_ns

@@ -1,5 +1,7 @@
 """Someone else's samples: a folder of PNG files, or an array in a .npz or .npy file."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,9 @@ from torch import Tensor
 from genlab.errors import DataError
 
 __all__ = ["read_images"]
+
+OTHERS = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".tif", ".tiff", ".webp"])
+"""Suffixes of pictures that are not read: most of these formats are not exact."""
 
 
 def read_images(path: str | Path, *, channels: int | None = None) -> Tensor:
@@ -47,7 +52,7 @@ def read_images(path: str | Path, *, channels: int | None = None) -> Tensor:
 
 
 def _read_folder(folder: Path) -> Tensor:
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() == ".png")
+    files = sorted(_png_files(folder))
     if not files:
         raise DataError(f"images={folder}: there is no PNG file in it (n=0)")
     first = _read_png(files[0])
@@ -63,12 +68,31 @@ def _read_folder(folder: Path) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
+def _png_files(folder: Path) -> Iterator[Path]:
+    """The PNG files below a folder, through links; other pictures among them are refused."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        for name in names:
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in OTHERS:
+                raise DataError(f"images={folder}: {name} is no PNG file, and would be left out")
+            if suffix == ".png":
+                yield Path(place, name)
+
+
 def _read_png(file: Path) -> npt.NDArray[np.uint8]:
     """Height, width and channels of one file."""
     try:
         with Image.open(file, formats=["PNG"]) as image:
-            if image.mode not in ("1", "L", "RGB", "P"):
-                raise DataError(f"{file}: mode {image.mode}; allowed are gray and RGB, 8 bits each")
+            clear = " with transparency" if "transparency" in image.info else ""
+            if clear or image.mode not in ("1", "L", "RGB", "P"):
+                raise DataError(
+                    f"{file}: mode {image.mode}{clear}; allowed are gray and RGB, 8 bits each"
+                )
             kind = "L" if image.mode in ("1", "L") else "RGB"
             pixels = np.asarray(image.convert(kind))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genlab.errors import ConfigError
 from genlab.nn.diffusion.solvers import Denoise, posterior_sample
+from genlab.row_streams import normal
 
 __all__ = ["inpaint", "known_mask"]
 
@@ -56,7 +57,7 @@ def inpaint(
 
 def standard(z: Tensor, generator: torch.Generator | None) -> Tensor:
     """Standard normal noise of z's shape."""
-    return torch.randn(z.shape, dtype=z.dtype, device=z.device, generator=generator)
+    return normal(z.shape, generator, dtype=z.dtype, device=z.device)
 
 
 def known_mask(known: int | Tensor, height: int, width: int) -> Tensor:

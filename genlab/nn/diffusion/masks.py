@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from genlab.row_streams import uniform
+
 __all__ = ["first_in_random_order", "random_order", "reveals"]
 
 
@@ -28,7 +30,7 @@ def random_order(n: int, wanted: Tensor, generator: torch.Generator | None = Non
         wanted: Mask ``(H, W)``.
         generator: Source of the orders.
     """
-    keys = torch.rand(n, *wanted.shape, device=wanted.device, generator=generator)
+    keys = uniform((n, *wanted.shape), generator, device=wanted.device)
     keys = torch.where(wanted, keys, torch.inf).flatten(1)
     place = keys.argsort(1).argsort(1).view(n, *wanted.shape)
     return torch.where(wanted, place, -1)

@@ -12,6 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from genlab.row_streams import normal
+
 __all__ = ["Denoise", "SamplerName", "evaluations", "portions", "posterior_sample", "solve"]
 
 Denoise = Callable[[Tensor, float], Tensor]
@@ -92,7 +94,7 @@ def posterior_sample(
 ) -> Tensor:
     """A sample of ``q(z_lower | z, x = D)`` (Ho et al. 2020, equation 7)."""
     keep = (lower / r) ** 2
-    noise = torch.randn(z.shape, dtype=z.dtype, device=z.device, generator=generator)
+    noise = normal(z.shape, generator, dtype=z.dtype, device=z.device)
     return torch.lerp(d, z, keep) + scale * lower * math.sqrt(1 - keep) * noise
 
 

@@ -72,7 +72,8 @@ class ActNorm(Invertible):
         mean = sums[0] / sums[2]
         std = (sums[1] / sums[2] - mean.square()).clamp_min(SMALLEST**2).sqrt()
         self.mean.copy_(mean)
-        self.std.copy_(std)
+        if sums[2, 0] > 1:  # one number has no spread
+            self.std.copy_(std)
         self.initialized.fill_(True)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genlab.nn.scaling import to_signed
+from genlab.row_streams import uniform
 from genlab.types import ImageSpec
 
 __all__ = ["Bernoulli", "Categorical", "Head"]
@@ -86,7 +87,7 @@ class Head(nn.Module, ABC):
     ) -> Tensor:
         """Draws an image for each ``(P, H, W)`` of parameters, uint8 ``(..., C, H, W)``."""
         shape = (*params.shape[:-3], self.uniforms, *params.shape[-2:])
-        u = torch.rand(shape, dtype=params.dtype, device=params.device, generator=generator)
+        u = uniform(shape, generator, dtype=params.dtype, device=params.device)
         return self.quantile(params, u, temperature)
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from genlab.row_streams import categorical, normal
+
 __all__ = [
     "Mixture",
     "draw_normal",
@@ -63,9 +65,9 @@ class Mixture(NamedTuple):
         self, n: int, *, generator: torch.Generator | None = None, temperature: float = 1.0
     ) -> Tensor:
         """Draws n codes; the temperature scales the standard deviations of the components."""
-        m = torch.multinomial(self.log_weights.exp(), n, replacement=True, generator=generator)
+        m = categorical(self.log_weights.exp(), n, generator)
         mean = self.mean[m]
-        noise = torch.randn(mean.shape, dtype=mean.dtype, device=mean.device, generator=generator)
+        noise = normal(mean.shape, generator, dtype=mean.dtype, device=mean.device)
         return mean + temperature * self.log_std[m].exp() * noise
 
 

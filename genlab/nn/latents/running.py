@@ -4,6 +4,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from genlab.row_streams import normal
+
 __all__ = ["RunningNormal"]
 
 
@@ -58,6 +60,6 @@ class RunningNormal(nn.Module):
     ) -> Tensor:
         """Draws n codes ``(n, D)``; the temperature scales their spread."""
         mean = self.mean
-        noise = torch.randn(n, len(mean), dtype=mean.dtype, device=mean.device, generator=generator)
+        noise = normal((n, len(mean)), generator, dtype=mean.dtype, device=mean.device)
         values, vectors = torch.linalg.eigh(self.covariance)
         return mean + temperature * (noise * values.clamp_min(0).sqrt()) @ vectors.T

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-__all__ = ["table"]
+__all__ = ["tally"]
 
 
-def table(title: str, counts: Mapping[str, int]) -> list[str]:
+def tally(title: str, counts: Mapping[str, int]) -> list[str]:
     """Counts in a line, the largest first; none where there is nothing to count.
 
     Example:
-        >>> table("left out", {".txt": 2, ".heic": 1000})
+        >>> tally("left out", {".txt": 2, ".heic": 1000})
         ['left out: 1,000 .heic, 2 .txt']
     """
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
