@@ -9,7 +9,7 @@ from typing import Any
 from genlab.config.annotations import PART, PartType
 from genlab.config.schema import Train
 from genlab.errors import ConfigError, DataError, GenlabError
-from genlab.experiment.pretrained import wanted
+from genlab.experiment.pretrained import PROVENANCE, check_record, wanted
 from genlab.experiment.spec_record import spec_record
 from genlab.experiment.trained import Loaded, load_run
 from genlab.models.base import GenerativeModel
@@ -17,9 +17,6 @@ from genlab.runs.directory import Run, find_run
 from genlab.types import Spec
 
 __all__ = ["borrow", "provenance"]
-
-PROVENANCE = ("run", "checkpoint", "sha256", "images_seen", "weights")
-"""What of a record says where a part comes from; the rest says how to build it anew."""
 
 
 def borrow(config: Train, spec: Spec) -> tuple[Train, dict[str, GenerativeModel]]:
@@ -39,6 +36,8 @@ def borrow(config: Train, spec: Spec) -> tuple[Train, dict[str, GenerativeModel]
     records, models, section = {}, {}, dict(config.model)
     for name, (text, kind) in wanted(config.model).items():
         where, known = f"model.{name}={PART}{text}", (config.parts or {}).get(name)
+        if known is not None:
+            check_record(name, known)
         try:
             loaded, digest = find(text, Path(config.root), known)
         except GenlabError as error:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from genlab.config.schema import Train
     from genlab.models.base import GenerativeModel
 
-__all__ = ["check_names", "rebuild", "wanted"]
+__all__ = ["PROVENANCE", "check_names", "check_record", "rebuild", "wanted"]
+
+PROVENANCE = ("run", "checkpoint", "sha256", "images_seen", "weights")
+"""What of a record says where a part comes from."""
+
+ARCHITECTURE = ("seed", "model", "data", "spec", "parts")
+"""The rest, which says how to build it anew."""
 
 
 def wanted(section: Mapping[str, Any]) -> dict[str, tuple[str, PartType]]:
@@ -54,6 +60,16 @@ def check_names(cfg: Mapping[str, Any]) -> None:
         raise ConfigError("\n".join(errors))
 
 
+def check_record(name: str, record: Mapping[str, Any]) -> None:
+    """Refuses a record that something is missing of, by its name.
+
+    Raises:
+        DataError: It lacks a key.
+    """
+    if missing := [key for key in (*PROVENANCE, *ARCHITECTURE) if key not in record]:
+        raise DataError(f"config.yaml: parts.{name} lacks {', '.join(missing)}")
+
+
 def rebuild(config: "Train") -> "dict[str, GenerativeModel]":
     """The parts of a run's model, frozen; their weights come with the run's own.
 
@@ -74,6 +90,7 @@ def rebuild_recorded(records: Mapping[str, Any]) -> "dict[str, GenerativeModel]"
 
     found = {}
     for name, record in records.items():
+        check_record(name, record)
         spec = recorded_spec(record["spec"]) or build_data(record["data"]).spec
         inner = rebuild_recorded(record["parts"] or {})
         model = build_model(record["model"], spec, record["seed"], inner)

@@ -251,6 +251,25 @@ def test_what_does_not_fit_is_one_line_before_anything_is_written(
     assert not (runs / "new").exists()
 
 
+@pytest.mark.parametrize("command", ["sample", "train"])
+def test_a_record_that_is_damaged_is_one_line(runs, genlab, command):
+    file = runs / "whole" / "config.yaml"
+    config = yaml.safe_load(file.read_text())
+    for change, line in (
+        ({"autoencoder": {"run": "ae"}}, "config.yaml: parts.autoencoder lacks checkpoint, sha256"),
+        (3, "parts=3: a mapping"),
+    ):
+        file.write_text(yaml.safe_dump(config | {"parts": change}))
+        code, _, err = genlab(command, "run=whole", "trust=[codes_of]")
+        assert (code, err.count("\n")) == (2, 1)
+        assert line in err
+    record = config["parts"]["autoencoder"] | {"model": {"_target_": "os.system", "command": "ls"}}
+    file.write_text(yaml.safe_dump(config | {"parts": {"autoencoder": record}}))
+    code, _, err = genlab(command, "run=whole", "trust=[codes_of]")
+    assert code == 2
+    assert "parts.autoencoder.model._target_=os.system: " in err
+
+
 def test_text_goes_on_being_text(runs, genlab):
     line = latent("name=new", "+model.label=run:it", "trainer.epochs=1", "notes='run: on'")
     code, _, err = genlab("train", *line)
