@@ -23,7 +23,16 @@ COMMANDS = {
     "sample": schema.Sample,
     "reconstruct": schema.Reconstruct,
 }
-YOUNGER = {"guard", "guard.skip", "trainer.compile", "ema.every", "objective", "modality"}
+YOUNGER = {
+    "guard",
+    "guard.skip",
+    "trainer.compile",
+    "ema.every",
+    "objective",
+    "modality",
+    "parts",
+    "places",
+}
 """Keys of training that the first saved configs lack."""
 
 OLD_MEANING = {"ema.every": 1}

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from genlab.config.check import check
 from genlab.config.invocation import Invocation
+from genlab.config.sampling import build_options, check_options
 from genlab.config.schema import Evaluate
 from genlab.errors import ConfigError
 from genlab.experiment.build import build_data, build_evaluator
@@ -51,16 +52,19 @@ def of_run(config: Evaluate, place: Run, name: str) -> Report:
         config.checkpoint,
         config.weights,
         use_device(config.device),
+        inspect=lambda trained: check_options(trained.model["_target_"], config.sampling),
         places=config.places,
     )
+    options = build_options(loaded.model.sampling_options, config.sampling)
     loaded.data.prepare_data()
     loaded.data.setup()
     check_unchanged(loaded.run, loaded.data, moved=bool(config.places))
     evaluator = build_evaluator(config.metrics, loaded.data, config.split)
     with bars() as progress:
-        report = evaluator.run(loaded.model, loaded.weights, progress)
+        report = evaluator.run(loaded.model, loaded.weights, progress, options)
     keep_report(report, loaded, name)
-    log_report(report, loaded)
+    if not report.sampling:  # a tracker has one place for a number: the one drawn by default
+        log_report(report, loaded)
     console().print(report.table())
     say(
         f"{place.name}: {config.checkpoint} checkpoint at {loaded.images_seen:,} images, "
@@ -73,6 +77,8 @@ def of_images(config: Evaluate) -> Report:
     """Measures a folder of images, a .npz or a .npy against a data set."""
     if config.data is None or config.images is None:
         raise ConfigError("images=...: name the real images beside it: data=mnist")
+    if config.sampling:
+        raise ConfigError("sampling: somebody else's images are there already")
     if config.seeds > 1:
         raise ConfigError("seeds: somebody else's images cannot be drawn again")
     data = build_data(config.data)

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+from genlab.config.schema import Record, Train
 from genlab.errors import ConfigError
 from genlab.system.secrets import redact
 
@@ -36,21 +38,54 @@ ABSENT = object()
 def setting_hash(text: str) -> str:
     """The hash of a config less the seed and the names, which runs of one setting share.
 
-    The lines are compared, not parsed: configs are written in one form, and parsing is slow.
+    Neither the order of its keys counts nor a key that it lacks because it was saved before there
+    was such a key: the value is what the program did then (`genlab.config.schema`).
 
     Example:
+        >>> setting_hash("seed: 0\\nlr: 1\\n") == setting_hash("lr: 1\\nmodality: null\\n")
+        True
         >>> setting_hash("seed: 0\\nlr: 1\\n") == setting_hash("seed: 1\\nlr: 1\\n")
         True
         >>> setting_hash("lr: 1\\n") == setting_hash("lr: 2\\n")
         False
     """
-    kept, own = [], False
-    for line in text.splitlines():
-        if line[:1] not in (" ", "-"):
-            own = line.split(":")[0] in OWN
-        if not own:
-            kept.append(line)
-    return hashlib.sha256("\n".join(kept).encode()).hexdigest() if text else ""
+    import yaml
+
+    try:
+        content = _parse(text)
+    except yaml.YAMLError:
+        content = None
+    if isinstance(content, dict):  # a damaged one is a setting of its own
+        kept = {k: v for k, v in _merged(_younger_keys(), content).items() if k not in OWN}
+        text = json.dumps(kept, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
+
+
+@cache
+def _younger_keys() -> dict[str, Any]:
+    return _defaults(Train)
+
+
+def _defaults(kind: type[Record]) -> dict[str, Any]:
+    """The defaults of a record and of the records in it, by their keys."""
+    hints, found = get_type_hints(kind), {}
+    for field in fields(kind):
+        hint = hints[field.name]
+        if isinstance(hint, type) and issubclass(hint, Record):
+            found[field.name] = _defaults(hint)
+        elif field.default is not MISSING:
+            found[field.name] = field.default
+    return found
+
+
+def _merged(defaults: Any, content: Any) -> Any:
+    """A value with text for keys, and defaults for what it lacks."""
+    if isinstance(content, list):
+        return [_merged(None, item) for item in content]
+    if not isinstance(content, Mapping):
+        return content
+    known = defaults if isinstance(defaults, Mapping) else {}
+    return {**known, **{str(k): _merged(known.get(k), v) for k, v in content.items()}}
 
 
 def flat_config(text: str, path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Runs that are to be compared: their facts, numbers and configurations."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +76,8 @@ class RunRecord:
         sweep: The sweep that it is a job of, as a path from where it was looked for.
         overrides: What the job sets.
         members: The runs that it is the mean of; the row itself if empty.
+        sampling: The options of sampling that were not the family's defaults; a run's numbers with
+            others are a row of their own.
     """
 
     path: Path
@@ -86,20 +89,29 @@ class RunRecord:
     sweep: str | None = None
     overrides: tuple[str, ...] = ()
     members: tuple["RunRecord", ...] = ()
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def runs(self) -> tuple["RunRecord", ...]:
         """The single runs."""
         return self.members or (self,)
 
+    @property
+    def suffix(self) -> str:
+        """What its name says of the sampling: `` [temperature=0.8]``, or nothing."""
+        said = [f"{key}={value}" for key, value in self.sampling.items()]
+        return f" [{' '.join(said)}]" if said else ""
+
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The configuration by dotted keys, without secrets; read when it is first asked for.
+        """The configuration by dotted keys, without secrets, and the options of sampling below
+        ``sampling``; read when it is first asked for.
 
         Raises:
             ConfigError: It is damaged.
         """
-        return flat_config(self.config_text, self.path)
+        options = {f"sampling.{key}": value for key, value in self.sampling.items()}
+        return flat_config(self.config_text, self.path) | options
 
 
 @dataclass(frozen=True)

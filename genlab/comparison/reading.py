@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def read_leaderboard(roots: Sequence[Path]) -> Leaderboard:
                 board.damaged.append((path, f"half written: there is no {MARK}"))
                 continue
             try:
-                rows.append(read_run(Run(path), root, jobs))
+                rows += read_run(Run(path), root, jobs)
             except (ConfigError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
                 kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
                 said = f"{kind}{error}".replace(f"{path}{os.sep}", "")
@@ -55,7 +55,8 @@ def read_leaderboard(roots: Sequence[Path]) -> Leaderboard:
     if not rows and not board.damaged:
         where = ", ".join(str(root) for root in roots)
         raise ConfigError(f"{where}: there are no runs; start with genlab train")
-    rows.sort(key=lambda row: (moment(row.facts["created"]), str(row.path)))  # oldest first
+    # The oldest first; the ways of sampling of a run in the order of their names
+    rows.sort(key=lambda row: (moment(row.facts["created"]), str(row.path), row.suffix))
     return board
 
 
@@ -108,8 +109,11 @@ def read_sweeps(root: Path, board: Leaderboard) -> dict[Path, tuple[Path, Job]]:
     return found
 
 
-def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> RunRecord:
+def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> list[RunRecord]:
     """Reads a run directory at or below a folder.
+
+    Returns:
+        Its row, and one for each other way of sampling with which it was evaluated.
 
     Raises:
         ConfigError: A file of it is damaged; other errors where what it says makes no sense.
@@ -125,29 +129,50 @@ def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> RunRec
     reports = [
         json.loads(file.read_text(encoding="utf-8")) for file in run.path.glob("evaluation/*.json")
     ]
-    metrics: dict[str, Measured] = {}
+    ways: dict[str, list[dict[str, Any]]] = {"{}": []}
     for report in sorted(reports, key=lambda report: moment(report["created"])):
-        metrics |= dict(values(report))
-        where = str(report.get("device") or summary.get("device")).split(":")[0]
-        speed = report.get("samples_per_second")
-        if speed is not None and where == str(summary.get("device")).split(":")[0]:
-            facts["samples_per_second"] = numeral(speed)
-    tightest = tightest_bits(metrics)
-    if tightest is not None:
-        metrics["bpd"] = tightest
+        way = json.dumps(dict(report.get("sampling", {})), sort_keys=True)
+        ways.setdefault(way, []).append(report)
     name = run.name if run.path == root else run.path.relative_to(root).as_posix()
     text = run.config_file.read_text(encoding="utf-8") if run.config_file.is_file() else ""
     sweep, job = jobs.get(run.path, (None, None))
-    return RunRecord(
+    row = RunRecord(
         run.path,
         name,
         facts,
-        metrics,
+        {},
         setting_hash(text),
         text,
         None if sweep is None else (sweep.relative_to(root).as_posix() if sweep != root else ""),
         () if job is None else job.overrides,
     )
+    device = str(summary.get("device"))
+    return [with_numbers(row, json.loads(way), found, device) for way, found in ways.items()]
+
+
+def with_numbers(
+    row: RunRecord, sampling: Mapping[str, Any], reports: Sequence[dict[str, Any]], device: str
+) -> RunRecord:
+    """A run's row with the numbers of its reports of one way of sampling.
+
+    Args:
+        row: The run.
+        sampling: The way.
+        reports: Its reports, the oldest first.
+        device: Where the run was trained; the speed of drawing elsewhere is none of its facts.
+    """
+    metrics: dict[str, Measured] = {}
+    facts = dict(row.facts)
+    for report in reports:
+        metrics |= dict(values(report))
+        speed, where = report.get("samples_per_second"), str(report.get("device") or device)
+        if speed is not None and where.split(":")[0] == device.split(":")[0]:
+            facts["samples_per_second"] = numeral(speed)
+    tightest = tightest_bits(metrics)
+    if tightest is not None:
+        metrics["bpd"] = tightest
+    row = replace(row, facts=facts, metrics=metrics, sampling=sampling)
+    return replace(row, name=row.name + row.suffix)
 
 
 def numeral(value: Any) -> int | float | None:

@@ -1,5 +1,6 @@
 """Runs that differ in the seed alone, as one: their mean, its spread, and of how many."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean, stdev
@@ -13,10 +14,12 @@ SEED = ("seed=", "+seed=", "++seed=")
 
 
 def over_seeds(board: Leaderboard) -> Leaderboard:
-    """The leaderboard with one row a configuration: the mean of runs that differ in the seed."""
-    groups: dict[str, list[RunRecord]] = {}
+    """The leaderboard with one row a configuration and way of sampling: the mean of runs that
+    differ in the seed."""
+    groups: dict[tuple[str, str], list[RunRecord]] = {}
     for row in board.rows:
-        groups.setdefault(row.setting or str(row.path), []).append(row)
+        way = json.dumps(row.sampling, sort_keys=True)
+        groups.setdefault((row.setting or str(row.path), way), []).append(row)
     notes = list(board.notes)
     rows = [merge_seeds(rows, notes) for rows in groups.values()]
     return Leaderboard(rows, board.damaged, notes)
@@ -42,7 +45,7 @@ def merge_seeds(rows: Sequence[RunRecord], notes: list[str]) -> RunRecord:
     for key in ("status", "device", "best_metric"):
         said = dict.fromkeys(str(row.facts[key]) for row in rows if row.facts[key] is not None)
         facts[key] = " / ".join(said) or None
-    name = f"{first.name} +{len(rows) - 1}"
+    name = f"{first.name.removesuffix(first.suffix)} +{len(rows) - 1}{first.suffix}"
     metrics = {}
     for key in dict.fromkeys(key for row in rows for key in row.metrics):
         found = [row.metrics[key] for row in rows if key in row.metrics]
@@ -78,7 +81,8 @@ def named(board: Leaderboard) -> Leaderboard:
             sweeps.setdefault(str(row.path.parent), []).append(row)
     names: dict[int, str] = {}
     for rows in sweeps.values():
-        common = set.intersection(*(set(row.overrides) for row in rows)) if len(rows) > 1 else set()
+        several = len({row.path for row in rows}) > 1
+        common = set.intersection(*(set(row.overrides) for row in rows)) if several else set()
         words = [
             " ".join(
                 short(word)
@@ -87,12 +91,15 @@ def named(board: Leaderboard) -> Leaderboard:
             )
             for row in rows
         ]
+        ways = [(word, row.suffix) for row, word in zip(rows, words, strict=True)]
         for row, word in zip(rows, words, strict=True):
             job = row.path.name
             if not word:
-                label = job if row.members == () else row.name.rpartition("/")[2]
+                bare = row.name.removesuffix(row.suffix)
+                label = job if row.members == () else bare.rpartition("/")[2]
             else:
-                label = word if words.count(word) == 1 else f"{word} ({job})"
+                label = word if ways.count((word, row.suffix)) == 1 else f"{word} ({job})"
+            label += row.suffix
             names[id(row)] = f"{row.sweep}: {label}" if row.sweep else label
     rows = [replace(row, name=names.get(id(row), row.name)) for row in board.rows]
     return replace(board, rows=rows)

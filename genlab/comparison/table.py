@@ -91,10 +91,10 @@ def explain(
                 f"block {count} is not comparable with block 1 by {shown_key(key)}: {block.reason}",
                 "yellow",
             )
-    for row in board.rows:
-        for run in row.runs:
-            if (run.facts["status"] or "finished") not in ("finished", "trained"):
-                line(f"not finished: {unfinished(run)}", "yellow")
+    runs = {run.path: run for row in board.rows for run in row.runs}
+    for run in runs.values():
+        if (run.facts["status"] or "finished") not in ("finished", "trained"):
+            line(f"not finished: {unfinished(run)}", "yellow")
     for note in board.notes:
         line(note, "yellow")
     for path, reason in board.damaged:

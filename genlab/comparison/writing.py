@@ -42,6 +42,7 @@ def to_plain(board: Leaderboard, ranked: Sequence[Block], key: str, diff: bool) 
             "rank": rank if block.ranked else None,
             "run": str(row.path),
             "name": row.name,
+            "sampling": dict(row.sampling),
             "runs_of": [str(member.path) for member in row.runs],
             **{k: finite(v) for k, v in row.facts.items()},
             "metrics": {name: finite(m.value) for name, m in row.metrics.items()},

@@ -3,7 +3,7 @@
 import ast
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from genlab.config.source import Definition, Module, Parameter, assigned, fields, resolve
@@ -12,9 +12,12 @@ from genlab.ranges import Range
 
 __all__ = [
     "ANYTHING",
+    "PART",
     "UNKNOWN",
     "Kind",
+    "PartType",
     "Record",
+    "is_part",
     "kind_of",
     "problems",
     "record_problems",
@@ -26,6 +29,28 @@ UNKNOWN = object()
 """Stands for a value that is known only later, such as an interpolation of Hydra's run time."""
 
 
+PART = "run:"
+"""Stands before the name of a run whose trained model is the value."""
+
+MODEL = "genlab.models.base.GenerativeModel"
+
+MODULES = ("nn.Module", "torch.nn.Module")
+"""The base class of all models as it is written; torch's own source is not read."""
+
+
+@dataclass(frozen=True)
+class PartType:
+    """A trained model of another run, as an argument asks for one.
+
+    Args:
+        target: Dotted path of the class that it must be of; empty for any.
+        same_data: Whether its data must be of the same spec as those of the model that takes it.
+    """
+
+    target: str = ""
+    same_data: bool = False
+
+
 @dataclass(frozen=True)
 class Kind:
     """A set of values.
@@ -34,11 +59,13 @@ class Kind:
         text: What is needed, for the error: ``an integer >= 1``.
         accepts: Whether a value belongs to it.
         hint: What to add to the error for a value that does not.
+        part: The models of other runs among the values, if any are.
     """
 
     text: str
     accepts: Callable[[Any], bool]
     hint: Callable[[Any], str] = lambda value: ""
+    part: PartType | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +116,20 @@ def component(definition: Definition | None) -> Kind:
     )
 
 
+def is_part(value: object) -> bool:
+    """Whether a value is the trained model of another run, ``run:NAME``."""
+    return isinstance(value, str) and value.startswith(PART) and len(value) > len(PART)
+
+
+def model_of_run(name: str, target: str) -> Kind:
+    """A trained model of another run; a section that is instantiated does, too."""
+    return Kind(
+        f"a {name} (run:NAME, the trained one of another run, or a section with its _target_)",
+        lambda value: is_part(value) or (isinstance(value, Mapping) and "_target_" in value),
+        part=PartType(target),
+    )
+
+
 def ranged(scalar: str, limits: Range) -> Kind:
     """A number within limits."""
     kind = SCALARS[scalar]
@@ -122,13 +163,15 @@ def either(kinds: list[Kind]) -> Kind:
     def hint(value: Any) -> str:
         return next((hint for kind in kinds if (hint := kind.hint(value))), "")
 
-    return (
-        Record(text, accepts, hint, records[0].definition) if records else Kind(text, accepts, hint)
-    )
+    part = next((kind.part for kind in kinds if kind.part), None)
+    if records:
+        return Record(text, accepts, hint, part, records[0].definition)
+    return Kind(text, accepts, hint, part)
 
 
 def many(kinds: list[Kind], length: int | None) -> Kind:
     """A list: of any length with one kind of items, or of a fixed length with a kind for each."""
+    kinds = [component(None) if kind.part else kind for kind in kinds]
 
     def accepts(value: Any) -> bool:
         if not isinstance(value, list | tuple) or (length is not None and len(value) != length):
@@ -143,6 +186,7 @@ def many(kinds: list[Kind], length: int | None) -> Kind:
 
 def mapping(value_kind: Kind) -> Kind:
     """A mapping of words to one kind of values."""
+    value_kind = component(None) if value_kind.part else value_kind
     of = "" if value_kind is ANYTHING else f" ({value_kind.text} each)"
     return Kind(
         f"a mapping{of}",
@@ -190,7 +234,11 @@ def generic(annotation: ast.Subscript, module: Module) -> Kind:
             return ranged(scalar, Range(*order, **given))
         if any(isinstance(part, ast.Constant) and part.value == "component" for part in parts[1:]):
             return component(None)
-        return kind_of(parts[0], module)
+        kind = kind_of(parts[0], module)
+        words = [part.value for part in parts[1:] if isinstance(part, ast.Constant)]
+        if kind.part is not None and "same data" in words:
+            return replace(kind, part=replace(kind.part, same_data=True))
+        return kind
     if name in LISTS:
         if name == "tuple" and not (len(parts) == 2 and ast.unparse(parts[1]) == "..."):
             return many([kind_of(part, module) for part in parts], len(parts))
@@ -209,12 +257,16 @@ def named(annotation: ast.Name | ast.Attribute, module: Module) -> Kind:
         return many([ANYTHING], None)
     if name in MAPPINGS:
         return mapping(ANYTHING)
+    if ast.unparse(annotation) in MODULES:
+        return model_of_run("module", "")
     definition = resolve(annotation, module)
     if definition is None:
         return ANYTHING
     if isinstance(definition.node, ast.ClassDef):
         if definition.is_dataclass():
             return Record("a mapping", lambda v: isinstance(v, Mapping), definition=definition)
+        if any(base.target == MODEL for base in definition.bases()):
+            return model_of_run(definition.name, definition.target)
         ours = definition.module.name.partition(".")[0] in ("genlab", module.name.partition(".")[0])
         return component(definition) if ours and "Enum" not in bases(definition) else ANYTHING
     return kind_of(assigned(definition.node), definition.module)

@@ -6,6 +6,7 @@ answered before torch is loaded, and before anything that the config names can r
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -18,6 +19,7 @@ from genlab.config.annotations import (
     SCALARS,
     UNKNOWN,
     Kind,
+    is_part,
     kind_of,
     many,
     one_of,
@@ -27,7 +29,7 @@ from genlab.config.annotations import (
 )
 from genlab.config.fit import misfits
 from genlab.config.folders import config_dir
-from genlab.config.source import Definition, Signature, fields, load, locate, signature
+from genlab.config.source import Definition, Parameter, Signature, fields, load, locate, signature
 from genlab.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ SUPPLIED = {
     "scheduler": ("optimizer",),
 }
 """Arguments that the program gives, by the place of the component in the config."""
+
+PARTS = re.compile(r"(parts\.[^.]+\.)+")
+"""Leads to what a config says of the models of other runs, which are built as they are there."""
 
 INSTANTIATE = {
     "_args_": many([ANYTHING], None),
@@ -197,11 +202,14 @@ def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str])
     definition = locate(target)
     assert definition is not None, f"{target} was allowed, but is not there"
     taken = signature(definition)
-    if path == "data":
+    place = path[match.end() :] if (match := PARTS.match(path)) else path
+    if place == "data":
         module = locate(DATA_MODULE)
         assert module is not None, f"{DATA_MODULE} is not there"
         taken = Signature(taken.parameters + signature(module).parameters, taken.extra)
-    supplied = {name for where, names in SUPPLIED.items() if fnmatch(path, where) for name in names}
+    supplied = {
+        name for where, names in SUPPLIED.items() if fnmatch(place, where) for name in names
+    }
     given = {key: value for key, value in section.items() if key != "_target_"}
     args = given.get("_args_", [])
     by_position = [p.name for p in taken.parameters if p.positional and p.name not in supplied]
@@ -217,6 +225,13 @@ def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str])
             yield f"{where}: is given by the program; leave it out"
         elif key in PATHS and target in THIRD_PARTY and leads_out(str(value)):
             yield f"{where}={value}: a path below the working directory is needed, without .."
+        elif is_part(value) and not takes_part(place, key in section, taken[key]):
+            known = [f"model.{p.name}" for p in taken.parameters if kind_of_parameter(p).part]
+            listed = f"as {', '.join(known)}" if known and place == "model" else "nowhere"
+            yield (
+                f"{where}={value}: {definition.name} takes models of other runs {listed}; "
+                "an argument of the model's that is annotated as a GenerativeModel takes one"
+            )
         elif parameter := taken[key]:
             yield from problems(where, value, kind_of_argument(definition, target, key, taken))
         elif not taken.extra:
@@ -225,8 +240,27 @@ def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str])
     if section.get("_partial_") is not True:
         for parameter in taken.parameters:
             if parameter.required and parameter.name not in {*given, *supplied}:
-                kind = kind_of(parameter.annotation, parameter.module)
-                yield f"{prefix}{parameter.name}: no value, {definition.name} needs {kind.text}"
+                needs = f"{definition.name} needs {kind_of_parameter(parameter).text}"
+                yield f"{prefix}{parameter.name}: no value, {needs}"
+
+
+def takes_part(place: str, by_name: bool, parameter: Parameter | None) -> bool:
+    """Whether ``run:NAME`` may be an argument's value: as a model of another run, or as text.
+
+    Args:
+        place: Where the component lies in the config.
+        by_name: Whether the argument is given by its name.
+        parameter: The argument, if it is known.
+    """
+    kind = ANYTHING if parameter is None else kind_of_parameter(parameter)
+    if kind.part is not None:
+        return place == "model" and by_name
+    return kind is not ANYTHING or not place.startswith("model")
+
+
+def kind_of_parameter(parameter: Parameter) -> Kind:
+    """What values a parameter's annotation allows."""
+    return kind_of(parameter.annotation, parameter.module)
 
 
 def leads_out(text: str) -> bool:
@@ -242,4 +276,4 @@ def kind_of_argument(definition: Definition, target: str, name: str, taken: Sign
         return kind_of(ast.parse(OPTIMIZER_RANGES[name], mode="eval").body, ranges)
     parameter = taken[name]
     assert parameter is not None
-    return kind_of(parameter.annotation, parameter.module)
+    return kind_of_parameter(parameter)

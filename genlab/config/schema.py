@@ -131,6 +131,7 @@ class Train(Record):
     metrics: Component
     curriculum: Component | None
     modality: Component | None = None  # what belongs to the kind of the data
+    parts: dict[str, Any] | None = None  # the models of other runs, as they were found
     seed: NonNegativeInt
     root: str
     name: str | None
@@ -168,6 +169,7 @@ class Evaluate(OfRun):
     metrics: Component
     split: Literal["test", "val"]
     seeds: PositiveInt
+    sampling: dict[str, Any]
 
 
 @dataclass(kw_only=True)

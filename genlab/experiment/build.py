@@ -72,13 +72,31 @@ def build_modality(section: Section | None, spec: Spec) -> Modality:
     return modality
 
 
-def build_model(section: Section, spec: Spec, seed: int) -> GenerativeModel:
-    """The model, its initial weights a function of the seed alone."""
+def build_model(
+    section: Section, spec: Spec, seed: int, parts: Mapping[str, GenerativeModel] | None = None
+) -> GenerativeModel:
+    """The model, its initial weights a function of the seed alone.
+
+    Args:
+        section: The section ``model``.
+        spec: Of the data.
+        seed: Key of the initial weights.
+        parts: Models of other runs in the place of the arguments that name one.
+
+    Raises:
+        ConfigError: It is none, or its state lacks a part's, so that it could not be loaded again.
+    """
     seed_global(seed, "weights")
+    given = dict(parts or {})
+    plain = {key: value for key, value in section.items() if key not in given}
     # A partial, since Hydra would turn a dataclass given as a keyword into a DictConfig.
-    model = make(section, _partial_=True)(spec)
+    model = make(plain, _partial_=True)(spec, **given)
     if not isinstance(model, GenerativeModel):
         raise ConfigError(f"model._target_={section['_target_']}: is not a GenerativeModel")
+    held = set(model.modules())
+    for name, part in given.items():
+        if held.isdisjoint(part.modules()):
+            raise ConfigError(f"model.{name}: {type(model).__name__} keeps it as no submodule")
     return model
 
 

@@ -54,6 +54,7 @@ def import_model(folder: Path) -> "GenerativeModel":
     from genlab.config.check import check
     from genlab.config.saved import without_retired
     from genlab.experiment.build import build_data, build_model
+    from genlab.experiment.pretrained import rebuild
     from genlab.experiment.spec_record import recorded_spec
     from genlab.training.saving.portable import WEIGHTS, read_portable
 
@@ -62,7 +63,7 @@ def import_model(folder: Path) -> "GenerativeModel":
     config = check(OmegaConf.create(content), "train")
     kept = {name: value for name, value in described["spec"].items() if name != "shape"}
     spec = recorded_spec(kept) or build_data(config.data).spec
-    model = build_model(config.model, spec, config.seed)
+    model = build_model(config.model, spec, config.seed, rebuild(config))
     try:
         model.load_state_dict(state)
     except RuntimeError:

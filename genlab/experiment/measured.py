@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.config.check import check
 from genlab.config.schema import Train
 from genlab.errors import ConfigError, nearest
+from genlab.experiment.borrowing import borrow
 from genlab.experiment.build import build_data, build_evaluator, build_model
 from genlab.metrics.likelihood import likelihood_keys
 from genlab.sweeps.objective import COSTS, keys_of
@@ -56,7 +57,7 @@ def measured_keys(config: Train) -> list[str]:
     evaluator = build_evaluator(config.metrics, data).closing(closing.n_samples, 1, None)
     suite, extractors = evaluator.suite, evaluator.extractors()
     keys = ["best", monitored(config), *COSTS]
-    model = build_model(config.model, data.spec, config.seed)
+    model = build_model(config.model, data.spec, config.seed, borrow(config, data.spec)[1])
     if model.likelihood != "none":
         k, images = closing.likelihood_samples, closing.likelihood_images
         total = images or 1  # the number stands in the key only where it is not all of the split

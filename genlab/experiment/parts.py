@@ -1,13 +1,16 @@
 """The parts of a training run, built before anything is written."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
+from torch import nn
 
 from genlab.config.schema import Train
 from genlab.data.module import ImageDataModule
+from genlab.experiment.borrowing import borrow
 from genlab.experiment.build import (
     build_data,
     build_evaluator,
@@ -45,6 +48,7 @@ class Parts:
     """What a config describes.
 
     Args:
+        config: The config, with the models of other runs that were found recorded in it.
         data: The data.
         module: The Lightning module around the model.
         evaluator: What measures the model.
@@ -56,6 +60,7 @@ class Parts:
         notes: What became of another run's weights, in lines.
     """
 
+    config: Train
     data: ImageDataModule
     module: GenerativeModule
     evaluator: Evaluator
@@ -90,8 +95,16 @@ def build_parts(config: Train, resumed: Run | None, first: bool) -> Parts:
     data.setup()
     data.train_loader()
     # Model
-    model = build_model(config.model, data.spec, config.seed)
-    notes = transfer(config, model)
+    config, pretrained = borrow(config, data.spec)
+    model = build_model(config.model, data.spec, config.seed, pretrained)
+    notes = [
+        f"{name}: {type(part).__name__} of {record['run']}, its {record['checkpoint']} checkpoint "
+        f"at {record['images_seen']:,} images, frozen"
+        for (name, part), record in zip(
+            pretrained.items(), (config.parts or {}).values(), strict=True
+        )
+    ]
+    notes += transfer(config, model, pretrained.values())
     module = build_module(config, model, data.n_train)
     # Evaluation and callbacks
     evaluator = build_evaluator(config.metrics, data)
@@ -116,7 +129,9 @@ def build_parts(config: Train, resumed: Run | None, first: bool) -> Parts:
         notes += idle_guard(config, evaluator, callbacks)
         check_disk(config, module, resumed)
     modality = build_modality(config.modality, data.spec)
-    return Parts(data, module, evaluator, modality, callbacks, checkpoints, guard, stop, notes)
+    return Parts(
+        config, data, module, evaluator, modality, callbacks, checkpoints, guard, stop, notes
+    )
 
 
 def build_callbacks(config: Train, n_train: int) -> list[pl.Callback]:
@@ -132,8 +147,13 @@ def build_callbacks(config: Train, n_train: int) -> list[pl.Callback]:
     return list(named.values())
 
 
-def transfer(config: Train, model: GenerativeModel) -> list[str]:
-    """Takes over another run's weights and freezes what is to stay; says what became of them."""
+def transfer(
+    config: Train, model: GenerativeModel, pretrained: Collection[nn.Module] = ()
+) -> list[str]:
+    """Takes over another run's weights and freezes what is to stay; says what became of them.
+
+    Pretrained parts stay those of the runs that they are of.
+    """
     notes = []
     if config.init_from:
         if is_export(Path(config.init_from)):
@@ -141,7 +161,10 @@ def transfer(config: Train, model: GenerativeModel) -> list[str]:
         else:
             loaded = load_run(find_run(config.init_from, Path(config.root), "init_from"))
             name, source = loaded.run.name, loaded.model
-        notes.append(f"init_from {name}: {load_what_fits(model, source.state_dict())}")
+        kept = {module for part in pretrained for module in part.modules()}
+        theirs = tuple(f"{n}." for n, module in model.named_modules() if module in kept)
+        state = {n: t for n, t in source.state_dict().items() if not n.startswith(theirs)}
+        notes.append(f"init_from {name}: {load_what_fits(model, state)}")
     if config.freeze:
         frozen = freeze(model, config.freeze)
         notes.append(f"frozen: {len(frozen)} parameters ({', '.join(frozen[:4])} ...)")

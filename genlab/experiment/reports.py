@@ -1,5 +1,7 @@
 """Where reports go: the run's evaluation folder, its summary, and the loggers of its training."""
 
+import hashlib
+import json
 from typing import Any
 
 from genlab.experiment.trained import Loaded
@@ -16,6 +18,9 @@ __all__ = ["keep_report", "log_report"]
 def keep_report(report: Report, loaded: Loaded, name: str) -> None:
     """Writes a report into the run directory, and its numbers into the run's summary.
 
+    One of samples that were not drawn as the family does by default is a file of its own, and the
+    summary keeps the numbers of those that were.
+
     Args:
         report: The report.
         loaded: The model that it is of.
@@ -28,11 +33,17 @@ def keep_report(report: Report, loaded: Loaded, name: str) -> None:
         "created": now(),
         "classes": loaded.run.read("run.json").get("classes", []),
     }
-    file = loaded.run.path / "evaluation" / f"{name}-{loaded.images_seen:09d}.json"
+    stem = f"{name}-{loaded.images_seen:09d}"
+    if report.sampling:
+        sampling = json.dumps(report.sampling, sort_keys=True)
+        stem += f"-{hashlib.sha256(sampling.encode()).hexdigest()[:8]}"
+    file = loaded.run.path / "evaluation" / f"{stem}.json"
     write_json(file, provenance | report.to_dict())
     if report.panel is not None:
         # Samples beside their nearest training images: what a copy would look like.
         save_png(file.with_suffix(".png"), grid(report.panel.picture[None], columns=1))
+    if report.sampling:
+        return
     summary = loaded.run.read("summary.json")
     loaded.run.update(
         "summary.json",

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from pytorch_lightning.loggers.logger import Logger
 
+from genlab.config.check import check
 from genlab.config.invocation import Invocation
-from genlab.config.saved import save_config
+from genlab.config.saved import load_config, save_config
 from genlab.config.schema import Train
 from genlab.experiment.advice import resume_command
+from genlab.experiment.borrowing import provenance
 from genlab.experiment.closing import close_run
 from genlab.experiment.parts import Parts, build_parts
 from genlab.experiment.relocation import check_unchanged, relocated
@@ -63,7 +65,11 @@ def train_run(config: Train, invocation: Invocation, resumed: Run | None) -> Tra
     # Whatever the user can have got wrong is found before the first file is written.
     if resumed is not None:
         config = replace(config, data=relocated(config.data, resumed, config.places))
+    elif not first:  # the first process has found and recorded what is borrowed
+        saved = check(load_config(Run(Path(os.environ[RUN_DIRECTORY])).config_file), "train")
+        config = replace(config, parts=saved.parts)
     parts = build_parts(config, resumed, first)
+    config = parts.config
     if resumed is not None:
         check_unchanged(resumed, parts.data)
     run = resumed or own_directory(config, invocation, first)
@@ -108,6 +114,7 @@ def own_directory(config: Train, invocation: Invocation, first: bool) -> Run:
     os.environ[RUN_DIRECTORY] = str(run.path)
     if (slurm := job_of_slurm()) is not None:
         run.update("run.json", slurm_job=slurm)
+    run.update("run.json", **provenance(config))
     save_config(config.content, run.config_file)
     write_json(run.path / "environment.json", environment())
     run.update("run.json", directory=os.getcwd())  # which relative paths of its data start from

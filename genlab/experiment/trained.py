@@ -13,6 +13,7 @@ from genlab.config.schema import Train
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError, DataError
 from genlab.experiment.build import build_data, build_modality, build_model
+from genlab.experiment.pretrained import rebuild
 from genlab.experiment.relocation import relocated
 from genlab.experiment.spec_record import recorded_spec
 from genlab.modalities.base import Modality
@@ -90,7 +91,7 @@ def load_run(
     if weights not in ("ema", "raw"):
         raise ConfigError(f"weights={weights}: auto, ema and raw are allowed")
     # The model
-    model = build_model(config.model, spec, config.seed)
+    model = build_model(config.model, spec, config.seed, rebuild(config))
     try:
         model.load_state_dict(state["ema"] if weights == "ema" else model_part(checkpoint))
     except RuntimeError:

@@ -18,6 +18,7 @@ from genlab.config.length import end_as_typed
 from genlab.config.overrides import key_of
 from genlab.config.suggest import unknown_key
 from genlab.errors import ConfigError
+from genlab.experiment.pretrained import check_names
 from genlab.launch.hydra_patches import parse_overrides, prefer_own_configs
 from genlab.launch.messages import unknown_override
 from genlab.sweeps.rules import check_job, check_plugins, check_search
@@ -156,6 +157,8 @@ class CheckedLoader:
         try:
             if runs:
                 check(cfg, self.command)
+                if self.command == "train":
+                    check_names(cfg)
         except ConfigError as error:
             errors.append(str(error))
         if errors:

@@ -13,8 +13,8 @@ from genlab.metrics.base import Number
 
 __all__ = ["Panel", "Report", "Value"]
 
-FORMAT = 2
-"""Since 2, a value has `Value.number` and `Value.metric_id`."""
+FORMAT = 3
+"""Since 2, a value has `Value.number` and `Value.metric_id`; since 3, a report has `sampling`."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class Report:
         device: Where the samples were drawn.
         samples_per_second: How quickly, in batches of that size, the first one included; None where
             none were drawn.
+        sampling: The options of sampling that were not the family's defaults.
     """
 
     data: str
@@ -103,6 +104,7 @@ class Report:
     panel: Panel | None = None
     device: str = ""
     samples_per_second: float | None = None
+    sampling: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, key: str) -> float:
         """The number of that key."""
@@ -164,6 +166,7 @@ class Report:
         """For the terminal: value, floor, n, split and seconds; extractors and weights below."""
         known = {f"{v.extractor} {v.extractor_id[:8]}" for v in self.values if v.extractor}
         facts = [*sorted(known), f"weights {self.weights}", f"seed {self.seed}"]
+        facts += [f"{key} {value}" for key, value in self.sampling.items()]
         if self.seeds > 1:
             facts.append(f"± of {self.seeds} draws")
         if any(v.low is not None for v in self.values):

@@ -1,6 +1,6 @@
 """The evaluator: a trained model, its data and the metrics brought together."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from genlab.modalities.images.levels import to_bytes
 from genlab.models.base import GenerativeModel
 from genlab.system.progress import Progress, quiet
 from genlab.tasks.drawing import conditions_for
-from genlab.types import Batch
+from genlab.types import Batch, SamplingOptions
 
 __all__ = ["Evaluator", "reference_of"]
 
@@ -64,13 +64,24 @@ class Evaluator:
         return self._extractors[str(device)]
 
     def run(
-        self, model: GenerativeModel, weights: str = "ema", progress: Progress = quiet
+        self,
+        model: GenerativeModel,
+        weights: str = "ema",
+        progress: Progress = quiet,
+        options: SamplingOptions | None = None,
     ) -> Report:
-        """The report on a model; nothing outside changes, not even the random state."""
+        """The report on a model; nothing outside changes, not even the random state.
+
+        Args:
+            model: The model.
+            weights: Which of its weights it has, for the report.
+            progress: Told how far it is.
+            options: Those of its sampling; the family's defaults if None.
+        """
         device = model.device
         with model.evaluating():
-            return self.suite.run(
-                sampler_of(model, self.data.test.y if model.conditional else None),
+            report = self.suite.run(
+                sampler_of(model, self.data.test.y if model.conditional else None, options),
                 self.reference,
                 extractors=self.extractors(device),
                 likelihood=self.likelihood(model),
@@ -78,6 +89,7 @@ class Evaluator:
                 weights=weights,
                 progress=progress,
             )
+        return replace(report, sampling=changed(options) if options else {})
 
     def likelihood(self, model: GenerativeModel) -> Likelihood | None:
         """The model's likelihood of the split's images, None if it has none."""
@@ -111,7 +123,21 @@ class Evaluator:
         return Evaluator(suite, self.data)
 
 
-def sampler_of(model: GenerativeModel, given: Tensor | None = None) -> Any:
+def changed(options: SamplingOptions) -> dict[str, Any]:
+    """The options that are not their record's defaults.
+
+    Example:
+        >>> from genlab.types import Tempered
+        >>> changed(Tempered(0.8)), changed(Tempered(1.0))
+        ({'temperature': 0.8}, {})
+    """
+    defaults = asdict(type(options)())
+    return {key: value for key, value in asdict(options).items() if value != defaults[key]}
+
+
+def sampler_of(
+    model: GenerativeModel, given: Tensor | None = None, options: SamplingOptions | None = None
+) -> Any:
     """Draws images 0 to 255 from a model; of a conditional one, the classes in turn or `given`."""
     drawn = 0
 
@@ -119,7 +145,8 @@ def sampler_of(model: GenerativeModel, given: Tensor | None = None) -> Any:
         nonlocal drawn
         y = conditions_for(model, n, given, drawn)
         drawn += n
-        return to_bytes(model.sample(n, y, generator=generator), model.spec.levels)
+        drawn_now = model.sample(n, y, generator=generator, options=options)
+        return to_bytes(drawn_now, model.spec.levels)
 
     return sampler
 

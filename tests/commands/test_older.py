@@ -46,6 +46,28 @@ def test_an_older_run_is_evaluated_compared_and_resumed(old, genlab, tmp_path):
     assert (before["images_seen"], after["images_seen"]) == (128, 192)
 
 
+def test_an_older_run_and_a_new_one_of_its_setting_are_one_row(old, genlab):
+    words = json.loads((old / "run.json").read_text())["command"][2:]
+    kept = [word for word in words if not word.startswith(("logger", "name", "closing.n"))]
+    for name, n in (("new", 100), ("other", 99)):
+        changed = ["logger=none", "seed=1", f"name={name}", f"closing.n_samples={n}"]
+        code, _, err = genlab("train", *kept, *changed)
+        assert code == 0, err
+    code, out, err = genlab("compare", "runs", "--json")
+    assert code == 0, err
+    rows = {row["name"]: row for row in json.loads(out)["runs"]}
+    assert rows.keys() == {"old +1", "other"}
+    assert [Path(path).name for path in rows["old +1"]["runs_of"]] == ["old", "new"]
+    reports = [file for name in ("old", "new") for file in old.parent.glob(f"{name}/evaluation/*")]
+    values = [
+        {value["key"]: value["value"] for value in json.loads(file.read_text())["values"]}
+        for file in reports
+    ]
+    for key in ("fd_pixels_100", "nll_elbo_16"):
+        mean = sum(value[key] for value in values) / 2
+        assert rows["old +1"]["metrics"][key] == pytest.approx(mean, rel=1e-12)
+
+
 def test_an_older_export_is_a_start(genlab, tmp_path):
     words = ["model=vae_mlp", "model.hidden=8", "model.latent=2", "data=synthetic"]
     small = ["data.limit=64", "data.levels=4", "data.batch_size=8", "data.val_size=16"]

@@ -9,8 +9,10 @@ import pytest
 from commands.conftest import TINY
 from genlab.config.sampling import build_options, check_options
 from genlab.errors import ConfigError
+from genlab.experiment.trained import load_run
 from genlab.models.vae import VAE
 from genlab.ranges import PositiveInt
+from genlab.runs.directory import Run
 from genlab.types import ImageSpec, SamplingOptions, Tempered
 
 FAMILY = '''
@@ -115,7 +117,12 @@ def grey(genlab, tmp_path, monkeypatch):
     own = ("--config-dir", "greyed", "model=grey", "trust=[greyed]")
     code, _, err = genlab("train", *own, *tiny, "trainer.epochs=1", "name=grey")
     assert code == 0, err
-    return lambda *words: genlab("sample", "run=grey", "trust=[greyed]", "n=4", *words)
+
+    def run(*words, command="sample"):
+        n = ["n=4"] if command == "sample" else []
+        return genlab(command, "run=grey", "trust=[greyed]", *n, *words)
+
+    return run
 
 
 def drawn(path):
@@ -143,6 +150,66 @@ def test_a_familys_own_options_are_taken_checked_and_written_down(grey, tmp_path
         code, _, err = grey(*words)
         assert code == 2
         assert line in err, err
+
+
+FEW = ("metrics.extractors=[pixels]", "metrics.metrics=[frechet]", "metrics.n_samples=100")
+
+
+def test_an_evaluation_with_other_options_is_a_report_and_a_row_of_its_own(grey, genlab, tmp_path):
+    folder = tmp_path / "runs" / "grey"
+    before = {name: (folder / name).read_text() for name in ("summary.json", "metrics.jsonl")}
+
+    def reports():
+        found = [json.loads(file.read_text()) for file in folder.glob("evaluation/full-*.json")]
+        return {report["sampling"].get("steps", 3): report for report in found}
+
+    for words in (["sampling.steps=7"], ["sampling={steps: 9, sampler: euler}"]):
+        code, out, err = grey(*words, *FEW, command="evaluate")
+        assert code == 0, err
+        assert "steps" in out
+    assert {steps: report["sampling"] for steps, report in reports().items()} == {
+        7: {"steps": 7},
+        9: {"steps": 9},
+    }
+    # The run's own numbers stay those of the defaults.
+    assert {name: (folder / name).read_text() for name in before} == before
+    assert grey("sampling.steps=3", *FEW, command="evaluate")[0] == 0
+    assert {steps: report["sampling"] for steps, report in reports().items()}[3] == {}
+    # All images are as bright as there were steps: the distance is known.
+    data = load_run(Run(folder)).data
+    data.prepare_data()
+    data.setup()
+    levels = data.spec.levels
+    real = data.train.x.flatten(1).double().numpy() / (levels - 1)
+    for steps, report in reports().items():
+        shift = np.square(real.mean(0) - steps / (levels - 1)).sum()
+        expected = shift + real.var(0, ddof=1).sum()
+        [found] = [v["value"] for v in report["values"] if v["key"] == "fd_pixels_100"]
+        assert found == pytest.approx(expected, rel=1e-3)
+    code, out, err = genlab("compare", "runs", "--json", "--sort", "fd_pixels_100")
+    assert code == 0, err
+    found = {row["name"]: row["metrics"]["fd_pixels_100"] for row in json.loads(out)["runs"]}
+    assert found == {
+        f"grey{label}": next(
+            v["value"] for v in reports()[steps]["values"] if v["key"] == "fd_pixels_100"
+        )
+        for label, steps in (("", 3), (" [steps=7]", 7), (" [steps=9]", 9))
+    }
+
+    (folder / "checkpoints" / "best.ckpt").write_bytes(b"")  # wrong options come before weights
+    for words, line in (
+        (["sampling.stepz=7"], "sampling.stepz=7: unknown key 'stepz'; did you mean 'steps'?"),
+        (["sampling.steps=0"], "sampling.steps=0: an integer >= 1 is needed"),
+    ):
+        code, _, err = grey(*words, *FEW, command="evaluate")
+        assert (code, err.count("\n")) == (2, 1)
+        assert line in err
+
+
+def test_options_for_somebody_elses_images_are_refused(genlab):
+    code, _, err = genlab("evaluate", "images=x", "data=synthetic", "sampling.temperature=0.5")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "sampling: somebody else's images are there already" in err
 
 
 def test_the_old_name_of_the_temperature_is_the_option(trained, genlab, tmp_path):

@@ -1,6 +1,7 @@
 """Configurations side by side: who shares one, where others differ, who is asked for."""
 
 import pytest
+import yaml
 
 from genlab.cli import entry as cli
 from genlab.comparison.flat import ABSENT, setting_hash
@@ -25,6 +26,43 @@ BASE = "seed: 0\nname: a\nlogger:\n  local:\n    project: x\ntags:\n- one\nmodel
 )
 def test_a_setting_is_all_but_seed_names_and_loggers(old, new, same):
     assert (setting_hash(BASE) == setting_hash(BASE.replace(old, new))) is same
+
+
+def test_the_order_of_the_keys_is_none_of_the_setting():
+    turned = "model:\n  width: 3\n  latent: 8\nema:\n  every: 1\nseed: 3\n"
+    same = "seed: 0\nema: {}\nmodel:\n  latent: 8\n  width: 3\n"
+    assert setting_hash(turned) == setting_hash(same)
+    # The order of a list's items is.
+    assert setting_hash("freeze: [a, b]") != setting_hash("freeze: [b, a]")
+    # Keys that are no words, and values that JSON has no word for.
+    odd = "curriculum: {0: 2026-01-01, 1: .nan, a: [{b: 1, 2: 3}]}"
+    assert setting_hash(odd) == setting_hash(odd + "\nname: x\n")
+
+
+@pytest.mark.parametrize(
+    ("key", "then", "otherwise"),
+    [
+        ("modality", None, {"_target_": "mine.Ascii"}),
+        ("parts", None, {"autoencoder": {"run": "ae"}}),
+        ("ema.every", 1, 4),
+        ("trainer.compile", False, True),
+        ("guard.action", "warn", "stop"),
+    ],
+)
+def test_a_key_that_is_younger_than_a_run_has_the_value_of_then(key, then, otherwise):
+    section, _, inner = key.partition(".")
+
+    def with_key(value):
+        given = {section: {inner: value} if inner else value}
+        return setting_hash(BASE + yaml.safe_dump(given))
+
+    assert with_key(then) == setting_hash(BASE)
+    assert with_key(otherwise) != setting_hash(BASE)
+
+
+def test_damaged_configs_are_settings_of_their_own():
+    assert setting_hash("") == ""
+    assert len({setting_hash(text) for text in ("a: [1", "a: [2", "- 1\n", "- 2\n")}) == 4
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from genlab.comparison.columns import measured_text
-from genlab.comparison.curves import Timed, read_history
+from genlab.comparison.curves import History, Timed, read_history
 from genlab.comparison.leaderboard import Leaderboard, RunRecord, shown_key
 from genlab.comparison.ranking import Block, blocks
 from genlab.comparison.report.chart_data import chart_data, quality_metric
@@ -71,7 +71,15 @@ def make_page(
     """
     ranked = blocks(board, key)
     rows = [row for block in ranked for row in block.rows]
-    histories = {id(row): [read_history(run.path) for run in row.runs] for row in rows}
+    # A run's curves are shown once, however often it was evaluated.
+    once = {run.path for row in rows if not row.sampling for run in row.runs}
+    histories = {
+        id(row): [
+            History() if row.sampling and run.path in once else read_history(run.path)
+            for run in row.runs
+        ]
+        for row in rows
+    }
     notes = [note for found in histories.values() for h in found for note in h.notes]
     front = {id(row) for row in best}
     timed = [(row, histories[id(row)]) for row in rows]
@@ -134,7 +142,7 @@ def title_of(rows: Sequence[RunRecord]) -> str:
 
 def subtitle(board: Leaderboard, ranked: Sequence[Block], key: str) -> str:
     """Who is best, and of how many."""
-    runs = sum(len(row.runs) for row in board.rows)
+    runs = len({run.path for row in board.rows for run in row.runs})
     parts = [f"{runs} run{'s' * (runs != 1)}", time.strftime("%Y-%m-%d %H:%M")]
     for block in ranked[:1]:
         if block.ranked and key in block.rows[0].metrics:

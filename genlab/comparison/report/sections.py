@@ -197,6 +197,8 @@ def pictures_section(timed: Timed) -> str:
     """Sample grids side by side: a row a configuration, a column a time."""
     shown = []
     for index, (row, histories) in enumerate(timed[:MOST_PICTURED]):
+        if row.sampling:
+            continue  # the pictures were drawn as the family does by default
         for run, history in zip(row.runs, histories, strict=True):
             if found := pictures_of(run.path, history):
                 shown.append((index, row, run, history, found))
@@ -288,7 +290,7 @@ def notes_section(board: Leaderboard, rows: Sequence[RunRecord], more: Sequence[
             status = run.facts["status"] or "finished"
             if status not in ("finished", "trained"):
                 lines.append(f"not finished: {run.path}: {status}")
-    lines += [*named_classes(rows), *board.notes, *more]
+    lines = list(dict.fromkeys([*lines, *named_classes(rows), *board.notes, *more]))
     return f"<ul>{''.join(f'<li>{text(line)}</li>' for line in lines)}</ul>" if lines else ""
 
 

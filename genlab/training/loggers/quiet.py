@@ -26,6 +26,8 @@ def quiet_lightning() -> None:
     """
     # Lightning 2.6 on newer releases of torch; nothing that a user could fix.
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    # A model of another run that this one's is given stays in evaluation mode.
+    warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode at the start")
     for name in LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(f, _Quiet) for f in logger.filters):

@@ -40,7 +40,10 @@ class EMA:
         self.halflife = halflife
         self.rampup = rampup
         self.every = every
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        # Frozen models of other runs never change: both copies share them.
+        inner = [m for m in model.modules() if m is not model and isinstance(m, GenerativeModel)]
+        shared = {id(m): m for m in inner if not any(p.requires_grad for p in m.parameters())}
+        self.model = copy.deepcopy(model, shared).eval().requires_grad_(False)
         self.pairs(model)
 
     def pairs(self, model: GenerativeModel) -> None:
@@ -50,13 +53,16 @@ class EMA:
         self.source: list[Tensor] = []
         self.copies: list[tuple[Tensor, Tensor]] = []
         for name, mine in self.model.named_parameters():
+            if mine is followed[name]:
+                continue
             if mine.is_floating_point():
                 self.average.append(mine.data)
                 self.source.append(followed[name].data)
             else:
                 self.copies.append((mine.data, followed[name].data))
         buffers = dict(model.named_buffers())
-        self.copies += [(mine, buffers[name]) for name, mine in self.model.named_buffers()]
+        own = self.model.named_buffers()
+        self.copies += [(mine, buffers[n]) for n, mine in own if mine is not buffers[n]]
 
     def decay(self, batch: int, images_seen: int) -> float:
         """The weight of the old average in a step of n images."""
