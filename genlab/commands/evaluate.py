@@ -12,7 +12,7 @@ from genlab.errors import ConfigError
 from genlab.experiment.build import build_data, build_evaluator
 from genlab.experiment.relocation import check_unchanged
 from genlab.experiment.reports import keep_report, log_report
-from genlab.experiment.trained import load_run, use_device
+from genlab.experiment.trained import Loaded, load_run, use_device
 from genlab.metrics.report import Report
 from genlab.modalities.images.image_reading import read_images
 from genlab.runs.directory import Run, find_run
@@ -62,6 +62,7 @@ def of_run(config: Evaluate, place: Run, name: str) -> Report:
     evaluator = build_evaluator(config.metrics, loaded.data, config.split)
     with bars() as progress:
         report = evaluator.run(loaded.model, loaded.weights, progress, options)
+    report.sampling |= deviations(config, loaded)
     keep_report(report, loaded, name)
     if not report.sampling:  # a tracker has one place for a number: the one drawn by default
         log_report(report, loaded)
@@ -71,6 +72,18 @@ def of_run(config: Evaluate, place: Run, name: str) -> Report:
         f"{report.seconds:.0f} s; kept in {place.shown()}/evaluation"
     )
     return report
+
+
+def deviations(config: Evaluate, loaded: Loaded) -> dict[str, str]:
+    """What else than the default was measured: numbers of it stand in a row of their own."""
+    found = {}
+    if config.checkpoint != "best":
+        found["checkpoint"] = config.checkpoint
+    if config.split != "test":
+        found["split"] = config.split
+    if loaded.weights != ("ema" if loaded.config.ema.enabled else "raw"):
+        found["weights"] = loaded.weights
+    return found
 
 
 def of_images(config: Evaluate) -> Report:

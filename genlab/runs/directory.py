@@ -149,7 +149,7 @@ def mark_run(path: Path, **identity: Any) -> Run:
         {
             "created": now(),
             "status": "created",
-            "command": redact([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "command": redact([*(Path(word).name for word in sys.argv[:1]), *sys.argv[1:]]),
             **identity,
         },
     )
