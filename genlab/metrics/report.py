@@ -90,7 +90,7 @@ class Report:
         device: Where the samples were drawn.
         samples_per_second: How quickly, in batches of that size, the first one included; None where
             none were drawn.
-        sampling: The options of sampling that were not the family's defaults, and what else was not:
+        sampling: Options of sampling that were not the family's defaults, and what else was not:
             another checkpoint, other weights, another split.
     """
 
