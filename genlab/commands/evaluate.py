@@ -102,7 +102,9 @@ def of_images(config: Evaluate) -> Report:
     if n > len(images):
         raise ConfigError(f"metrics.n_samples={n}: {config.images} holds only {len(images)} images")
     with bars() as progress:
-        report = evaluator.suite.run_images(images, evaluator.reference, progress=progress)
+        report = evaluator.suite.run_images(
+            images, evaluator.reference, extractors=evaluator.extractors(), progress=progress
+        )
     console().print(report.table())
     return report
 

@@ -17,7 +17,7 @@ from genlab.errors import ConfigError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-__all__ = ["LOGGING", "PLUGINS", "check_hydra"]
+__all__ = ["LOGGING", "PLUGINS", "check_hydra", "check_logging"]
 
 PLUGINS = frozenset(
     [
@@ -83,11 +83,7 @@ def check_hydra(cfg: "DictConfig", typed: Sequence[str] = ()) -> None:
     from omegaconf import OmegaConf
 
     content, _ = resolved(cfg.hydra)
-    raw = OmegaConf.to_container(cfg.hydra, resolve=False)
-    assert isinstance(raw, dict)
-    errors: list[str] = []
-    for name in ("job_logging", "hydra_logging"):
-        errors += unsafe_logging_entries(f"hydra.{name}", content.pop(name, None), raw.get(name))
+    errors = list(unsafe_logging(cfg, content))
     for path, section in components(content, "hydra"):
         if not is_known(section["_target_"], PLUGINS):
             errors.append(f"{path}._target_={text(section['_target_'])}: not a plugin known here")
@@ -104,6 +100,27 @@ def check_hydra(cfg: "DictConfig", typed: Sequence[str] = ()) -> None:
             )
     if errors:
         raise ConfigError("\n".join(errors))
+
+
+def check_logging(cfg: "DictConfig") -> None:
+    """Refuses a config, Hydra's own say, whose logging could call anything unknown.
+
+    Raises:
+        ConfigError: All that is refused, a line each.
+    """
+    if errors := list(unsafe_logging(cfg, resolved(cfg.hydra)[0])):
+        raise ConfigError("\n".join(errors))
+
+
+def unsafe_logging(cfg: "DictConfig", content: dict[str, Any]) -> Iterator[str]:
+    """What is refused of both sections of logging, which are taken out of the content."""
+    from omegaconf import OmegaConf
+
+    raw = OmegaConf.to_container(cfg.hydra, resolve=False)
+    assert isinstance(raw, dict)
+    for name in ("job_logging", "hydra_logging"):
+        found = content.pop(name, None)
+        yield from unsafe_logging_entries(f"hydra.{name}", found, raw.get(name))
 
 
 def misplaced_paths(content: Mapping[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.config.check import check
 from genlab.config.home import expand_config
-from genlab.config.hydra_section import check_hydra
+from genlab.config.hydra_section import check_hydra, check_logging
 from genlab.config.length import end_as_typed
 from genlab.config.overrides import key_of
 from genlab.config.suggest import unknown_key
@@ -77,7 +77,7 @@ class CheckedLoader:
 
         if config_name is None:  # of --hydra-help: Hydra's own
             shown = self.compose(config_name, overrides, run_mode)
-            check_hydra(shown, self.typed)
+            check_logging(shown)
             return shown
         if not validate_sweep_overrides:  # Hydra 1.3 asks for hydra.mode, and uses nothing else
             return self.compose(config_name, overrides, run_mode, validate=False)

@@ -124,7 +124,7 @@ class SlicedWasserstein(FeatureMetric):
 
     def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
         reference = real.subset("train", len(samples)).features
-        return {"sw2": sliced_w2(samples.features, reference)}
+        return {"sw2": sliced_w2(samples.features[: len(reference)], reference)}
 
 
 class Wasserstein(FeatureMetric):
@@ -139,9 +139,9 @@ class Wasserstein(FeatureMetric):
         return n if n < 512 else n // 512 * 512
 
     def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
-        n = len(samples)
-        others = (real.subset(split, n) for split in ("train", "test"))
-        sets = [x.features.split(512) for x in (samples, *others)]
+        reference, other = (real.subset(split, len(samples)) for split in ("train", "test"))
+        n = min(len(samples), len(reference), len(other))
+        sets = [x.features[:n].split(512) for x in (samples, reference, other)]
         blocks = [excess_w2(*b) for b in zip(*sets, strict=True)]
         return {"w2": sum(blocks) / len(blocks)}
 

@@ -216,6 +216,7 @@ class Suite:
         images: Tensor,
         reference: Reference,
         *,
+        extractors: list[Extractor] | None = None,
         device: torch.device | str = "cpu",
         progress: Progress = quiet,
     ) -> Report:
@@ -224,6 +225,7 @@ class Suite:
         Args:
             images: uint8 ``(n, C, H, W)``, values 0..255; see `read_images`.
             reference: The real images.
+            extractors: What `load_extractors` returned before.
             device: Where the extractors are to run.
             progress: Told how far each step is.
 
@@ -233,9 +235,10 @@ class Suite:
         reference.check(images, "images")
         order = torch.randperm(len(images), generator=stream(self.seed, "images"))
         parts = iter(order.split(self.batch))
-        extractors = self.load_extractors(
-            reference.name, reference.shape, device, reference.extractor
-        )
+        if extractors is None:
+            extractors = self.load_extractors(
+                reference.name, reference.shape, device, reference.extractor
+            )
         once = replace(self, n_samples=min(self.count(extractors), len(images)), seeds=1)
         return once.run(
             lambda n, generator: images[next(parts)[:n]],

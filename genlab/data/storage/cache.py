@@ -161,5 +161,5 @@ def open_arrays(folder: Path, thorough: bool = False) -> Arrays:
                 raise ValueError(f"{path.name}: expected sha256 {entry['sha256']}, found {found}")
         arrays[name] = array
     about = folder / "about.json"
-    known = json.loads(about.read_text()) if about.is_file() else {}
+    known = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
     return Arrays(arrays, {name: entry["sha256"] for name, entry in index.items()}, known)
