@@ -1,4 +1,4 @@
-"""What a user may see without a traceback: one clear line and an exit code."""
+"""Errors that a user sees without a traceback: one clear line and an exit code."""
 
 import difflib
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class GenlabError(Exception):
 
 
 class ConfigError(GenlabError):
-    """Something the user typed or wrote is wrong: names the key, the value and what is allowed."""
+    """Invalid input of the user's: names the key, the value and what is allowed."""
 
     exit_code = 2
 

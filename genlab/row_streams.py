@@ -52,7 +52,7 @@ class RowGenerator(torch.Generator):
         return other
 
     def stacked(self, draw: Callable[..., Tensor], shape: Sequence[int]) -> Tensor:
-        """What each example's generator draws, on the CPU.
+        """Draws of each example's generator, on the CPU.
 
         Raises:
             ValueError: The first dimension is not that of the examples.

@@ -59,7 +59,7 @@ class Spec(ABC):
     @property
     @abstractmethod
     def unit(self) -> Unit:
-        """What the entries are."""
+        """Unit of an entry."""
 
     @property
     @abstractmethod

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from packaging.version import Version
 
 from genlab.config.allowlist import refusal
-from genlab.config.annotations import kind_of, problems
+from genlab.config.annotations import problems, value_type_of
 from genlab.config.check import check
 from genlab.config.folders import config_dir
 from genlab.config.saved import load_config, save_config
@@ -244,7 +244,7 @@ ANNOTATIONS = [
 
 @pytest.mark.parametrize(("text", "good", "bad"), ANNOTATIONS, ids=[a for a, _, _ in ANNOTATIONS])
 def test_annotations_are_ranges_of_values(text, good, bad):
-    kind = kind_of(ast.parse(text, mode="eval").body, load("genlab.ranges"))
+    kind = value_type_of(ast.parse(text, mode="eval").body, load("genlab.ranges"))
     for value in good:
         assert list(problems("k", value, kind)) == [], value
     for value in bad:

@@ -23,7 +23,7 @@ __all__ = ["Comparison", "Evaluation", "Samples"]
 
 @dataclass(frozen=True)
 class Samples:
-    """What a model made; a notebook shows it.
+    """Samples of a model; a notebook shows them.
 
     Args:
         made: The examples, or frames of a film.
@@ -47,7 +47,7 @@ class Samples:
 
     @property
     def count(self) -> str:
-        """How many there are of what, for a person."""
+        """Their number and noun, for a person."""
         noun = self.modality.noun
         if self.made.film:
             return f"{len(self.x):,} frames of {self.x.shape[1]:,} {noun}"

@@ -49,7 +49,7 @@ class TrainedModel:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What was measured of the run last, by the metrics' keys."""
+        """The run's latest measurements, by the metrics' keys."""
         return dict(self.loaded.run.read("summary.json").get("metrics", {}))
 
     def sample(

@@ -55,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def count_runs(root: Path) -> str:
-    """How many runs lie below a root.
+    """Number of runs below a root.
 
     Raises:
         ConfigError: There is none.

@@ -126,7 +126,7 @@ def counts(manifest: Manifest | None) -> str:
 
 
 def where(manifest: Manifest | None, root: str | None = None) -> str:
-    """Where a data set's files are, in a few words; found, not verified."""
+    """Place of a data set's files, in a few words; found, not verified."""
     if manifest is None:
         return "yours"
     if manifest.origin != "download":

@@ -23,7 +23,7 @@ LEAST_MEMORY = 2 * GIB
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one thing.
+    """Finding of one check.
 
     Args:
         what: The thing.
@@ -137,7 +137,7 @@ def memory() -> Iterator[Finding]:
 
 
 def disk(root: Path) -> Iterator[Finding]:
-    """Whether runs can be written, and the space for them."""
+    """True if runs can be written, and the space for them."""
     folder = root.resolve()
     while not folder.exists():
         folder = folder.parent
@@ -150,7 +150,7 @@ def disk(root: Path) -> Iterator[Finding]:
 
 
 def wandb_login() -> Iterator[Finding]:
-    """How runs would be logged to Weights & Biases; asks no server."""
+    """State of the Weights & Biases login; asks no server."""
     from genlab.training.loggers.wandb_mode import choose_mode
 
     server = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
@@ -160,7 +160,7 @@ def wandb_login() -> Iterator[Finding]:
 
 
 def caches() -> Iterator[Finding]:
-    """What lies in the caches."""
+    """Contents of the caches."""
     import torch
 
     from genlab.system.paths import cache_dir

@@ -75,7 +75,7 @@ def of_run(config: Evaluate, place: Run, name: str) -> Report:
 
 
 def deviations(config: Evaluate, loaded: Loaded) -> dict[str, str]:
-    """What else than the default was measured: numbers of it stand in a row of their own."""
+    """Deviations from the default measurement: their numbers stand in a row of their own."""
     found: dict[str, str] = {}
     if config.checkpoint != "best":
         found["checkpoint"] = config.checkpoint

@@ -94,7 +94,7 @@ def sampling_of(config: Sample) -> dict[str, Any]:
 
 
 def asked(config: Sample, sampling: dict[str, Any]) -> str:
-    """What of a request its file is named after, so that another one does not write it over."""
+    """Part of a request in its file's name, so that another one does not write it over."""
     label = config.label if isinstance(config.label, list) else [config.label]
     words = [] if config.label is None else [f"label={'.'.join(map(str, label))}"]
     words += [f"{key}={value}" for key, value in sorted(sampling.items())]

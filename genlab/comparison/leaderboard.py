@@ -98,7 +98,7 @@ class RunRecord:
 
     @property
     def suffix(self) -> str:
-        """What its name says of the sampling: `` [temperature=0.8]``, or nothing."""
+        """Part of its name about the sampling: `` [temperature=0.8]``, or nothing."""
         said = [f"{key}={value}" for key, value in self.sampling.items()]
         return f" [{' '.join(said)}]" if said else ""
 

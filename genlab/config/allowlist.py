@@ -1,4 +1,4 @@
-"""What a config may name: the allow-list of everything that Hydra may call.
+"""Allow-list of everything that a config may name and Hydra may call.
 
 A ``_target_`` is a function call written in YAML, and torch.load is a callable too. So nothing is
 allowed by the prefix of a library: of ours, the public classes of some packages; of others, exact
@@ -116,7 +116,7 @@ def check_trust(trust: Sequence[str]) -> None:
 
 
 def refusal(target: object, trust: Sequence[str] = ()) -> str | None:
-    """Why a config may not name this target, or None if it may.
+    """Reason why a config may not name this target, or None if it may.
 
     Args:
         target: The value of a ``_target_``.
@@ -150,7 +150,7 @@ def refusal(target: object, trust: Sequence[str] = ()) -> str | None:
 
 
 def of_genlab(module: str, name: str) -> str | None:
-    """Why not this class of genlab's."""
+    """Reason against this class of genlab's."""
     if module.split(".")[1:2] and module.split(".")[1] not in PACKAGES:
         return f"only classes of genlab.{{{','.join(PACKAGES)}}} may be named"
     found = load(module)
@@ -166,7 +166,7 @@ def of_genlab(module: str, name: str) -> str | None:
 
 
 def of_user(module: str, name: str, trust: Sequence[str]) -> str | None:
-    """Why not this class or function of a module that the user trusts."""
+    """Reason against this class or function of a module that the user trusts."""
     found = load(module)
     if found is None:
         return f"there is no module {module} in reach (a syntax error in it counts, too)"
@@ -179,5 +179,5 @@ def of_user(module: str, name: str, trust: Sequence[str]) -> str | None:
 
 
 def of_package(definition: Definition, package: str) -> bool:
-    """Whether the definition stands in the package itself: no alias leads out of it."""
+    """True if the definition stands in the package itself: no alias leads out of it."""
     return f"{definition.module.name}.".startswith(f"{package}.")

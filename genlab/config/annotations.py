@@ -1,4 +1,8 @@
-"""Does a value from YAML fit a parameter's annotation? Read from source, nothing is imported."""
+"""Check of values from YAML against annotations, which are read from source: nothing is imported.
+
+pydantic was tried in place of it: three adapters cost 80 ms of CPU time (`genlab --help` takes
+30), a union answers with a line for each of its members, and the way from source to types stays.
+"""
 
 import ast
 import math
@@ -14,15 +18,15 @@ __all__ = [
     "ANYTHING",
     "PART",
     "UNKNOWN",
-    "Kind",
     "PartType",
-    "Record",
+    "RecordType",
+    "ValueType",
     "is_part",
-    "kind_of",
     "problems",
     "record_problems",
     "shown",
     "unknown",
+    "value_type_of",
 ]
 
 UNKNOWN = object()
@@ -52,7 +56,7 @@ class PartType:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ValueType:
     """A set of values.
 
     Args:
@@ -69,19 +73,19 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Record(Kind):
+class RecordType(ValueType):
     """A mapping whose keys are the fields of a dataclass."""
 
     definition: Definition | None = None
 
 
 def is_int(value: object) -> bool:
-    """Whether it is an integer of at most 64 bits and no truth value."""
+    """True if it is an integer of at most 64 bits and no truth value."""
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a number and no truth value; NaN is none."""
+    """True if it is a number and no truth value; NaN is none."""
     return is_int(value) or (isinstance(value, float) and not math.isnan(value))
 
 
@@ -94,22 +98,22 @@ def whole(value: object) -> str:
     return ""
 
 
-ANYTHING = Kind("anything", lambda value: True)
-NONE = Kind("null", lambda value: value is None)
+ANYTHING = ValueType("anything", lambda value: True)
+NONE = ValueType("null", lambda value: value is None)
 SCALARS = {
-    "int": Kind("an integer", is_int, whole),
-    "float": Kind("a number", is_number),
-    "bool": Kind("true or false", lambda value: isinstance(value, bool)),
-    "str": Kind("text", lambda value: isinstance(value, str)),
+    "int": ValueType("an integer", is_int, whole),
+    "float": ValueType("a number", is_number),
+    "bool": ValueType("true or false", lambda value: isinstance(value, bool)),
+    "str": ValueType("text", lambda value: isinstance(value, str)),
     "None": NONE,
 }
 LISTS = {"list", "tuple", "Sequence", "Iterable", "set", "frozenset", "Collection"}
 MAPPINGS = {"dict", "Mapping", "MutableMapping", "OrderedDict"}
 
 
-def component(definition: Definition | None) -> Kind:
+def component(definition: Definition | None) -> ValueType:
     """A config that is instantiated."""
-    return Kind(
+    return ValueType(
         f"a {definition.name} (a section with its _target_)" if definition else "a component",
         lambda value: isinstance(value, Mapping) and "_target_" in value,
         lambda value: "; choose one by its name, `genlab list` shows them",
@@ -117,44 +121,44 @@ def component(definition: Definition | None) -> Kind:
 
 
 def is_part(value: object) -> bool:
-    """Whether a value is the trained model of another run, ``run:NAME``."""
+    """True if a value is the trained model of another run, ``run:NAME``."""
     return isinstance(value, str) and value.startswith(PART) and len(value) > len(PART)
 
 
-def model_of_run(name: str, target: str) -> Kind:
+def model_of_run(name: str, target: str) -> ValueType:
     """A trained model of another run; a section that is instantiated does, too."""
-    return Kind(
+    return ValueType(
         f"a {name} (run:NAME, the trained one of another run, or a section with its _target_)",
         lambda value: is_part(value) or (isinstance(value, Mapping) and "_target_" in value),
         part=PartType(target),
     )
 
 
-def ranged(scalar: str, limits: Range) -> Kind:
+def ranged(scalar: str, limits: Range) -> ValueType:
     """A number within limits."""
     kind = SCALARS[scalar]
 
     def accepts(value: Any) -> bool:
         return kind.accepts(value) and math.isfinite(value) and value in limits
 
-    return Kind(f"{kind.text} {limits}", accepts, kind.hint)
+    return ValueType(f"{kind.text} {limits}", accepts, kind.hint)
 
 
-def one_of(values: tuple[Any, ...]) -> Kind:
+def one_of(values: tuple[Any, ...]) -> ValueType:
     """One of some words."""
     words = [str(value) for value in values if isinstance(value, str)]
-    return Kind(
+    return ValueType(
         "one of " + ", ".join(str(value) for value in values),
         lambda value: any(value == v and type(value) is type(v) for v in values),
         lambda value: nearest(str(value), words),
     )
 
 
-def either(kinds: list[Kind]) -> Kind:
+def either(kinds: list[ValueType]) -> ValueType:
     """A value of any of the kinds."""
     if ANYTHING in kinds:
         return ANYTHING
-    records = [kind for kind in kinds if isinstance(kind, Record)]
+    records = [kind for kind in kinds if isinstance(kind, RecordType)]
     text = " or ".join(dict.fromkeys(kind.text for kind in kinds))
 
     def accepts(value: Any) -> bool:
@@ -165,11 +169,11 @@ def either(kinds: list[Kind]) -> Kind:
 
     part = next((kind.part for kind in kinds if kind.part), None)
     if records:
-        return Record(text, accepts, hint, part, records[0].definition)
-    return Kind(text, accepts, hint, part)
+        return RecordType(text, accepts, hint, part, records[0].definition)
+    return ValueType(text, accepts, hint, part)
 
 
-def many(kinds: list[Kind], length: int | None) -> Kind:
+def many(kinds: list[ValueType], length: int | None) -> ValueType:
     """A list: of any length with one kind of items, or of a fixed length with a kind for each."""
     kinds = [component(None) if kind.part else kind for kind in kinds]
 
@@ -181,14 +185,14 @@ def many(kinds: list[Kind], length: int | None) -> Kind:
 
     items = ", ".join(dict.fromkeys(kind.text for kind in kinds if kind is not ANYTHING))
     count = "" if length is None else f" of {length} values"
-    return Kind(f"a list{count}" + (f" ({items})" if items else ""), accepts)
+    return ValueType(f"a list{count}" + (f" ({items})" if items else ""), accepts)
 
 
-def mapping(value_kind: Kind) -> Kind:
+def mapping(value_kind: ValueType) -> ValueType:
     """A mapping of words to one kind of values."""
     value_kind = component(None) if value_kind.part else value_kind
     of = "" if value_kind is ANYTHING else f" ({value_kind.text} each)"
-    return Kind(
+    return ValueType(
         f"a mapping{of}",
         lambda value: (
             isinstance(value, Mapping)
@@ -197,16 +201,18 @@ def mapping(value_kind: Kind) -> Kind:
     )
 
 
-def kind_of(annotation: ast.expr | None, module: Module) -> Kind:
+def value_type_of(annotation: ast.expr | None, module: Module) -> ValueType:
     """The values that an annotation in a module's source allows; what it cannot read, it allows."""
     if annotation is None:
         return ANYTHING
     if isinstance(annotation, ast.Constant):
         if isinstance(annotation.value, str):  # a forward reference
-            return kind_of(ast.parse(annotation.value, mode="eval").body, module)
+            return value_type_of(ast.parse(annotation.value, mode="eval").body, module)
         return NONE if annotation.value is None else ANYTHING
     if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
-        return either([kind_of(annotation.left, module), kind_of(annotation.right, module)])
+        return either(
+            [value_type_of(annotation.left, module), value_type_of(annotation.right, module)]
+        )
     if isinstance(annotation, ast.Subscript):
         return generic(annotation, module)
     if isinstance(annotation, ast.Name | ast.Attribute):
@@ -214,7 +220,7 @@ def kind_of(annotation: ast.expr | None, module: Module) -> Kind:
     return ANYTHING
 
 
-def generic(annotation: ast.Subscript, module: Module) -> Kind:
+def generic(annotation: ast.Subscript, module: Module) -> ValueType:
     """The values of ``Name[...]``."""
     name = ast.unparse(annotation.value).rpartition(".")[2]
     inside = annotation.slice
@@ -222,9 +228,9 @@ def generic(annotation: ast.Subscript, module: Module) -> Kind:
     if name == "Literal":
         return one_of(tuple(ast.literal_eval(part) for part in parts))
     if name == "Optional":
-        return either([kind_of(parts[0], module), NONE])
+        return either([value_type_of(parts[0], module), NONE])
     if name == "Union":
-        return either([kind_of(part, module) for part in parts])
+        return either([value_type_of(part, module) for part in parts])
     if name == "Annotated":
         limits = [part for part in parts[1:] if ast.unparse(part).startswith("Range(")]
         scalar = ast.unparse(parts[0])
@@ -234,21 +240,21 @@ def generic(annotation: ast.Subscript, module: Module) -> Kind:
             return ranged(scalar, Range(*order, **given))
         if any(isinstance(part, ast.Constant) and part.value == "component" for part in parts[1:]):
             return component(None)
-        kind = kind_of(parts[0], module)
+        kind = value_type_of(parts[0], module)
         words = [part.value for part in parts[1:] if isinstance(part, ast.Constant)]
         if kind.part is not None and "same data" in words:
             return replace(kind, part=replace(kind.part, same_data=True))
         return kind
     if name in LISTS:
         if name == "tuple" and not (len(parts) == 2 and ast.unparse(parts[1]) == "..."):
-            return many([kind_of(part, module) for part in parts], len(parts))
-        return many([kind_of(parts[0], module)], None)
+            return many([value_type_of(part, module) for part in parts], len(parts))
+        return many([value_type_of(parts[0], module)], None)
     if name in MAPPINGS:
-        return mapping(kind_of(parts[-1], module))
+        return mapping(value_type_of(parts[-1], module))
     return ANYTHING
 
 
-def named(annotation: ast.Name | ast.Attribute, module: Module) -> Kind:
+def named(annotation: ast.Name | ast.Attribute, module: Module) -> ValueType:
     """The values of a type given by its name: a scalar, an alias, a dataclass, a class of ours."""
     name = ast.unparse(annotation).rpartition(".")[2]
     if isinstance(annotation, ast.Name) and name in SCALARS:
@@ -264,12 +270,12 @@ def named(annotation: ast.Name | ast.Attribute, module: Module) -> Kind:
         return ANYTHING
     if isinstance(definition.node, ast.ClassDef):
         if definition.is_dataclass():
-            return Record("a mapping", lambda v: isinstance(v, Mapping), definition=definition)
+            return RecordType("a mapping", lambda v: isinstance(v, Mapping), definition=definition)
         if any(base.target == MODEL for base in definition.bases()):
             return model_of_run(definition.name, definition.target)
         ours = definition.module.name.partition(".")[0] in ("genlab", module.name.partition(".")[0])
         return component(definition) if ours and "Enum" not in bases(definition) else ANYTHING
-    return kind_of(assigned(definition.node), definition.module)
+    return value_type_of(assigned(definition.node), definition.module)
 
 
 def bases(definition: Definition) -> str:
@@ -277,8 +283,8 @@ def bases(definition: Definition) -> str:
     return " ".join(ast.unparse(base) for base in getattr(definition.node, "bases", []))
 
 
-def problems(path: str, value: Any, kind: Kind) -> Iterator[str]:
-    """What is wrong with a value, one line each; a record's fields are looked into.
+def problems(path: str, value: Any, kind: ValueType) -> Iterator[str]:
+    """Problems of a value, one line each; a record's fields are looked into.
 
     Example:
         >>> list(problems("data.batch_size", -4, ranged("int", Range(low=1))))
@@ -288,7 +294,7 @@ def problems(path: str, value: Any, kind: Kind) -> Iterator[str]:
         return
     if not kind.accepts(value):
         yield f"{path}={shown(value)}: {kind.text} is needed{kind.hint(value)}"
-    elif isinstance(kind, Record) and isinstance(value, Mapping) and "_target_" not in value:
+    elif isinstance(kind, RecordType) and isinstance(value, Mapping) and "_target_" not in value:
         assert kind.definition is not None
         yield from record_problems(path, value, fields(kind.definition).values())
 
@@ -296,23 +302,25 @@ def problems(path: str, value: Any, kind: Kind) -> Iterator[str]:
 def record_problems(
     path: str, value: Mapping[str, Any], parameters: Iterable[Parameter]
 ) -> Iterator[str]:
-    """What is wrong with a mapping whose keys are known."""
+    """Problems of a mapping whose keys are known."""
     known = {parameter.name: parameter for parameter in parameters}
     prefix = f"{path}." if path else ""
     for key, item in value.items():
         if key in known:
             parameter = known[key]
-            yield from problems(prefix + key, item, kind_of(parameter.annotation, parameter.module))
+            yield from problems(
+                prefix + key, item, value_type_of(parameter.annotation, parameter.module)
+            )
         else:
             yield f"{prefix}{key}={shown(item)}: {unknown(str(key), known, path or 'the config')}"
     for name, parameter in known.items():
         if parameter.required and name not in value:
-            kind = kind_of(parameter.annotation, parameter.module)
+            kind = value_type_of(parameter.annotation, parameter.module)
             yield f"{prefix}{name}: no value, {kind.text} is needed"
 
 
 def unknown(key: str, known: Iterable[str], where: str) -> str:
-    """What to say of a key that is not known: the nearest, and all that are."""
+    """Answer to an unknown key: the nearest, and all that are known."""
     known = list(known)
     listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
     meant = nearest(key, known) or ";"

@@ -1,4 +1,4 @@
-"""What there is to choose from: the config files, and what their headers and classes say."""
+"""Catalog of the config files, and of what their headers and classes say."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ HEADER = re.compile(r"^# *([a-z][\w ]*): *(.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Family:
-    """What a model class says of itself, read from its source.
+    """Declarations of a model class, read from its source.
 
     Args:
         likelihood: ``exact``, ``bound`` or ``none``.
@@ -68,7 +68,7 @@ class Entry:
     family: Family | None
 
     def plain(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Plain data that JSON can hold."""
         return {**asdict(self), "path": str(self.path)}
 
 
@@ -148,7 +148,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def family(definition: Definition) -> Family | None:
-    """What a model class says of itself; None for a class that is no `GenerativeModel`."""
+    """Declarations of a model class; None for a class that is no `GenerativeModel`."""
     base = locate(BASE)
     optional = locate(f"{BASE.rpartition('.')[0]}.OPTIONAL")
     assert base is not None

@@ -1,4 +1,4 @@
-"""Where the configs lie, whether a config is right, and how a run keeps its own.
+"""Check of a composed config: keys, values, classes and their arguments.
 
 `check` holds a whole config against the allow-list, the signatures of what it names and the schema,
 and says all that is wrong at once. It reads source instead of importing it, so that a typo is
@@ -18,14 +18,14 @@ from genlab.config.annotations import (
     ANYTHING,
     SCALARS,
     UNKNOWN,
-    Kind,
+    ValueType,
     is_part,
-    kind_of,
     many,
     one_of,
     problems,
     record_problems,
     unknown,
+    value_type_of,
 )
 from genlab.config.fit import misfits
 from genlab.config.folders import config_dir
@@ -192,7 +192,7 @@ def components(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str]) -> Iterator[str]:
-    """What is wrong with a section that names a class: the name, the arguments, their values."""
+    """Problems of a section that names a class: the name, the arguments, their values."""
     target = section["_target_"]
     prefix = f"{path}." if path else ""
     reason = "its value is not known" if target is UNKNOWN else refusal(target, trust)
@@ -226,54 +226,58 @@ def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str])
         elif key in PATHS and target in THIRD_PARTY and leads_out(str(value)):
             yield f"{where}={value}: a path below the working directory is needed, without .."
         elif is_part(value) and not takes_part(place, key in section, taken[key]):
-            known = [f"model.{p.name}" for p in taken.parameters if kind_of_parameter(p).part]
+            known = [f"model.{p.name}" for p in taken.parameters if value_type_of_parameter(p).part]
             listed = f"as {', '.join(known)}" if known and place == "model" else "nowhere"
             yield (
                 f"{where}={value}: {definition.name} takes models of other runs {listed}; "
                 "an argument of the model's that is annotated as a GenerativeModel takes one"
             )
         elif parameter := taken[key]:
-            yield from problems(where, value, kind_of_argument(definition, target, key, taken))
+            yield from problems(
+                where, value, value_type_of_argument(definition, target, key, taken)
+            )
         elif not taken.extra:
             names = [name for name in taken.names if name not in supplied]
             yield f"{where}: {unknown(str(key), names, definition.name)}"
     if section.get("_partial_") is not True:
         for parameter in taken.parameters:
             if parameter.required and parameter.name not in {*given, *supplied}:
-                needs = f"{definition.name} needs {kind_of_parameter(parameter).text}"
+                needs = f"{definition.name} needs {value_type_of_parameter(parameter).text}"
                 yield f"{prefix}{parameter.name}: no value, {needs}"
 
 
 def takes_part(place: str, by_name: bool, parameter: Parameter | None) -> bool:
-    """Whether ``run:NAME`` may be an argument's value: as a model of another run, or as text.
+    """True if ``run:NAME`` may be an argument's value: as a model of another run, or as text.
 
     Args:
         place: Where the component lies in the config.
         by_name: Whether the argument is given by its name.
         parameter: The argument, if it is known.
     """
-    kind = ANYTHING if parameter is None else kind_of_parameter(parameter)
+    kind = ANYTHING if parameter is None else value_type_of_parameter(parameter)
     if kind.part is not None:
         return place == "model" and by_name
     return kind is not ANYTHING or not place.startswith("model")
 
 
-def kind_of_parameter(parameter: Parameter) -> Kind:
-    """What values a parameter's annotation allows."""
-    return kind_of(parameter.annotation, parameter.module)
+def value_type_of_parameter(parameter: Parameter) -> ValueType:
+    """Values that a parameter's annotation allows."""
+    return value_type_of(parameter.annotation, parameter.module)
 
 
 def leads_out(text: str) -> bool:
-    """Whether a path is absolute, someone's home, or climbs."""
+    """True if a path is absolute, someone's home, or climbs."""
     return text.startswith(("/", "~")) or "://" in text or ".." in Path(text).parts
 
 
-def kind_of_argument(definition: Definition, target: str, name: str, taken: Signature) -> Kind:
-    """What values an argument takes; torch's optimizers are held to narrower ranges."""
+def value_type_of_argument(
+    definition: Definition, target: str, name: str, taken: Signature
+) -> ValueType:
+    """Values that an argument takes; torch's optimizers are held to narrower ranges."""
     if target.startswith("torch.optim.") and name in OPTIMIZER_RANGES:
         ranges = load("genlab.ranges")
         assert ranges is not None
-        return kind_of(ast.parse(OPTIMIZER_RANGES[name], mode="eval").body, ranges)
+        return value_type_of(ast.parse(OPTIMIZER_RANGES[name], mode="eval").body, ranges)
     parameter = taken[name]
     assert parameter is not None
-    return kind_of_parameter(parameter)
+    return value_type_of_parameter(parameter)

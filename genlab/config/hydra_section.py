@@ -113,7 +113,7 @@ def check_logging(cfg: "DictConfig") -> None:
 
 
 def unsafe_logging(cfg: "DictConfig", content: dict[str, Any]) -> Iterator[str]:
-    """What is refused of both sections of logging, which are taken out of the content."""
+    """Refused entries of both sections of logging, which are taken out of the content."""
     from omegaconf import OmegaConf
 
     raw = OmegaConf.to_container(cfg.hydra, resolve=False)

@@ -8,7 +8,7 @@ __all__ = ["Invocation"]
 
 @dataclass(frozen=True)
 class Invocation:
-    """What a command knows of its command line besides the composed config.
+    """Command line of a command, besides the composed config.
 
     Args:
         overrides: The overrides as typed, ``key=value``.

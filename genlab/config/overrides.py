@@ -117,7 +117,7 @@ SECTIONS = {
 
 
 def kept_section(key: str, folders: Sequence[Path], known: Sequence[str]) -> str | None:
-    """What to do instead of taking a section away that a config must have; None if it need not."""
+    """Alternative to taking away a section that a config must have; None if it need not."""
     if key not in known or key.startswith("hydra"):
         return SECTIONS.get(key)
     return f"{key}=none leaves it empty" if "none" in options(folders, key) else SECTIONS.get(key)

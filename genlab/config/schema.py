@@ -94,7 +94,7 @@ class Trainer(Record):
 
 @dataclass(kw_only=True)
 class Guard(Record):
-    """What counts as collapse, and what is done about it; see `genlab.training.guard.Guard`."""
+    """Signs of collapse, and the action on them; see `genlab.training.guard.Guard`."""
 
     action: Literal["warn", "stop", "rollback"] = "warn"
     fd_factor: PositiveFloat = 2.0
@@ -148,7 +148,7 @@ class Train(Record):
 
 @dataclass(kw_only=True)
 class OfRun(Record):
-    """What every command that takes a trained run has."""
+    """Keys of every command that takes a trained run."""
 
     root: str
     places: dict[str, str] = field(default_factory=dict)  # of the run's data, if they have moved

@@ -35,7 +35,7 @@ class Module:
 
     @property
     def package(self) -> str:
-        """What a relative import starts from."""
+        """Package that a relative import starts from."""
         return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
 
     @property
@@ -48,7 +48,7 @@ class Module:
             return None
 
     def lookup(self, name: str, hops: int = HOPS) -> "Definition | None":
-        """Where a top-level name is defined, through imports; None if that cannot be seen."""
+        """Definition of a top-level name, through imports; None if it cannot be seen."""
         node = self.names.get(name)
         if isinstance(node, ast.ImportFrom) and hops:
             origin = next(a.name for a in node.names if (a.asname or a.name) == name)
@@ -118,7 +118,7 @@ class Definition:
         return tuple(d for item in items if (d := resolve(item, found[0].module)))
 
     def is_dataclass(self) -> bool:
-        """Whether the class is decorated as a dataclass."""
+        """True if the class is decorated as a dataclass."""
         decorators = getattr(self.node, "decorator_list", [])
         return any("dataclass" in ast.unparse(decorator) for decorator in decorators)
 
@@ -144,7 +144,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a class or a function takes.
+    """Signature of a class or a function.
 
     Args:
         parameters: The parameters, without ``self``.
@@ -201,7 +201,7 @@ def locate(target: str) -> Definition | None:
 
 
 def resolve(expression: ast.expr, module: Module) -> Definition | None:
-    """What a name or dotted name in a module's source refers to."""
+    """Definition that a name or dotted name in a module's source refers to."""
     if isinstance(expression, ast.Subscript):  # Generic[T]
         return resolve(expression.value, module)
     if isinstance(expression, ast.Name):
@@ -218,7 +218,7 @@ def resolve(expression: ast.expr, module: Module) -> Definition | None:
 
 @cache
 def signature(definition: Definition) -> Signature:
-    """What a class or a function takes, following the bases of a class without ``__init__``."""
+    """Signature of a class or a function, that of its bases for one without ``__init__``."""
     if isinstance(definition.node, ast.FunctionDef):
         return arguments(definition.node.args, definition.module)
     if not isinstance(definition.node, ast.ClassDef):

@@ -23,7 +23,7 @@ PICTURE = re.compile(r"(\d{9})(?:_(\d+))?\.png")
 
 
 class Rewound(Exception):
-    """What was read before is no longer there: the run was resumed from an earlier checkpoint,
+    """Lines that were read are gone: the run was resumed from an earlier checkpoint,
     or is another one of its name."""
 
 
@@ -42,7 +42,7 @@ class RunReader:
         self.config_time: int | None = -1
 
     def changed(self) -> bool:
-        """Whether there may be something new, by the times and sizes of what lies in the directory.
+        """True if there may be something new, by the times and sizes of what lies in the directory.
 
         A picture that is added or replaced changes the time of its folder.
         """
@@ -58,7 +58,7 @@ class RunReader:
         return True
 
     def read(self) -> Update | None:
-        """What is new since the last call, None where nothing is.
+        """News since the last call, None where there is none.
 
         Raises:
             FileNotFoundError: The run has logged nothing yet.
@@ -155,5 +155,5 @@ def rows_of(lines: list[bytes], allowed: Callable[[Any], bool]) -> Iterator[Row]
 
 
 def is_number(value: Any) -> bool:
-    """Whether SQLite can hold it as a number."""
+    """True if SQLite can hold it as a number."""
     return isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63)

@@ -34,7 +34,7 @@ REMOTE = ("SPACE_ID", "SERVER_URL", "BUCKET_ID", "DATASET_ID", "WEBHOOK_URL", "W
 
 
 class Row(NamedTuple):
-    """What a run logged at one moment: metrics by name, or the texts of alerts by title."""
+    """Row of a run's log at one moment: metrics by name, or the texts of alerts by title."""
 
     images_seen: int
     time: float  # Unix seconds
@@ -51,7 +51,7 @@ class Picture(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What is new of a run."""
+    """News of a run."""
 
     rows: Sequence[Row]
     alerts: Sequence[Row]

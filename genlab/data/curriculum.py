@@ -19,7 +19,7 @@ class Curriculum:
     """Schedule of the training images that are shown; this one shows all from the start."""
 
     shows: ClassVar[bool] = False
-    """Whether `show` changes images."""
+    """True if `show` changes images."""
 
     def bind(self, y: Tensor | None) -> None:
         """Takes the labels of all training images, ``(N,)``, before any other method is called.

@@ -154,7 +154,7 @@ class ImageFolder(CachedImages):
 
     @property
     def skipped(self) -> Counter[str]:
-        """How many files below the folder are not taken, by the reason."""
+        """Numbers of files below the folder that are not taken, by the reason."""
         return self._found[1] + self.layout.skipped
 
     @cached_property

@@ -65,7 +65,7 @@ class ImageData(ABC):
         return False
 
     def notes(self) -> list[str]:
-        """What of the prepared data was left out or converted, a line each."""
+        """Notes on what was left out of the prepared data or converted, a line each."""
         return []
 
     @abstractmethod

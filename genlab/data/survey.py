@@ -86,7 +86,7 @@ class Survey:
         return resampled(self.source, Split(x), self.split_seed, split).x
 
     def lines(self) -> list[str]:
-        """What else there is to say of the images, a line each."""
+        """Further notes on the images, a line each."""
         source = self.source
         if not isinstance(source, ImageFolder):
             return self.repeated({n: self.contents(n) for n in self.parts})
@@ -115,7 +115,7 @@ class Survey:
         return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
 
     def repeated(self, contents: dict[SplitName, list[bytes]]) -> list[str]:
-        """How many images occur twice inside a split, and in two."""
+        """Numbers of images that occur twice inside a split, and in two."""
         counts = {
             f"inside {name}": len(found) - len(set(found)) for name, found in contents.items()
         }

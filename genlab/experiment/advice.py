@@ -51,7 +51,7 @@ def argument(value: str) -> str:
 
 
 def resume_command(run: Run, typed: Sequence[str] = ()) -> str:
-    """How a run that stopped goes on, as a line and a command.
+    """Advice on how to resume a run, as a line and a command.
 
     Args:
         run: The run.

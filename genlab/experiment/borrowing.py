@@ -117,7 +117,7 @@ def check_type(where: str, model: GenerativeModel, kind: PartType, spec: Spec) -
 
 
 def provenance(config: Train) -> dict[str, Any]:
-    """Where the parts of a run come from, for its run.json: empty without any."""
+    """Origins of a run's parts, for its run.json: empty without any."""
     records = {
         name: {key: record[key] for key in PROVENANCE}
         for name, record in (config.parts or {}).items()

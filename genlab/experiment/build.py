@@ -137,7 +137,7 @@ def build_module(config: Train, model: GenerativeModel, n_train: int) -> Generat
 
 
 def build_evaluator(section: Section, data: ImageDataModule, split: str = "test") -> Evaluator:
-    """What measures models of this data; weights of extractors are looked up now, not later.
+    """Evaluator of models of this data; weights of extractors are looked up now, not later.
 
     Args:
         section: The section ``metrics``.

@@ -13,7 +13,7 @@ __all__ = ["facts", "import_model", "is_export"]
 
 
 def facts(loaded: "Loaded") -> dict[str, Any]:
-    """What is known of a trained model, as JSON can hold it."""
+    """Facts about a trained model, as JSON can hold them."""
     import genlab
     from genlab.experiment.spec_record import spec_record
     from genlab.system.secrets import redact
@@ -36,7 +36,7 @@ def facts(loaded: "Loaded") -> dict[str, Any]:
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder holds an exported model."""
+    """True if a folder holds an exported model."""
     from genlab.training.saving.portable import FACTS
 
     return (folder / FACTS).is_file()

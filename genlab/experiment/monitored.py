@@ -67,13 +67,13 @@ def check_monitor(
 
 
 def logs_what_it_likes(callback: pl.Callback) -> bool:
-    """Whether metrics may come of a callback that are not known before."""
+    """True if metrics may come of a callback that are not known before."""
     ours = type(callback).__module__.startswith(OURS)
     return not ours or isinstance(callback, LearningRateMonitor)
 
 
 def validation_keys(module: GenerativeModule) -> list[str]:
-    """What `GenerativeModule.measure` measures of a family, without its diagnostics."""
+    """Keys of a family's validation, without its diagnostics."""
     if module.model.can("log_prob"):
         return ["val/nll", "val/loss", "val/bpd"]
     return ["val/loss"] if len(module.model.players) == 1 else []
@@ -90,7 +90,7 @@ def diagnosed(module: GenerativeModule, data: ImageDataModule) -> list[str]:
 
 
 def quick_keys(evaluator: Evaluator, module: GenerativeModule) -> list[str]:
-    """What the metrics along the way may be called; some are not defined of some images."""
+    """Keys of the metrics along the way; some are not defined of some images."""
     suite = evaluator.suite
     if not suite.sample_metrics:
         return []

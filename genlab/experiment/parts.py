@@ -45,7 +45,7 @@ __all__ = ["Parts", "build_parts"]
 
 @dataclass(frozen=True)
 class Parts:
-    """What a config describes.
+    """Parts of a training run, as its config describes them.
 
     Args:
         config: The config, with the models of other runs that were found recorded in it.

@@ -54,7 +54,7 @@ def perform(
 def origin(
     loaded: Loaded, *, seed: int, sampling: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Where what a run makes comes from, for the note in a file."""
+    """Origin of what a run makes, for the note in a file."""
     options = build_options(loaded.model.sampling_options, dict(sampling or {}))
     return {
         "run": loaded.run.name,

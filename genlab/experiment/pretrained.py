@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.config.annotations import PART, PartType, is_part, kind_of
+from genlab.config.annotations import PART, PartType, is_part, value_type_of
 from genlab.config.source import locate, signature
 from genlab.errors import ConfigError, DataError
 from genlab.runs.directory import find_run
@@ -35,7 +35,7 @@ def wanted(section: Mapping[str, Any]) -> dict[str, tuple[str, PartType]]:
     for parameter in signature(definition).parameters:
         value = section.get(parameter.name)
         if is_part(value) and parameter.annotation is not None:
-            kind = kind_of(parameter.annotation, parameter.module)
+            kind = value_type_of(parameter.annotation, parameter.module)
             if kind.part is not None:
                 found[parameter.name] = (str(value).removeprefix(PART), kind.part)
     return found

@@ -1,4 +1,4 @@
-"""Where a run's data lie now: moved, or named from another working directory."""
+"""Relocation of a run's data: moved, or named from another working directory."""
 
 from collections.abc import Mapping
 from pathlib import Path

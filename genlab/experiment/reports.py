@@ -1,4 +1,4 @@
-"""Where reports go: the run's evaluation folder, its summary, and the loggers of its training."""
+"""Reports in the run's evaluation folder, its summary, and the loggers of its training."""
 
 import hashlib
 import json

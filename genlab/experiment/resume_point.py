@@ -43,7 +43,7 @@ class ResumePoint:
 
     @property
     def validation_due(self) -> bool:
-        """Whether a signal kept it from a validation."""
+        """True if a signal kept it from a validation."""
         return bool(self.checkpoint["genlab"].get("validation_due"))
 
     def check(self, module: GenerativeModule, callbacks: Sequence[pl.Callback] = ()) -> None:

@@ -64,9 +64,9 @@ class TrainingSession:
         context = RunContext(run.checkpoint().parent, parts.evaluator, parts.modality)
         self.trainer = build_trainer(config, parts.data, context, parts.callbacks, loggers)
         self.finished = False
-        """Whether training has come to its end."""
+        """True if training has come to its end."""
         self.explained = False
-        """Whether the user was told how to resume."""
+        """True if the user was told how to resume."""
 
     def train(self) -> None:
         """Trains until the end of the run, a signal or an error.
@@ -126,7 +126,7 @@ class TrainingSession:
                 self.write_down(status)
 
     def complete(self) -> bool:
-        """Whether there is nothing left to do."""
+        """True if there is nothing left to do."""
         end, resume = self.parts.module.max_images, self.resume
         if resume is None or end is None:
             return False
@@ -153,7 +153,7 @@ class TrainingSession:
         requeue(self.parts.stop.received)
 
     def summary(self) -> dict[str, Any]:
-        """What training came to."""
+        """Summary of the training."""
         module, checkpoints, guard = self.parts.module, self.parts.checkpoints, self.parts.guard
         return {
             "images_seen": module.images_seen,

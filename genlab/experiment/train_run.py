@@ -36,7 +36,7 @@ RUN_DIRECTORY = "GENLAB_RUN_DIRECTORY"
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What a training run came to.
+    """Result of a training run.
 
     Args:
         run: Its directory.

@@ -90,7 +90,7 @@ def table(place: Path) -> tuple[list[str], list[list[Any]]]:
 
 
 def numeric(cell: str) -> bool:
-    """Whether a cell is a number, or empty."""
+    """True if a cell is a number, or empty."""
     try:
         float(cell or 0)
     except ValueError:

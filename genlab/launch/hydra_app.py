@@ -207,7 +207,7 @@ class CommandTask:
 
 
 def invocation() -> Invocation:
-    """What Hydra knows of the job that it runs."""
+    """Invocation of the job that Hydra runs."""
     from hydra.core.hydra_config import HydraConfig
 
     config = HydraConfig.get()

@@ -251,7 +251,7 @@ class Adversarial(GenerativeModel):
 
     @torch.no_grad()
     def diagnostics(self, batch: Batch) -> dict[str, float]:
-        """How well the discriminator tells validation images from generated ones.
+        """Separation of validation images from generated ones by the discriminator.
 
         Returns:
             ``real``, ``fake``: mean logits; ``separation``: the probability that a real image has

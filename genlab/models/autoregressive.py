@@ -195,7 +195,7 @@ class Autoregressive(GenerativeModel):
         return x
 
     def _prefix(self, known: int | Tensor) -> int:
-        """How many pixels are kept."""
+        """Number of pixels that are kept."""
         pixels = self.spec.height * self.spec.width
         if isinstance(known, Tensor):
             mask = known.to(torch.bool)

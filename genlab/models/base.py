@@ -56,13 +56,13 @@ class GenerativeModel(nn.Module, ABC):
     """The record of what can be chosen when samples are drawn."""
 
     likelihood: ClassVar[Literal["exact", "bound", "none"]] = "none"
-    """Whether `log_prob` is the log-probability, a lower bound of it, or does not exist."""
+    """True if `log_prob` is the log-probability, a lower bound of it, or does not exist."""
 
     bound_name: ClassVar[str | None] = None
     """Name of a bound whose samples are averaged, ``vlb``; None where k of them tighten it."""
 
     draws_in_steps: ClassVar[bool] = False
-    """Whether `draw` reports partial results, see `report_progress`."""
+    """True if `draw` reports partial results, see `report_progress`."""
 
     players: ClassVar[tuple[str, ...]] = ("model",)
     """The parts with an optimizer each, in the order they are trained; see `player`."""
@@ -95,7 +95,7 @@ class GenerativeModel(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """Device of the parameters."""
         return next(self.parameters()).device
 
     def begin_step(self, images_seen: int, step: int) -> None:

@@ -131,7 +131,7 @@ class PixelCNN(Autoregressive):
 
 
 def ordered_colors(uniforms: int, spec: ImageSpec) -> int:
-    """How many groups of channels the masks must order: a head's own order needs none."""
+    """Number of groups of channels that the masks must order: a head's own order needs none."""
     return spec.channels if uniforms == spec.channels else 1
 
 

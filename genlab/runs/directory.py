@@ -164,7 +164,7 @@ def list_runs(root: Path) -> list[Run]:
 
 
 def created(mark: Path) -> tuple[float, str]:
-    """When the run of this mark was created, as a key to sort by; a damaged mark comes first."""
+    """Time at which the run of this mark was created, to sort by; a damaged mark comes first."""
     try:
         return moment(json.loads(mark.read_text(encoding="utf-8")).get("created")), str(mark)
     except (ValueError, AttributeError, OSError):

@@ -18,7 +18,7 @@ FILE = "metrics.jsonl"
 
 
 class History(NamedTuple):
-    """What a metrics file holds.
+    """Content of a metrics file.
 
     Args:
         rows: One dict a line: ``images_seen``, ``seconds``, ``time``, then the metrics.

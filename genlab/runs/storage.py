@@ -51,12 +51,12 @@ class Hashed:
         return len(content)
 
     def flush(self) -> None:
-        """What `torch.save` calls at the end."""
+        """Flush that `torch.save` calls at the end."""
         self.file.flush()
 
 
 def temporary(path: Path) -> Path:
-    """Where a file is written before it gets its name: beside it, as a rename must stay within a
+    """Path of a file before it gets its name: beside it, as a rename must stay within a
     file system."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
@@ -76,7 +76,7 @@ def digests(path: Path) -> list[str]:
 
 
 def flaw(path: Path, file: Any) -> str | None:
-    """What is wrong with a file by its sidecar; None if it is whole.
+    """Problems of a file by its sidecar; None if it is whole.
 
     A directory without any sidecar was written before there were any, and is taken as it is.
 
@@ -218,7 +218,7 @@ def sweep(directory: Path) -> list[Path]:
 
 
 def writes(process: int) -> bool:
-    """Whether another process of that number may still be writing."""
+    """True if another process of that number may still be writing."""
     if process == os.getpid():
         return False  # it has only just begun
     try:

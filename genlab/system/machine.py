@@ -1,4 +1,4 @@
-"""What a run ran on, so that a number can be traced to its machine and versions."""
+"""Machine and versions of a run, so that a number can be traced to them."""
 
 import importlib.metadata
 import os

@@ -32,7 +32,7 @@ _OVERRIDE = re.compile(r"^([-+~]*[\w./@-]+)=(.+)$", re.DOTALL)
 
 
 def is_secret(name: str, value: object = "text") -> bool:
-    """Whether a value of this name is to be kept secret.
+    """True if a value of this name is to be kept secret.
 
     Example:
         >>> is_secret("hf_token"), is_secret("wandbApiKey"), is_secret("keyboard")

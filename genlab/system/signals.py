@@ -1,4 +1,4 @@
-"""What a signal does to a process that is not training: it ends it quietly, with 128 + its number.
+"""Signals of a process that is not training: they end it quietly, with 128 + their number.
 
 Imports nothing heavy: the handlers are there before torch is, whose import takes seconds.
 """

@@ -1,4 +1,4 @@
-"""What a person reads in the terminal: lines while it works, and the closing table."""
+"""Terminal output for a person: lines while it works, and the closing table."""
 
 import os
 import sys
@@ -48,7 +48,7 @@ def number(value: object) -> str:
 def closing_table(
     title: str, rows: Mapping[str, object], commands: Sequence[tuple[str, str]]
 ) -> None:
-    """What came out, and what to type next.
+    """Results, and what to type next.
 
     Args:
         title: The table's title.

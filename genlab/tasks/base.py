@@ -67,7 +67,7 @@ class Outcome:
 
 
 class Task(ABC):
-    """Something to do with a trained model; its options are the arguments of its constructor.
+    """Task performed with a trained model; its options are the arguments of its constructor.
 
     A task of the user's own is a subclass and a YAML in the config group ``task``.
     """

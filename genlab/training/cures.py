@@ -9,7 +9,7 @@ __all__ = ["cures"]
 
 
 def cures(module: GenerativeModule, keys: Sequence[str], smaller: Sequence[str] = ()) -> str:
-    """What usually helps, as a line's end. The two plus signs take a key whether or not the config
+    """Usual cures, as a line's end. The two plus signs take a key whether or not the config
     has it: some leave it at its default.
 
     Args:

@@ -170,12 +170,12 @@ def time_body(board: Leaderboard, timed: Timed, key: str) -> str:
 
 
 def direction(board: Leaderboard, metric: str) -> str:
-    """Which way is better of a metric of the history."""
+    """Better direction of a metric of the history."""
     return board.number(metric.partition("/")[2]).better or "lower"
 
 
 def curves_body(timed: Timed) -> str:
-    """Where the learning curves will be."""
+    """Placeholder of the learning curves."""
     if not any(history.curves for _, histories in timed for history in histories):
         return ""
     return (
@@ -189,7 +189,7 @@ def curves_body(timed: Timed) -> str:
 
 
 def settings_body(rows: Sequence[RunRecord]) -> str:
-    """Where the charts of hyperparameters will be."""
+    """Placeholder of the hyperparameters' charts."""
     if len(rows) < 3:
         return ""
     return (

@@ -251,7 +251,7 @@ def figure(picture: Picture | None, before: Picture | None, name: str) -> str:
 
 
 def differences_section(rows: Sequence[RunRecord]) -> str:
-    """Which keys differ, and what each configuration has there."""
+    """Table of the keys that differ, with each configuration's value."""
     if len(rows) < 2:
         return ""
     differs = differing(rows)

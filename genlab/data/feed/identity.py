@@ -18,7 +18,7 @@ def identity(data: ImageDataModule) -> dict[str, Any]:
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What has changed about the data since a run began, a line each; empty where nothing has.
+    """Changes of the data since a run began, a line each; empty where nothing has changed.
 
     Args:
         before: The run's record; those of older runs have the fingerprint alone.

@@ -44,7 +44,7 @@ class FileImages(CachedImages):
 
     @property
     def counts(self) -> dict[str, int | None]:
-        """How many images each split must have."""
+        """Number of images that each split must have."""
         return {"train": self.manifest.train, "test": self.manifest.test}
 
     def key(self) -> str:

@@ -87,7 +87,7 @@ def bits_of(top: int) -> int:
 
 
 def treatments(picture: Image.Image, size: int, channels: int) -> list[str]:
-    """What `fit` changes about a picture, from its header."""
+    """Changes that `fit` makes to a picture, from its header."""
     grey = picture.mode in ("1", "L", "LA") or is_deep(picture)
     # Pillow looks for what a PNG's header does not have at its end, and decodes it to get there
     exif = picture.getexif() if picture.format != "PNG" or "exif" in picture.info else {}

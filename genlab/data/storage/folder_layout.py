@@ -31,7 +31,7 @@ CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a picture belongs.
+    """Split and class of a picture.
 
     Args:
         split: ``train``, ``val`` or ``test``; None where no folder says.
@@ -89,7 +89,7 @@ def split_of_name(name: str) -> tuple[Role, str] | None:
 
 
 def family(names: Iterable[str]) -> Literal["splits", "unclear", "none"]:
-    """Whether folders side by side are splits: each is, some are among others, or none is."""
+    """True if folders side by side are splits: each is, some are among others, or none is."""
     known = [split_of_name(name) for name in names]
     roles: dict[str, set[Role]] = defaultdict(set)
     for one in known:

@@ -1,4 +1,4 @@
-"""What a causal network is made of: layers that know which of their inputs come earlier.
+"""Causal layers, which know which of their inputs come earlier.
 
 Pixels come in raster order. A value at a pixel belongs to one of four *domains*, by what must be
 known before it can be computed; the layers below say how they change it, and from that alone
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class Domain(IntEnum):
-    """What a value at a pixel depends on."""
+    """Set of values that a value at a pixel depends on."""
 
     CONSTANT = 0
     """No pixel: the same everywhere in an image, a class embedding for one."""
@@ -40,7 +40,7 @@ class Domain(IntEnum):
 
 
 class State(ABC):
-    """What a layer remembers while an image is computed pixel by pixel."""
+    """State of a layer while an image is computed pixel by pixel."""
 
     @abstractmethod
     def pixel(self, row: int, column: int, *inputs: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ class CausalLayer(nn.Module, ABC):
 
 
 def color_mask(outputs: int, inputs: int, colors: int, strict: bool) -> Tensor:
-    """Which input channels of its own pixel an output channel may see, ``(outputs, inputs)``.
+    """Mask of the own pixel's input channels that an output channel may see, ``(outputs, inputs)``.
 
     Channel j belongs to color ``j % colors``: it may see the colors before its own, and its own
     unless strict. This is the one place that decides the order within a pixel.
@@ -204,6 +204,6 @@ class Position(CausalLayer):
 
 
 def is_sitewise(module: Any) -> bool:
-    """Whether a module treats each pixel alone, so that it can be called on a single one."""
+    """True if a module treats each pixel alone, so that it can be called on a single one."""
     known: Sequence[type] = (nn.ReLU, nn.ELU, nn.SiLU, nn.GELU, nn.Tanh, nn.Sigmoid, nn.Identity)
     return bool(getattr(module, "sitewise", False)) or isinstance(module, tuple(known))

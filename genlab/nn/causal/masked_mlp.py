@@ -83,11 +83,11 @@ class MaskedMLP(nn.Module):
         return last(y).unflatten(1, (*self.size, self.outputs)).permute(0, 3, 1, 2)
 
     def engine(self, image: Tensor, context: Tensor | None, rows: int) -> "CachedMLP":
-        """How it is sampled, see `genlab.nn.causal.sampling.engines.choose_engine`."""
+        """Engine that samples it, see `genlab.nn.causal.sampling.engines.choose_engine`."""
         return CachedMLP(self, image, context, rows)
 
     def context_biases(self, context: Tensor | None) -> list[Tensor]:
-        """What the context adds to each hidden layer."""
+        """Biases that the context adds to each hidden layer."""
         if context is None:
             zero = next(self.parameters()).new_zeros(())
             return [zero] * (len(self.degrees) - 2)

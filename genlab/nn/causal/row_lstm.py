@@ -28,7 +28,7 @@ class RowLSTM(CausalLayer):
         self.recurrence = nn.Parameter((width * taps) ** -0.5 * torch.randn(4 * width, width, taps))
 
     def domain(self, *inputs: Domain) -> Domain:
-        """That of the input."""
+        """Domain of the input."""
         return max(Domain.PIXEL, *inputs)
 
     def forward(self, gates: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class RowLSTM(CausalLayer):
         return torch.stack(rows, 2)
 
     def above(self, hidden: Tensor) -> Tensor:
-        """What the states of a row ``(B, width, W)`` add to the gates of the next."""
+        """Contribution of the states of a row ``(B, width, W)`` to the gates of the next."""
         return F.conv1d(hidden, self.recurrence, padding=self.reach)
 
     def start(self, batch: int, height: int, width: int, like: Tensor) -> State:

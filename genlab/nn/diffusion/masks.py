@@ -37,7 +37,7 @@ def random_order(n: int, wanted: Tensor, generator: torch.Generator | None = Non
 
 
 def reveals(n: int, steps: int) -> list[tuple[int, int]]:
-    """How many of n pixels are known before and after each step, few being revealed at first.
+    """Numbers of n pixels that are known before and after each step, few being revealed at first.
 
     A cosine schedule; each step reveals a pixel at least, so as many steps as pixels are one each.
 

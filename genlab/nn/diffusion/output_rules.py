@@ -24,7 +24,7 @@ class OutputRule(ABC):
 
     @abstractmethod
     def input_scale(self, r: Tensor, s: Tensor) -> Tensor:
-        """What z is multiplied by before the network sees it."""
+        """Factor of z before the network sees it."""
 
     @abstractmethod
     def denoised(self, output: Tensor, z: Tensor, r: Tensor, s: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class Coupling(Invertible):
 
     @staticmethod
     def counts(channels: int, swap: bool = False) -> tuple[int, int]:
-        """How many channels decide, and how many change."""
+        """Numbers of channels that decide, and that change."""
         first, second = split_sizes(channels)
         return (second, first) if swap else (first, second)
 

@@ -24,10 +24,10 @@ class Objective(ABC):
     """A pair of losses; both are means over logits ``(B,)`` of real and generated images."""
 
     needs_real = False
-    """Whether the generator's loss depends on the logits of real images."""
+    """True if the generator's loss depends on the logits of real images."""
 
     differences = False
-    """Whether only differences of logits count: what is added to all of them changes nothing."""
+    """True if only differences of logits count: what is added to all of them changes nothing."""
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:

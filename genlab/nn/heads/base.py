@@ -30,7 +30,7 @@ class Head(nn.Module, ABC):
     """
 
     exact: ClassVar[bool] = True
-    """Whether `log_prob` is the log-probability, or a random lower bound of it."""
+    """True if `log_prob` is the log-probability, or a random lower bound of it."""
 
     channels: int
     uniforms: int

@@ -50,7 +50,7 @@ class DiscretizedLogisticMixture(Head):
         return logits, means, log_scales.clamp(*self.log_scales), pairs
 
     def _shift(self, pairs: Tensor, earlier: Tensor) -> Tensor:
-        """What the earlier channels' values ``(..., c, H, W)`` add to the mean of channel c."""
+        """Shift of channel c's mean by the earlier channels' values ``(..., c, H, W)``."""
         c = earlier.shape[-3]
         first = c * (c - 1) // 2
         return (pairs[..., first : first + c, :, :].tanh() * earlier).sum(-3)

@@ -257,7 +257,7 @@ class WandbLogger(LightningWandbLogger):
 
 
 def wandb_folder(run: Path) -> Path:
-    """Where W&B's files of a run go: into its directory, or where the user's WANDB_DIR says.
+    """Folder of W&B's files of a run: in its directory, or where the user's WANDB_DIR says.
 
     Raises:
         ConfigError: That cannot be written to.

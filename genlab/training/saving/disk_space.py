@@ -80,7 +80,7 @@ def taken(directory: Path) -> int:
 
 
 def explain(error: OSError, run: str, kept: str | None, resume: str) -> StorageError | None:
-    """What to tell about a disk that failed in the middle of training; None if it was no disk.
+    """Message about a disk that failed in the middle of training; None if it was no disk.
 
     Args:
         error: What the system said.

@@ -127,7 +127,7 @@ class Cached:
                 into.append(partial(self._done, done, column, [x[column] for x in homes]))
 
     def _operations(self, node: fx.Node) -> Callable[[int, Tensor], list[Operation]]:
-        """What makes the operations that compute a node at a column, into its home there."""
+        """Factory of the operations that compute a node at a column, into its home there."""
         graph, kind, inputs = self.graph, self.graph.kind[node], self.graph.inputs(node)
         if self.layout.early(node):
             return lambda column, out: [partial(self._from_row, node, column, out)]
@@ -178,7 +178,7 @@ class Cached:
         return operations
 
     def _factor(self, node: fx.Node) -> tuple[list[Tensor], Tensor]:
-        """What a linear layer multiplies at each column, ``(B, K)``, and with what, ``(K, C')``."""
+        """Factors of a linear layer at each column, ``(B, K)`` and ``(K, C')``."""
         module, (source,) = self.graph.module(node), self.graph.inputs(node)
         if isinstance(module, Pointwise):
             return self.layout.home(source), module.matrix().T.contiguous()
@@ -189,7 +189,7 @@ class Cached:
         return taps, weight.permute(2, 1, 0).flatten(0, 1).contiguous()
 
     def _read_by_pixel(self, node: fx.Node) -> bool:
-        """Whether an operation other than a sum reads a row's value at a pixel."""
+        """True if an operation other than a sum reads a row's value at a pixel."""
         graph = self.graph
         return any(
             user.op == "output"

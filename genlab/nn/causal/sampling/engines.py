@@ -51,7 +51,7 @@ def choose_engine(
 
 
 def is_wavefront_faster(network: nn.Module, shape: tuple[int, ...], device: str = "cpu") -> bool:
-    """Whether the sites of a line are computed faster at once than one after the other.
+    """True if the sites of a line are computed faster at once than one after the other.
 
     At once, operations are fewer and larger, but do a little more. So it pays where a line has
     many sites, and where the work at a site, of all images, is little beside the start of an

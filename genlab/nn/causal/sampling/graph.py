@@ -49,7 +49,7 @@ class Tracer(fx.Tracer):
     """Goes into everything but the layers that the engine knows."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether the module is one operation of the graph."""
+        """True if the module is one operation of the graph."""
         leaf = isinstance(m, CausalLayer | Pointwise | nn.Dropout) or is_sitewise(m)
         return leaf or super().is_leaf_module(m, module_qualified_name)
 

@@ -33,7 +33,7 @@ class Window:
         self.data = like.new_zeros(batch, dilation, length, channels)
 
     def slot(self, column: int) -> Tensor:
-        """Where the value at a column lies, ``(B, C)``."""
+        """Place of the value at a column, ``(B, C)``."""
         place = column + self.padding
         return self.data[:, place % self.dilation, place // self.dilation]
 
@@ -79,11 +79,11 @@ class Layout:
             self.windows.setdefault(source, {})[dilation] = window
 
     def early(self, node: fx.Node) -> bool:
-        """Whether a value is known before the row is begun."""
+        """True if a value is known before the row is begun."""
         return self.graph.domain[node] <= Domain.ROW
 
     def home(self, node: fx.Node) -> list[Tensor]:
-        """Where a value lies at each column, ``(B, C)`` each."""
+        """Places of a value at each column, ``(B, C)`` each."""
         if node not in self.homes:
             self.homes[node] = self._home(node)
         return self.homes[node]
@@ -109,7 +109,7 @@ class Layout:
         return [buffer] * self.width
 
     def _is_sole_reader(self, part: fx.Node) -> bool:
-        """Whether the one reader of a part of a value may overwrite it: nobody else reads it."""
+        """True if the one reader of a part of a value may overwrite it: nobody else reads it."""
         if self.graph.kind[part] != "getitem" or len(part.users) > 1:
             return False
         (chunk,) = self.graph.inputs(part)

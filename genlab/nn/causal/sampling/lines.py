@@ -80,13 +80,13 @@ class Lines:
             self.recent.set(time - self.lag * self.base, 0, len(rows))
 
     def reading(self, node: fx.Node) -> Reading:
-        """What gives a value on the line, known early or not."""
+        """Reader of a value on the line, known early or not."""
         if node in self.early:
             return self.early_reading(self.early[node])
         return partial(self.values.__getitem__, node)
 
     def early_reading(self, value: Tensor) -> Reading:
-        """What gives an early value on the line, from a copy for each row or for each place."""
+        """Reader of an early value on the line, from a copy for each row or for each place."""
         if value.shape[2:] == (1, 1):
             line, batch = self.line, self.batch
             repeated = value.flatten(1).expand(batch, -1).repeat(self.most, 1)

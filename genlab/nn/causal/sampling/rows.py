@@ -118,7 +118,7 @@ class RowsAbove:
             out.add_(self.values[part][:, :, 0].transpose(1, 2))
 
     def _taps(self, node: fx.Node) -> Tensor:
-        """What a convolution sees above each pixel of the row, ``(B W, taps C)``."""
+        """Taps of a convolution above each pixel of the row, ``(B W, taps C)``."""
         module, (source,) = self.graph.module(node), self.graph.inputs(node)
         assert isinstance(module, MaskedConv2d | VerticalConv2d)
         d, left, margin = module.dilation, module.left, self.margin[source]

@@ -78,7 +78,7 @@ class SkewedMap:
                 self.memory[place - self.line.first, :, columns] = self.memory[place, :, columns]
 
     def reading(self, up: int = 0, left: int = 0, taps: int = 1) -> Callable[[], Tensor]:
-        """What gives, for each pixel of the line, the values of neighbours side by side.
+        """Reader of the neighbours' values side by side, for each pixel of the line.
 
         Args:
             up: How many rows above each pixel.

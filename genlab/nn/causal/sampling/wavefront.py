@@ -26,7 +26,7 @@ each: Any = fx.node.map_aggregate
 
 
 def lag(network: nn.Module) -> int | None:
-    """How many columns a row must be behind the one above; None if it must wait for its end."""
+    """Columns that a row must be behind the one above; None if it must wait for its end."""
     layers = [m for m in network.modules() if isinstance(m, CausalLayer)]
     masked = [m for m in layers if isinstance(m, MaskedConv2d)]
     if not masked or not all(isinstance(m, MaskedConv2d | Position) for m in layers):
@@ -91,7 +91,7 @@ class Wavefront:
     # The operations of a line
 
     def _operation(self, node: fx.Node) -> Callable[[], Any]:
-        """What computes a node on the line, and writes it where convolutions will read it."""
+        """Operation that computes a node on the line, into where convolutions will read it."""
         graph = self.graph
         compute = self.memory.reading(node) if node is graph.image else self._computation(node)
         if node not in self.memory.maps:
@@ -109,7 +109,7 @@ class Wavefront:
         return keep
 
     def _computation(self, node: fx.Node) -> Callable[[], Any]:
-        """What returns a node's value on the line."""
+        """Function that returns a node's value on the line."""
         graph, inputs = self.graph, self.graph.inputs(node)
         if node in graph.sums:
             return self._sum(node)
@@ -147,7 +147,7 @@ class Wavefront:
         return add
 
     def _base(self, node: fx.Node) -> Reading:
-        """What a sum begins with: biases, and what is known of the place and the context."""
+        """Start of a sum: biases, and what is known of the place and the context."""
         early = [self.memory.early[term] for term in self.graph.sums[node].rows]
         bias = self.graph.bias(node, self.like)
         return self.memory.early_reading(sum(early, bias[:, None, None])) if early else lambda: bias
