@@ -19,15 +19,14 @@ def pytest_collection_modifyitems(config, items):
     if not config.option.markexpr and not config.getoption("--all"):
         skip = pytest.mark.skip(reason="slow: `make test-all` runs it")
         for item in items:
-            if "slow" in item.keywords:
+            if item.get_closest_marker("slow"):
                 item.add_marker(skip)
-    if any("gpu" in item.keywords for item in items):
+    if on_gpu := [item for item in items if item.get_closest_marker("gpu")]:
         import torch
 
         if not torch.cuda.is_available():
-            for item in items:
-                if "gpu" in item.keywords:
-                    item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+            for item in on_gpu:
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
 def pytest_addoption(parser):

@@ -185,6 +185,32 @@ def check_gradients(model, batch, *, when=WHEN):
                 assert name in reached, f"{player}: no gradient reaches {name}"
 
 
+def check_half_precision(model, batch):
+    """Under autocast to bf16, as trainer=gpu has it, steps are finite and near float32's.
+
+    Near where there is one player: what a game makes ahead is of the precision it began with.
+    """
+    alone = len(model.players) == 1
+    model.train()
+    for model.step, model.images_seen in ((16, LATE),) if alone else ((0, 0), (16, LATE)):
+        for player in model.players:
+            model.zero_grad(set_to_none=True)
+            torch.manual_seed(0)
+            with torch.autocast("cpu", torch.bfloat16):
+                loss = model.loss(batch, player)
+            loss.total.backward()
+            assert loss.total.isfinite(), f"{player}: the loss is {loss.total}"
+            for name, p in model.named_parameters():
+                assert p.grad is None or p.grad.isfinite().all(), f"gradient of {name}"
+            if alone:
+                torch.manual_seed(0)
+                full = model.loss(batch, player).total
+                torch.testing.assert_close(loss.total.float(), full, rtol=0.05, atol=0.05)
+            model.after_step(player)
+    for name, value in model.state_dict().items():
+        assert value.isfinite().all(), name
+
+
 def every_example(spec):
     """All examples of a discrete spec, and log 1; of vectors a grid, and the log of its cells."""
     levels = torch.arange(spec.levels) if spec.levels else torch.arange(-8, 8.05, 0.1)

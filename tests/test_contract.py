@@ -110,6 +110,15 @@ def test_every_parameter_gets_a_finite_gradient(variant):
     contract.check_gradients(build(name, spec, **overrides), examples(spec))
 
 
+def test_half_precision_trains(variant):
+    name, kind, overrides = variant
+    spec = spec_of(name, kind)
+    model, batch = build(name, spec, **overrides), examples(spec, 2)
+    for player in model.players:
+        model.loss(examples(spec), player)  # layers initialize by a first batch
+    contract.check_half_precision(model, batch)
+
+
 def test_the_declared_likelihood_is_honest(variant):
     name, kind, overrides = variant
     model = build(name, spec_of(name, kind), **overrides)

@@ -110,7 +110,7 @@ class StyleGAN(Adversarial):
         w = self.styles.mapping(z, y)
         if self.training:
             with torch.no_grad():
-                self.styles.mean_w.lerp_(w.mean(0), 1 - DECAY)
+                self.styles.mean_w.lerp_(w.float().mean(0), 1 - DECAY)
         return self.styles.synthesize(self._mixed(w, y, generator), generator)
 
     def generator_loss(self, batch: Batch, y: Tensor | None) -> Loss:
@@ -137,7 +137,7 @@ class StyleGAN(Adversarial):
         image = self.styles.synthesize(w)
         noise = torch.randn_like(image) / math.sqrt(image.shape[2] * image.shape[3])
         (slope,) = torch.autograd.grad((image * noise).sum(), w, create_graph=True)
-        lengths = slope.square().sum(2).mean(1).sqrt()
+        lengths = slope.float().square().sum(2).mean(1).sqrt()
         length = lengths.detach().mean()
         self.path_mean.lerp_(length, 1 - PATH_DECAY)
         return (lengths - self.path_mean).square().mean(), length

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torchvision.transforms.functional as tv
+from torch.nn.functional import grid_sample
 from torchvision.transforms import InterpolationMode
 
 from genlab.nn.gan.ada import (
@@ -17,6 +18,7 @@ from genlab.nn.gan.ada import (
     warp,
 )
 from genlab.nn.gan.diffaugment import DiffAugment, brighten, contrast, cutout, saturate, shift
+from genlab.nn.gan.resample import resample
 
 
 @pytest.fixture
@@ -155,3 +157,20 @@ def test_the_probability_follows_the_sign_of_the_overfitting():
         ada.observe(torch.tensor([1.0, -1.0]))
         ada.update()
     assert float(ada.p) == 0
+
+
+def test_resampling_is_grid_samples():
+    g = torch.manual_seed(0)
+    x = torch.randn(3, 2, 5, 7, dtype=torch.float64, generator=g)
+    grid = 3 * torch.randn(3, 5, 7, 2, dtype=torch.float64, generator=g)  # far beyond the border
+    grid = grid.float().double()
+    want = grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+    torch.testing.assert_close(resample(x, grid), want, rtol=1e-5, atol=1e-5)
+
+
+def test_resampling_has_a_second_derivative():
+    g = torch.manual_seed(0)
+    x = torch.randn(2, 1, 3, 4, dtype=torch.float64, generator=g).requires_grad_()
+    grid = torch.randn(2, 3, 4, 2, dtype=torch.float64, generator=g)
+    assert torch.autograd.gradcheck(lambda x: resample(x, grid).square(), x)
+    assert torch.autograd.gradgradcheck(lambda x: resample(x, grid).square(), x)

@@ -178,3 +178,9 @@ def test_a_residual_block_is_its_own_formula():
     context = torch.randn(2, 3, 1, 1, dtype=torch.float64)
     y = block.conv(block.reduce(x.clamp_min(0)).clamp_min(0)) + block.context(context)
     torch.testing.assert_close(block(x, context), x + block.expand(y.clamp_min(0)))
+
+
+def test_a_single_pixel_has_the_strides_that_kernels_take():
+    split = CausalAttention(2)._split(torch.randn(3, 8, 1, 1))
+    assert split.shape == (3, 2, 1, 4)
+    assert split.stride() == (8, 4, 4, 1)

@@ -44,6 +44,8 @@ class CausalAttention(CausalLayer):
 
     def _split(self, x: Tensor) -> Tensor:
         """Maps as ``(B, heads, H W, channels of a head)``."""
+        if x.shape[2:].numel() == 1:  # with the strides of a transposed pixel, kernels refuse it
+            return x.flatten(1).unflatten(1, (self.heads, 1, -1))
         return x.flatten(2).unflatten(1, (self.heads, -1)).transpose(-2, -1)
 
 

@@ -5,7 +5,9 @@ import math
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import affine_grid
+
+from genlab.nn.gan.resample import resample
 
 __all__ = ["AdaptiveAugment", "color_matrices", "geometric_matrices", "recolor", "warp"]
 
@@ -27,8 +29,7 @@ def warp(x: Tensor, matrices: Tensor) -> Tensor:
         x: Images ``(B, C, H, W)``.
         matrices: ``(B, 2, 3)``.
     """
-    grid = affine_grid(matrices.to(x.dtype), list(x.shape), align_corners=False)
-    return grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+    return resample(x, affine_grid(matrices, list(x.shape), align_corners=False))
 
 
 def recolor(x: Tensor, matrices: Tensor) -> Tensor:

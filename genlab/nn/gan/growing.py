@@ -30,6 +30,11 @@ def _act(x: Tensor) -> Tensor:
     return leaky_relu(x, 0.2)
 
 
+def _faded(before: Tensor, after: Tensor, fade: float) -> Tensor:
+    # on a GPU, autocast enlarges in float32 what it convolves in bf16
+    return torch.lerp(before.to(after.dtype), after, fade)
+
+
 class GrowingGenerator(nn.Module):
     """Progressively growing generator (Karras et al. 2018, arXiv:1710.10196, table 2).
 
@@ -82,7 +87,7 @@ class GrowingGenerator(nn.Module):
         image = self.images[stage](h)
         if stage == 0 or fade >= 1:
             return image
-        return torch.lerp(grown(self.images[stage - 1](before), 1), image, fade)
+        return _faded(grown(self.images[stage - 1](before), 1), image, fade)
 
 
 class GrowingDiscriminator(nn.Module):
@@ -116,7 +121,7 @@ class GrowingDiscriminator(nn.Module):
         for i in range(stage, 0, -1):
             h = shrunk(_act(self.second[i - 1](_act(self.first[i - 1](h)))), 1)
             if i == stage and fade < 1:
-                h = torch.lerp(_act(self.images[stage - 1](shrunk(x, 1))), h, fade)
+                h = _faded(_act(self.images[stage - 1](shrunk(x, 1))), h, fade)
         return _act(self.dense(_act(self.last(self.deviation(h))).flatten(1)))
 
     def forward(

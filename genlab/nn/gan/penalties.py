@@ -33,5 +33,6 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
     Gulrajani et al. 2017, arXiv:1704.00028, equation 3, for weight 1.
     """
     share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-    logits, gradient = gradients(critic, torch.lerp(fake, real, share))
+    between = torch.lerp(fake.to(real.dtype), real, share)  # autocast makes fakes of fewer bits
+    logits, gradient = gradients(critic, between)
     return (gradient.view(len(logits), -1).norm(2, 1) - 1).square().mean()

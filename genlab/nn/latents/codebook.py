@@ -42,9 +42,10 @@ class Codebook(nn.Module):
 
     def nearest(self, z: Tensor) -> Tensor:
         """Index of the nearest code of each vector ``(B, D, H, W)``: int64 ``(B, H, W)``."""
-        flat = z.detach().movedim(1, -1)
-        # |z - e|^2 without |z|^2, which is the same for all codes.
-        return (self.codes.square().sum(1) - 2 * flat @ self.codes.T).argmin(-1)
+        flat = z.detach().movedim(1, -1).to(self.codes.dtype)
+        with torch.autocast(z.device.type, enabled=False):  # in bf16 near codes are one
+            # |z - e|^2 without |z|^2, which is the same for all codes.
+            return (self.codes.square().sum(1) - 2 * flat @ self.codes.T).argmin(-1)
 
     def lookup(self, index: Tensor) -> Tensor:
         """Vectors ``(B, D, H, W)`` of indices ``(B, H, W)``."""
@@ -66,7 +67,8 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def observe(self, z: Tensor, index: Tensor) -> None:
         """Adds a batch to what `update` will apply."""
-        flat, index = z.detach().movedim(1, -1).flatten(0, -2), index.flatten()
+        flat = z.detach().movedim(1, -1).flatten(0, -2).to(self.codes.dtype)
+        index = index.flatten()
         self.new_count.index_add_(0, index, torch.ones_like(flat[:, 0]))
         self.new_total.index_add_(0, index, flat)
         pick = torch.randint(len(flat), (len(self.codes),), device=flat.device)
