@@ -151,7 +151,8 @@ def describe(entry: Entry, root: str | None) -> None:
     if manifest is not None:
         print(f"  shape    {shape(manifest)}, {manifest.levels} levels")
         print(f"  images   {counts(manifest)}")
-        print(f"  classes  {manifest.classes or 'by config, or none'}")
+        names = ", ".join(manifest.class_names)
+        print(f"  classes  {manifest.classes or 'by config, or none'}{names and f': {names}'}")
         if manifest.licence:
             print(f"  licence  {manifest.licence}")
         print(f"  where    {where(manifest, root)}")

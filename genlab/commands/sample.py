@@ -58,9 +58,8 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     loaded = model.loaded
     classes = loaded.run.read("run.json").get("classes", [])
     given = [config.label] if isinstance(config.label, int) else config.label or ()
-    named = [
-        f"label {k} is class {classes[k]}" for k in given if isinstance(k, int) and k < len(classes)
-    ]
+    names = {k: classes[k] for k in given if isinstance(k, int) and k < len(classes)}
+    named = [f"label {k} is class {name}" for k, name in names.items() if name != str(k)]
     name = f"{loaded.images_seen:09d}-s{config.seed}{asked(config, sampling)}{samples.suffix}"
     target = samples.save(config.out or loaded.run.path / folder / name)
     say(
