@@ -21,6 +21,7 @@ from genlab.errors import ConfigError
 from genlab.experiment.pretrained import check_names
 from genlab.launch.hydra_patches import parse_overrides, prefer_own_configs
 from genlab.launch.messages import unknown_override
+from genlab.launch.resumed import config_and_run
 from genlab.sweeps.rules import check_job, check_plugins, check_search
 
 if TYPE_CHECKING:
@@ -156,8 +157,9 @@ class CheckedLoader:
         errors = [unknown_key(text, cfg) for text in unknown]
         try:
             if runs:
-                check(cfg, self.command)
-                if self.command == "train":
+                resumes = self.command == "train" and cfg.run
+                check(config_and_run(cfg, kept)[0] if resumes else cfg, self.command)
+                if self.command == "train" and not resumes:
                     check_names(cfg)
         except ConfigError as error:
             errors.append(str(error))
