@@ -1,6 +1,7 @@
 """genlab sample: what a trained run draws, or another task makes of it."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -13,6 +14,7 @@ from genlab.config.schema import Sample
 from genlab.errors import ConfigError
 from genlab.experiment.build import make
 from genlab.modalities.images.grid import show
+from genlab.system.paths import check_writable
 from genlab.system.terminal import bars, say
 from genlab.tasks.base import Task
 
@@ -44,6 +46,10 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         places=config.places,
         inspect=lambda trained: check_options(trained.model["_target_"], sampling),
     )
+    if config.out is None:
+        check_writable(model.loaded.run.path / folder, "out=null", "; out=FILE chooses a place")
+    else:
+        check_writable(Path(config.out).parent, f"out={config.out}")
     with bars() as progress:
         samples = model.perform(
             task,
