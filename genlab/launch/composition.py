@@ -16,6 +16,7 @@ from genlab.config.home import expand_config
 from genlab.config.hydra_section import check_hydra, check_logging
 from genlab.config.length import end_as_typed
 from genlab.config.overrides import key_of
+from genlab.config.schema import Train
 from genlab.config.suggest import unknown_key
 from genlab.errors import ConfigError
 from genlab.experiment.pretrained import check_names
@@ -23,6 +24,7 @@ from genlab.launch.hydra_patches import parse_overrides, prefer_own_configs
 from genlab.launch.messages import unknown_override
 from genlab.launch.resumed import config_and_run
 from genlab.sweeps.rules import check_job, check_plugins, check_search
+from genlab.training.interval_keys import check_intervals
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -158,9 +160,12 @@ class CheckedLoader:
         try:
             if runs:
                 resumes = self.command == "train" and cfg.run
-                check(config_and_run(cfg, kept)[0] if resumes else cfg, self.command)
-                if self.command == "train" and not resumes:
-                    check_names(cfg)
+                own = config_and_run(cfg, kept)[0] if resumes else cfg
+                record = check(own, self.command)
+                if isinstance(record, Train):
+                    check_intervals(record.intervals, record.trainer.max_time)
+                    if not resumes:
+                        check_names(cfg)
         except ConfigError as error:
             errors.append(str(error))
         if errors:
