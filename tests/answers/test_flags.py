@@ -110,3 +110,11 @@ def test_an_interval_is_read_before_a_sweep_begins(genlab, tmp_path, word, said)
     assert code == 2, err
     assert said in err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_images_that_no_picture_shows_are_refused_before_training(genlab, tmp_path, channels):
+    code, _, err = genlab("train", *TINY, f"data.channels={channels}")
+    assert code == 2, err
+    assert f"data: images of {channels} channels have no picture" in err
+    assert not (tmp_path / "runs").exists()
