@@ -45,6 +45,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         check_writable(folder, "out=null", "; out=FILE chooses a place")
     else:
         check_writable(Path(config.out).parent, f"out={config.out}")
+        loaded.modality.check_target(Path(config.out))
     if not loaded.model.can("reconstruct"):
         raise Unsupported(
             f"{type(loaded.model).__name__} does not reconstruct images; VAEs, autoencoders and "

@@ -50,6 +50,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         check_writable(model.loaded.run.path / folder, "out=null", "; out=FILE chooses a place")
     else:
         check_writable(Path(config.out).parent, f"out={config.out}")
+        model.loaded.modality.check_target(Path(config.out))
     with bars() as progress:
         samples = model.perform(
             task,

@@ -18,7 +18,8 @@ from .tiny import TINY
 def locked(genlab, tmp_path, monkeypatch):
     """A run whose directory, and the folder ``ro``, take nothing, whoever asks."""
     assert genlab("train", *TINY, "name=r")[0] == 0
-    (tmp_path / "ro").mkdir()
+    for name in ("ro", "d.png", "d.gif"):
+        (tmp_path / name).mkdir()
     access = os.access
 
     def refusing(path, mode, **named):
@@ -34,6 +35,10 @@ def locked(genlab, tmp_path, monkeypatch):
         ("sample run=r n=2", "out=null: runs/r cannot be written to; out=FILE chooses a place"),
         ("sample run=r n=2 out=ro/x.png", "out=ro/x.png: ro cannot be written to"),
         ("sample run=r n=2 out=ro/deep/x.npz", "out=ro/deep/x.npz: ro cannot be written to"),
+        ("sample run=r n=2 out=x.jpg", "out=x.jpg: a .png, a .npz, or a folder (no suffix) is n"),
+        ("sample run=r n=2 out=d.png", "out=d.png: is a folder; a file of this name cannot be"),
+        ("sample run=r n=2 task=walk gif=true out=d.gif", "out=d.gif: is a folder; a file of this"),
+        ("reconstruct run=r n=2 out=d.png", "out=d.png: is a folder; a file of this name cannot"),
         ("reconstruct run=r n=2", "out=null: runs/r/reconstructions cannot be written to; out="),
         ("reconstruct run=r n=2 out=ro/x.png", "out=ro/x.png: ro cannot be written to"),
         ("evaluate run=r metrics.metrics=[frechet]", "run=runs/r: runs/r/evaluation cannot be wri"),
