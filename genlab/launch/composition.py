@@ -90,7 +90,7 @@ class CheckedLoader:
         cfg = self.compose_checked(config_name, overrides, run_mode, runs=False)
         check_plugins(cfg)
         jobs = [
-            self.compose_checked(config_name, words, RunMode.RUN, runs=True)
+            self.compose_checked(config_name, words, RunMode.RUN, runs=True, alone=False)
             for words in jobs_with_each_value(self.loader, cfg, overrides)
         ]
         if self.command == "train":
@@ -132,7 +132,12 @@ class CheckedLoader:
         return expand_config(end_as_typed(cfg, overrides))
 
     def compose_checked(
-        self, config_name: str | None, overrides: list[str], mode: Any, runs: bool
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        mode: Any,
+        runs: bool,
+        alone: bool = True,
     ) -> "DictConfig":
         """Composes, and refuses all that is wrong at once, unknown keys included.
 
@@ -141,6 +146,7 @@ class CheckedLoader:
             overrides: The overrides.
             mode: Hydra's mode, of a run or of a sweep.
             runs: True for the config of a job, false for one that is only shown.
+            alone: Whether it may resume a run, which no job of a sweep does.
         """
         unknown: list[str] = []
         while True:
@@ -159,7 +165,7 @@ class CheckedLoader:
         errors = [unknown_key(text, cfg) for text in unknown]
         try:
             if runs:
-                resumes = self.command == "train" and cfg.run
+                resumes = self.command == "train" and cfg.run and alone
                 own = config_and_run(cfg, kept)[0] if resumes else cfg
                 record = check(own, self.command)
                 if isinstance(record, Train):
