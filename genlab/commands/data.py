@@ -10,13 +10,14 @@ from genlab.commands.list import config_folders, show
 from genlab.commands.parser import Parser, add_config_dir
 from genlab.config.catalog import Entry, entries
 from genlab.config.overrides import key_of, value_of
+from genlab.config.quoting import quote_overrides
 from genlab.data.storage.bundled import ARCHIVE
 from genlab.data.storage.manifest import Manifest
 from genlab.data.storage.manifests import MANIFESTS
 from genlab.data.storage.sources import find, folders
 from genlab.data.storage.verify import problems_of_bundle, problems_of_cache, problems_of_files
 from genlab.errors import ConfigError, DataError, nearest
-from genlab.system.paths import cache_dir
+from genlab.system.paths import cache_dir, check_writable
 
 if TYPE_CHECKING:
     from genlab.data.images import SplitName
@@ -151,7 +152,8 @@ def describe(entry: Entry, root: str | None) -> None:
     if manifest is not None:
         print(f"  shape    {shape(manifest)}, {manifest.levels} levels")
         print(f"  images   {counts(manifest)}")
-        print(f"  classes  {manifest.classes or 'by config, or none'}")
+        names = ", ".join(manifest.class_names)
+        print(f"  classes  {manifest.classes or 'by config, or none'}{names and f': {names}'}")
         if manifest.licence:
             print(f"  licence  {manifest.licence}")
         print(f"  where    {where(manifest, root)}")
@@ -215,6 +217,7 @@ def picture(
     target = Path(out or f"{name}.png")
     if target.suffix != ".png":
         raise ConfigError(f"--out {target}: a .png is needed")
+    check_writable(target.parent, f"--out {target}")
     section = composed(name, overrides, places)
 
     import torch
@@ -286,7 +289,8 @@ def composed(name: str, overrides: Sequence[str], places: Sequence[Path]) -> dic
     own, *others = [folder.resolve() for folder in reversed(places)]
     search = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in others)}]"]
     with initialize_config_dir(str(own), version_base="1.3"):
-        cfg = compose(f"data/{name}", overrides=[*prefixed, *(search if others else [])])
+        words = quote_overrides(prefixed)
+        cfg = compose(f"data/{name}", overrides=[*words, *(search if others else [])])
     missing = sorted(str(key) for key in OmegaConf.missing_keys(cfg))
     if missing:
         raise ConfigError(f"{missing[0]}: no value; give one with {missing[0]}=VALUE")

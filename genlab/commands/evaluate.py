@@ -16,9 +16,13 @@ from genlab.experiment.trained import Loaded, load_run, use_device
 from genlab.metrics.report import Report
 from genlab.modalities.images.image_reading import read_images
 from genlab.runs.directory import Run, find_run
+from genlab.system.paths import check_writable
 from genlab.system.terminal import bars, console, say
 
 __all__ = ["run"]
+
+UNKEPT = ", and a report is kept there; measure a copy of the run, or genlab.load(RUN).evaluate()"
+"""What to do about a run directory of somebody else's."""
 
 
 def run(cfg: DictConfig, invocation: Invocation) -> float | None:
@@ -39,6 +43,8 @@ def run(cfg: DictConfig, invocation: Invocation) -> float | None:
     names = [config.run] if isinstance(config.run, str) else list(config.run or [])
     # All of them are looked up before the first is measured.
     runs = [find_run(str(name), Path(config.root)) for name in names]
+    for place in runs:
+        check_writable(place.path / "evaluation", f"run={place.shown()}", UNKEPT)
     last = None
     for place in runs:
         last = first_number(of_run(config, place, name))
@@ -63,10 +69,10 @@ def of_run(config: Evaluate, place: Run, name: str) -> Report:
     with bars() as progress:
         report = evaluator.run(loaded.model, loaded.weights, progress, options)
     report.sampling |= deviations(config, loaded)
+    console().print(report.table())
     keep_report(report, loaded, name)
     if not report.sampling:  # a tracker has one place for a number: the one drawn by default
         log_report(report, loaded)
-    console().print(report.table())
     say(
         f"{place.name}: {config.checkpoint} checkpoint at {loaded.images_seen:,} images, "
         f"{report.seconds:.0f} s; kept in {place.shown()}/evaluation"

@@ -14,6 +14,7 @@ from genlab.modalities.images.grid import show
 from genlab.modalities.rendering import save_rendering
 from genlab.rng import stream
 from genlab.runs.directory import find_run
+from genlab.system.paths import check_writable
 from genlab.system.terminal import say
 from genlab.tasks.drawing import pairs
 from genlab.types import Batch
@@ -39,6 +40,12 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         use_device(config.device),
         places=config.places,
     )
+    if config.out is None:
+        folder = loaded.run.path / "reconstructions"
+        check_writable(folder, "out=null", "; out=FILE chooses a place")
+    else:
+        check_writable(Path(config.out).parent, f"out={config.out}")
+        loaded.modality.check_target(Path(config.out))
     if not loaded.model.can("reconstruct"):
         raise Unsupported(
             f"{type(loaded.model).__name__} does not reconstruct images; VAEs, autoencoders and "

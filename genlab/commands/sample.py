@@ -1,6 +1,7 @@
 """genlab sample: what a trained run draws, or another task makes of it."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -13,6 +14,7 @@ from genlab.config.schema import Sample
 from genlab.errors import ConfigError
 from genlab.experiment.build import make
 from genlab.modalities.images.grid import show
+from genlab.system.paths import check_writable
 from genlab.system.terminal import bars, say
 from genlab.tasks.base import Task
 
@@ -44,6 +46,11 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         places=config.places,
         inspect=lambda trained: check_options(trained.model["_target_"], sampling),
     )
+    if config.out is None:
+        check_writable(model.loaded.run.path / folder, "out=null", "; out=FILE chooses a place")
+    else:
+        check_writable(Path(config.out).parent, f"out={config.out}")
+        model.loaded.modality.check_target(Path(config.out))
     with bars() as progress:
         samples = model.perform(
             task,
@@ -58,9 +65,8 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     loaded = model.loaded
     classes = loaded.run.read("run.json").get("classes", [])
     given = [config.label] if isinstance(config.label, int) else config.label or ()
-    named = [
-        f"label {k} is class {classes[k]}" for k in given if isinstance(k, int) and k < len(classes)
-    ]
+    names = {k: classes[k] for k in given if isinstance(k, int) and k < len(classes)}
+    named = [f"label {k} is class {name}" for k, name in names.items() if name != str(k)]
     name = f"{loaded.images_seen:09d}-s{config.seed}{asked(config, sampling)}{samples.suffix}"
     target = samples.save(config.out or loaded.run.path / folder / name)
     say(

@@ -6,10 +6,10 @@ from omegaconf import DictConfig
 
 from genlab.config.check import check
 from genlab.config.invocation import Invocation
-from genlab.config.resume import resumed_config, saved_config
+from genlab.config.resume import saved_config
 from genlab.experiment.requeue import job_of_slurm, requeued_run
 from genlab.experiment.train_run import train_run
-from genlab.runs.directory import find_run
+from genlab.launch.resumed import config_and_run
 from genlab.system.terminal import say
 
 __all__ = ["run"]
@@ -24,9 +24,9 @@ def run(cfg: DictConfig, invocation: Invocation) -> float | None:
     Raises:
         GenlabError: Something the user can mend.
     """
-    resumed = find_run(cfg.run, Path(cfg.root)) if cfg.run else None
-    if resumed is not None:
-        cfg = resumed_config(cfg, resumed.path, invocation.overrides, resumed.shown())
+    resumed = None
+    if cfg.run:
+        cfg, resumed = config_and_run(cfg, invocation.overrides)
     elif (resumed := requeued_run(Path(cfg.root))) is not None:
         say(f"SLURM job {job_of_slurm()} was requeued and goes on with {resumed.shown()}")
         cfg = saved_config(cfg, resumed.path)

@@ -6,12 +6,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genlab.config.home import expand_overrides
+from genlab.config.quoting import quote_overrides
 from genlab.errors import ConfigError
 
 __all__ = ["check_overrides", "groups", "key_of", "opened", "options", "value_of"]
 
 OPEN = ("sampling", "places")
 """Sections whose keys no YAML lists: what a run holds says which there are."""
+
+CHOSEN: tuple[str, ...] = ("callbacks.", "logger.", "trainer.", "guard.", "data.", "model.")
+CHOSEN += ("optimizer.", "scheduler.", "metrics.", "closing.", "ema.", "curriculum.", "modality.")
+"""Sections that a run has chosen, whose keys need not be those of the defaults."""
 
 MOVED = {"data.path": "places.path", "data.root": "places.root"}
 """Keys of a run's data, beside ``run=``, by what they are called then: the run has chosen these."""
@@ -39,20 +44,36 @@ def value_of(overrides: Sequence[str], key: str) -> list[str]:
     return [word.strip(" '\"") for word in words if word.strip(" '\"")]
 
 
-def opened(overrides: Sequence[str]) -> list[str]:
+def opened(overrides: Sequence[str], command: str = "") -> list[str]:
     """The overrides as Hydra takes them: keys of an open section are added to it, ``~`` is home.
+
+    A training run that is resumed has sections of its own choosing, which the defaults that Hydra
+    composes need not have: keys of them are added, and held against the run's config later.
 
     Example:
         >>> opened(["n=4", "sampling.steps=50"])
         ['n=4', '++sampling.steps=50']
         >>> opened(["run=last", "data.path=moved"]), opened(["data.path=pictures"])
         (['run=last', '++places.path=moved'], ['data.path=pictures'])
+        >>> opened(["run=last", "callbacks.mine.every=5", "~callbacks.samples"], "train")
+        ['run=last', '++callbacks.mine.every=5', '++callbacks.samples=null']
     """
-    words = expand_overrides(overrides)
+    words = quote_overrides(expand_overrides(overrides))
     keys = [key_of(word) for word in words]
     if "run" in keys and "data" not in keys:
-        words = [MOVED.get(k, k) + w.removeprefix(k) for k, w in zip(keys, words, strict=True)]
+        words = [w.replace(k, MOVED.get(k, k), 1) for k, w in zip(keys, words, strict=True)]
+    if command == "train" and value_of(words, "run") not in ([], ["null"]):
+        chosen = tuple(f"{key}." for key in keys)  # a group whose sections are composed now
+        words = [of_run(t) if not key_of(t).startswith(chosen) else t for t in words]
     return [f"++{t}" if re.split(r"[.=]", t)[0] in OPEN else t for t in words]
+
+
+def of_run(override: str) -> str:
+    """An override of a resumed run's own section, added where the composed config lacks it."""
+    key = key_of(override)
+    if not key.startswith(CHOSEN):
+        return override
+    return f"++{key}=null" if override.startswith("~") else f"++{override.lstrip('+')}"
 
 
 def options(folders: Sequence[Path], group: str) -> list[str]:

@@ -145,6 +145,15 @@ class Train(Record):
     notes: str | None
     trust: list[str]
 
+    @property
+    def intervals(self) -> dict[str, int | str]:
+        """The keys that say how often something is done, and what they say."""
+        found = {f"trainer.{k}": getattr(self.trainer, k) for k in ("validate_every", "log_every")}
+        for name, section in (self.callbacks or {}).items():
+            if section is not None and "every" in section:
+                found[f"callbacks.{name}.every"] = section["every"]
+        return found
+
 
 @dataclass(kw_only=True)
 class OfRun(Record):

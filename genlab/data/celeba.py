@@ -64,6 +64,10 @@ class CelebA(FileImages):
     def spec(self) -> ImageSpec:
         return ImageSpec(3, self.size, self.size, 256, 2 if self.attribute else 0)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return (f"not {self.attribute}", self.attribute) if self.attribute else ()
+
     def key(self) -> str:
         return f"{self.manifest.key}-{self.size}-{self.crop}-{self.attribute}"
 

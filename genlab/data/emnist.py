@@ -12,6 +12,7 @@ import numpy as np
 
 from genlab.data.storage.archive import FileImages
 from genlab.data.storage.cache import Writer
+from genlab.data.storage.class_names import EMNIST
 from genlab.data.storage.damage import expecting, read_bounded
 from genlab.data.storage.idx import parse_idx
 from genlab.errors import ConfigError, nearest
@@ -63,6 +64,10 @@ class Emnist(FileImages):
     @property
     def spec(self) -> ImageSpec:
         return ImageSpec(1, 28, 28, 256, SETS[self.subset][2])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return EMNIST[self.subset]
 
     @property
     def counts(self) -> dict[str, int | None]:

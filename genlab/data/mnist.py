@@ -25,6 +25,10 @@ class Mnist(CachedImages):
     def spec(self) -> ImageSpec:
         return ImageSpec(1, 28, 28, 256, 10)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return MANIFESTS["mnist"].class_names
+
     def key(self) -> str:
         return MANIFESTS["mnist"].key
 

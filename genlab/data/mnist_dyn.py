@@ -30,6 +30,10 @@ class BinarizedMnist(ImageData):
     def spec(self) -> ImageSpec:
         return ImageSpec(1, 28, 28, 2, 10)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self._grey.class_names
+
     def prepare(self, repair: bool = False) -> None:
         self._grey.prepare(repair)
 

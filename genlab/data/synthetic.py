@@ -23,7 +23,8 @@ class Synthetic(ImageData):
     Args:
         kind: "bars" (as long as the image) or "blobs".
         size: Height and width.
-        channels: Number of channels; each has the same shape in another brightness.
+        channels: Number of channels; each has the same shape in another brightness. Without a
+            modality of your own 1 or 3, which have a picture.
         levels: Number of values of a sub-pixel, 2 for binary images.
         classes: Number of classes, 0 for images without labels (of 10 kinds).
         n_train: Number of training images.

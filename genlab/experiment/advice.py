@@ -58,5 +58,5 @@ def resume_command(run: Run, typed: Sequence[str] = ()) -> str:
         typed: The overrides that this session was started with; a longer end, say, is none of the
             run's own.
     """
-    more = [word for word in typed if key_of(word).startswith(RUN_KEYS)]
+    more = [word.lstrip("+") for word in typed if key_of(word).startswith(RUN_KEYS)]
     return f"go on with\n  {advise('train', run, more)}"

@@ -119,6 +119,7 @@ def build_parts(config: Train, resumed: Run | None, first: bool) -> Parts:
         callbacks.append(Progress())
     # The checkpoint comes last: it holds what the others came to.
     callbacks += [stop, checkpoints]
+    modality = build_modality(config.modality, data.spec)
     # What Lightning or the disk would refuse in the middle of it
     check_trainer(config, data)
     if first:
@@ -128,7 +129,6 @@ def build_parts(config: Train, resumed: Run | None, first: bool) -> Parts:
         check_counts(config, evaluator, callbacks)
         notes += idle_guard(config, evaluator, callbacks)
         check_disk(config, module, resumed)
-    modality = build_modality(config.modality, data.spec)
     return Parts(
         config, data, module, evaluator, modality, callbacks, checkpoints, guard, stop, notes
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers.logger import Logger
 
 from genlab.config.schema import Train
@@ -102,6 +103,7 @@ class TrainingSession:
             with handled(parts.stop.note):
                 path = self.resume.path if self.resume else None
                 trainer.fit(parts.module, datamodule=parts.data, ckpt_path=path, weights_only=True)
+            self.say_why_it_ended()
             if parts.stop.received is not None:  # after the last chunk and its validation
                 raise SystemExit(128 + parts.stop.received)
             status = "trained"
@@ -124,6 +126,14 @@ class TrainingSession:
         finally:
             if trainer.is_global_zero:
                 self.write_down(status)
+
+    def say_why_it_ended(self) -> None:
+        """Tells that a callback ended training before its end, and why."""
+        for callback in self.parts.callbacks:
+            reason = getattr(callback, "stopping_reason_message", None)  # of Lightning's
+            if isinstance(callback, EarlyStopping) and reason and self.trainer.is_global_zero:
+                seen = self.parts.module.images_seen
+                say(f"       stopped early, after {seen:,} images: {' '.join(reason.split())}")
 
     def complete(self) -> bool:
         """True if there is nothing left to do."""

@@ -57,7 +57,7 @@ def compose(
         beside = str(folder.resolve().parent)
         if beside not in sys.path:
             sys.path.append(beside)  # last: no file of the user's stands in for a library
-    words = opened(overrides)
+    words = opened(overrides, command)
     if folder is not None:
         words.append(f"hydra.searchpath=[file://{folder.resolve()}]")
     setup_globals()

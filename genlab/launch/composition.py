@@ -16,12 +16,15 @@ from genlab.config.home import expand_config
 from genlab.config.hydra_section import check_hydra, check_logging
 from genlab.config.length import end_as_typed
 from genlab.config.overrides import key_of
+from genlab.config.schema import Train
 from genlab.config.suggest import unknown_key
 from genlab.errors import ConfigError
 from genlab.experiment.pretrained import check_names
 from genlab.launch.hydra_patches import parse_overrides, prefer_own_configs
 from genlab.launch.messages import unknown_override
+from genlab.launch.resumed import config_and_run
 from genlab.sweeps.rules import check_job, check_plugins, check_search
+from genlab.training.interval_keys import check_intervals
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -87,7 +90,7 @@ class CheckedLoader:
         cfg = self.compose_checked(config_name, overrides, run_mode, runs=False)
         check_plugins(cfg)
         jobs = [
-            self.compose_checked(config_name, words, RunMode.RUN, runs=True)
+            self.compose_checked(config_name, words, RunMode.RUN, runs=True, alone=False)
             for words in jobs_with_each_value(self.loader, cfg, overrides)
         ]
         if self.command == "train":
@@ -129,7 +132,12 @@ class CheckedLoader:
         return expand_config(end_as_typed(cfg, overrides))
 
     def compose_checked(
-        self, config_name: str | None, overrides: list[str], mode: Any, runs: bool
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        mode: Any,
+        runs: bool,
+        alone: bool = True,
     ) -> "DictConfig":
         """Composes, and refuses all that is wrong at once, unknown keys included.
 
@@ -138,6 +146,7 @@ class CheckedLoader:
             overrides: The overrides.
             mode: Hydra's mode, of a run or of a sweep.
             runs: True for the config of a job, false for one that is only shown.
+            alone: Whether it may resume a run, which no job of a sweep does.
         """
         unknown: list[str] = []
         while True:
@@ -156,9 +165,13 @@ class CheckedLoader:
         errors = [unknown_key(text, cfg) for text in unknown]
         try:
             if runs:
-                check(cfg, self.command)
-                if self.command == "train":
-                    check_names(cfg)
+                resumes = self.command == "train" and cfg.run and alone
+                own = config_and_run(cfg, kept)[0] if resumes else cfg
+                record = check(own, self.command)
+                if isinstance(record, Train):
+                    check_intervals(record.intervals, record.trainer.max_time)
+                    if not resumes:
+                        check_names(cfg)
         except ConfigError as error:
             errors.append(str(error))
         if errors:

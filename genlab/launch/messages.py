@@ -3,14 +3,31 @@
 tests/launch/test_messages.py fails where Hydra words an error otherwise than is matched here.
 """
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Iterator
 
-from genlab.errors import ConfigError, GenlabError, nearest
+from genlab.errors import ConfigError, GenlabError, StorageError, nearest
 from genlab.system.secrets import redact
 
 __all__ = ["explain", "printable", "unknown_override"]
+
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+OF_FILES: tuple[int, ...] = (
+    *OF_DISKS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENAMETOOLONG,
+    errno.EISDIR,
+)
+OF_FILES += (errno.ENOTDIR, errno.ELOOP, errno.EEXIST)
+"""What a file system refuses, whoever asks; a file that is not there may be the program's fault."""
+
+TEMPORARY = re.compile(r"\.([^/]+)\.\d+\.tmp$")
+"""A file in the making, as `genlab.system.paths.write_atomically` calls it."""
 
 MAX_LINES = 4
 LONGEST = 400
@@ -51,6 +68,10 @@ def explain(error: BaseException) -> GenlabError | None:
                 f"the memory of this machine does not hold {much}: less is needed with "
                 "data.batch_size=, a smaller model.* or data.*"
             )
+        if isinstance(cause, OSError) and cause.errno in OF_FILES and cause.filename:
+            path = TEMPORARY.sub(r"\1", os.fsdecode(cause.filename))
+            told = f"{path}: cannot be read or written ({cause.strerror})"
+            return StorageError(told) if cause.errno in OF_DISKS else ConfigError(told)
         if type(cause).__name__ == "OutOfMemoryError":
             return GenlabError(
                 f"out of memory on the device: {first_line(cause)}\n"

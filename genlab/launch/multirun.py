@@ -126,7 +126,8 @@ class Multirun:
         if name and not any(key_of(word) == "hydra.sweep.dir" for word in self.words):
             if not NAME.fullmatch(str(name)):
                 raise ConfigError(
-                    f"name={name!r}: letters, digits and . _ = - are allowed, no path"
+                    f"name={name!r}: 1 to 64 of A-Z, a-z, 0-9, . _ = - are allowed, no path; the "
+                    "first is a letter or a digit"
                 )
             path = Path(str(config.root)) / str(name)
         return Sweep.create(

@@ -84,6 +84,14 @@ class Modality(ABC):
             ConfigError: The name asks for something else, or cannot be written to.
         """
 
+    def check_target(self, target: Path) -> None:
+        """Refuses a target that `save` and `save_film` would, before anything is drawn for it.
+
+        Raises:
+            ConfigError: The name asks for something else, or is a folder's.
+        """
+        return
+
     def save_film(self, frames: Tensor, target: Path, note: Mapping[str, Any]) -> Path:
         """Writes frames ``(frames, n, ...)``, each of examples as `display` returned them.
 

@@ -15,12 +15,17 @@ def modality_of(spec: Spec) -> Modality:
     """The modality of data of a kind.
 
     Raises:
-        ConfigError: There is none for it.
+        ConfigError: There is none for it, or none that can show as many channels.
 
     Example:
         >>> modality_of(ImageSpec(1, 28, 28)).noun
         'images'
     """
+    if isinstance(spec, ImageSpec) and spec.shape[0] not in (1, 3):
+        raise ConfigError(
+            f"data: images of {spec.shape[0]} channels have no picture, those of 1 (grey) or 3 "
+            "(colour) do; modality=NAME names one of your own"
+        )
     for kind in type(spec).__mro__:
         if kind in MODALITIES:
             return MODALITIES[kind](spec)

@@ -121,7 +121,8 @@ def create_run(root: Path, name: str | None, model: str, data: str, seed: int) -
     chosen = name or f"{stamp}_{model}-{data}-s{seed}"
     if not NAME.fullmatch(chosen):
         raise ConfigError(
-            f"name={chosen!r}: 1 to 64 letters, digits and . _ = - are allowed, no path"
+            f"name={chosen!r}: 1 to 64 of A-Z, a-z, 0-9, . _ = - are allowed, no path; the first "
+            "is a letter or a digit"
         )
     if root.exists() and not root.is_dir():
         raise ConfigError(f"root={root}: is a file, a directory is needed")
@@ -132,8 +133,9 @@ def create_run(root: Path, name: str | None, model: str, data: str, seed: int) -
             path.mkdir(mode=0o700)
         except FileExistsError:
             if name is not None:
+                resume = f"resume it with run={path} or " if (path / MARK).is_file() else ""
                 raise ConfigError(
-                    f"name={name}: {path} exists; resume it with run={path} or choose another name"
+                    f"name={name}: {path} exists; {resume}choose another name"
                 ) from None
             continue
         except OSError as error:
@@ -189,14 +191,28 @@ def find_run(text: str, root: Path, key: str = "run") -> Run:
                 f"{key}={text}: there is no run under {root} yet; start with genlab train"
             )
         return runs[-1]
-    for path in (Path(os.path.expanduser(text)), root / text):  # ./~ is a folder
+    places = (Path(os.path.expanduser(text)), root / text)  # ./~ is a folder
+    for path in places:
         if (path / MARK).is_file():
             return Run(path.resolve())
+    for path in places:
+        if path.exists():
+            raise ConfigError(f"{key}={text} is not a run directory{whereabouts(path, key)}")
     known = [run.name for run in list_runs(root)] if root.is_dir() else []
-    what = "is not a run directory" if Path(text).is_dir() else "does not exist"
     name = Path(text).name
     hint = f"; did you mean {name!r}?" if name in known and name != text else nearest(name, known)
-    raise ConfigError(f"{key}={text} {what}{hint}")
+    raise ConfigError(f"{key}={text} does not exist{hint}")
+
+
+def whereabouts(path: Path, key: str) -> str:
+    """Where the run is that a path leads past: above it, or below; empty where there is none."""
+    for above in path.parents:
+        if (above / MARK).is_file():
+            which = f" checkpoint={path.stem}" if path.stem in ("last", "best") else ""
+            return f", but lies in one: {key}={shown(above)}{which}"
+    below = [shown(run.path) for run in list_runs(path)] if path.is_dir() else []
+    listed = ", ".join(below[:5]) + (", ..." if len(below) > 5 else "")
+    return f"; it holds {listed}" if below else ""
 
 
 JOB_DIRECTORY = "GENLAB_JOB_DIRECTORY"

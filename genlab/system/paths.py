@@ -8,7 +8,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cache_dir", "shown", "staging_folder", "write_atomically", "write_json"]
+from genlab.errors import ConfigError
+
+__all__ = [
+    "cache_dir",
+    "check_writable",
+    "shown",
+    "staging_folder",
+    "write_atomically",
+    "write_json",
+]
 
 STALE = 24 * 3600
 """Seconds after which a staging folder is taken for the remains of a killed process."""
@@ -42,6 +51,24 @@ def shown(path: Path) -> str:
     relative = os.path.relpath(path)
     text = relative if len(relative) < len(str(path)) else str(path)
     return f"./{text}" if text.startswith("~") else text  # a folder of that name, no home
+
+
+def check_writable(folder: Path, key: str, instead: str = "") -> None:
+    """Refuses a folder that cannot be written to, before what is to lie there is made.
+
+    Args:
+        folder: The folder; it need not exist yet.
+        key: What the user typed to choose it.
+        instead: What to do about it.
+
+    Raises:
+        ConfigError: It, or the first folder above it that exists, cannot be written to.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{key}: {shown(there)} is a file, a folder is needed")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"{key}: {shown(there)} cannot be written to{instead}")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from genlab.errors import ConfigError, NonFiniteError
 from genlab.runs.storage import copy_file
 from genlab.system.terminal import notice
+from genlab.training.callback_settings import keep_settings
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.run_context import context_of
 from genlab.training.saving.background import Writer
@@ -62,6 +63,11 @@ class Checkpoints(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         self.directory = context_of(trainer).checkpoints
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        keep_settings(trainer.callbacks, checkpoint.get("callbacks", {}))  # type: ignore[attr-defined]
 
     def write_in_foreground(self) -> None:
         """Writes no longer in the background: several processes must find the same files."""

@@ -28,7 +28,8 @@ def images_of(interval: int | str, epoch: int, key: str = "interval") -> int:
         >>> images_of("2 epochs", 55000), images_of(1000, 55000)
         (110000, 1000)
     """
-    if isinstance(interval, str) and (match := EPOCHS.fullmatch(interval)):
+    match = EPOCHS.fullmatch(interval) if isinstance(interval, str) else None
+    if match is not None and float(match[1]) > 0:
         return max(1, round(float(match[1]) * epoch))
     if isinstance(interval, str) and interval.strip().isdigit():
         interval = int(interval)

@@ -58,8 +58,8 @@ SHARES = ["0", "1", "0.5", "0.01", "0.999", "2", "1e-9", "-0.5"]
 
 
 @cache
-def leaves(model: str) -> tuple[str, ...]:
-    """The dotted paths of a run's config."""
+def leaves(model: str) -> dict[str, object]:
+    """The values of a run's config by their dotted paths."""
     content = OmegaConf.to_container(compose("train", [f"model={model}", "data=synthetic"])[0])
 
     def walk(node, prefix=""):
@@ -67,9 +67,10 @@ def leaves(model: str) -> tuple[str, ...]:
             if isinstance(value, dict):
                 yield from walk(value, f"{prefix}{key}.")
             else:
-                yield f"{prefix}{key}"
+                yield f"{prefix}{key}", value
 
-    return tuple(key for key in walk(content) if key not in FORBIDDEN and key[-1] != "_")
+    found = dict(walk(content))
+    return {k: v for k, v in found.items() if k not in FORBIDDEN and k[-1] != "_"}
 
 
 @cache
@@ -77,15 +78,31 @@ def choices() -> dict[str, list[str]]:
     """The groups and the names in them; those of data that must be downloaded are left out."""
     folders = [config_dir()]
     known = {group: options(folders, group) for group in groups(folders)}
+    known["trainer"].remove("ddp")  # whose processes end this one when they fail
     left_out = ("model", "data", "metrics", "experiment", "debug", "sweep", "task", "logger")
     return {g: names for g, names in known.items() if "hydra" not in g and g not in left_out}
+
+
+def of_its_kind(key, value):
+    """Values of the kind that a key has: most of them are right, so that runs get far."""
+    if isinstance(value, bool):
+        return ["true", "false"]
+    if isinstance(value, int) or value is None:
+        return NUMBERS
+    if isinstance(value, float):
+        return ["0.5", "0.01", "0.9", "1", "1e-9"]
+    if isinstance(value, str) and "epoch" in value:
+        return ["1 epoch", "0.5 epochs", "16", "33", "64"]
+    return ["auto", str(value).replace(" ", "")]
 
 
 @st.composite
 def changed(draw, model):
     """An override of one key."""
-    key = draw(st.sampled_from(leaves(model)))
+    key, value = draw(st.sampled_from(sorted(leaves(model).items(), key=lambda item: item[0])))
     last = key.rpartition(".")[2]
+    if draw(st.integers(0, 3)):
+        return f"{key}={draw(st.sampled_from(of_its_kind(key, value)))}"
     pool = NUMBERS if last in LARGE else [*NUMBERS, *SHARES]
     if last in LARGE and draw(st.booleans()):
         return f"{key}={draw(st.sampled_from(pool))}"

@@ -92,3 +92,29 @@ def test_a_hint_is_never_the_word_itself(genlab):
     assert "did you mean 'r'?" in err
     code, _, err = genlab("sample", "run=r", "root=nowhere")
     assert (code, "did you mean" in err) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("callbacks.evaluation.every=0", "callbacks.evaluation.every=0: a number of images >= 1"),
+        ("callbacks.samples.every=often", "callbacks.samples.every=often: a number of images >="),
+        ("trainer.validate_every=0 epoch", "trainer.validate_every=0 epoch: a number of images"),
+        ("trainer.log_every=x", "trainer.log_every=x: a number of images >= 1, or 'N epochs'"),
+        ("trainer.max_time=soon", "trainer.max_time=soon: seconds > 0, or a time such as 90s"),
+    ],
+)
+def test_an_interval_is_read_before_a_sweep_begins(genlab, tmp_path, word, said):
+    words = [tiny for tiny in TINY if tiny.partition("=")[0] != word.partition("=")[0]]
+    code, _, err = genlab("train", *words, word, "seed=1,2", "-m")
+    assert code == 2, err
+    assert said in err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_images_that_no_picture_shows_are_refused_before_training(genlab, tmp_path, channels):
+    code, _, err = genlab("train", *TINY, f"data.channels={channels}")
+    assert code == 2, err
+    assert f"data: images of {channels} channels have no picture" in err
+    assert not (tmp_path / "runs").exists()

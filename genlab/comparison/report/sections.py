@@ -295,11 +295,12 @@ def notes_section(board: Leaderboard, rows: Sequence[RunRecord], more: Sequence[
 
 
 def named_classes(rows: Sequence[RunRecord]) -> list[str]:
-    """The names of each data set's classes by their labels, where they have names."""
+    """The names of each data set's classes by their labels, where they have others than these."""
     lines = []
     for row in rows:
         for run in row.runs:
             names = run.facts.get("classes") or ()
-            told = ", ".join(f"{label} {name}" for label, name in enumerate(names))
-            lines.append(f"classes of {run.facts['data']}: {told}" if told else "")
-    return [line for line in dict.fromkeys(lines) if line]
+            if any(name != str(label) for label, name in enumerate(names)):
+                told = ", ".join(f"{label} {name}" for label, name in enumerate(names))
+                lines.append(f"classes of {run.facts['data']}: {told}")
+    return list(dict.fromkeys(lines))

@@ -21,7 +21,8 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Changes of the data since a run began, a line each; empty where nothing has changed.
 
     Args:
-        before: The run's record; those of older runs have the fingerprint alone.
+        before: The run's record; those of older runs have the fingerprint alone, or no names of
+            classes that have some by now.
         now: The `identity` of the data as they are.
 
     Example:
@@ -29,9 +30,11 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         ['class y is new', 'class x is gone']
         >>> changes({"fingerprint": "a"}, {"fingerprint": "a"})
         []
+        >>> changes({"fingerprint": "a", "classes": []}, {"fingerprint": "a", "classes": ["x"]})
+        []
     """
     lines = []
-    if "classes" in before and "classes" in now:
+    if before.get("classes") and now.get("classes"):
         old, new = list(before["classes"]), list(now["classes"])
         lines += [f"class {name} is new" for name in new if name not in old]
         lines += [f"class {name} is gone" for name in old if name not in new]

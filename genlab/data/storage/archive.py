@@ -43,6 +43,10 @@ class FileImages(CachedImages):
         return ImageSpec(*manifest.shape, manifest.levels, manifest.classes)
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.manifest.class_names
+
+    @property
     def counts(self) -> dict[str, int | None]:
         """Number of images that each split must have."""
         return {"train": self.manifest.train, "test": self.manifest.test}

@@ -99,6 +99,7 @@ class Manifest:
         origin: "bundled", "download", "generated" or "yours".
         licence: The licence or terms of the data.
         megabytes: About how much a download is.
+        class_names: Names of the classes in the order of the labels, where the set has any.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Manifest:
     origin: Literal["bundled", "download", "generated", "yours"] = "generated"
     licence: str = ""
     megabytes: int = 0
+    class_names: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

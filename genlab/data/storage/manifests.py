@@ -4,6 +4,7 @@ The MD5 hashes are those that torchvision's own data set classes pin; a test com
 installed version.
 """
 
+from genlab.data.storage.class_names import CIFAR10, DIGITS, FASHION, KUZUSHIJI
 from genlab.data.storage.manifest import DataFile, Manifest
 
 __all__ = ["MANIFESTS", "MNIST_FILES"]
@@ -38,7 +39,16 @@ def _bundled(
 ) -> Manifest:
     """A data set made of the bundled MNIST."""
     return Manifest(
-        name, shape, train, test, classes, levels, MNIST_FILES, (), (), "bundled", "CC BY-SA 3.0"
+        name,
+        shape,
+        train,
+        test,
+        classes,
+        levels,
+        MNIST_FILES,
+        origin="bundled",
+        licence="CC BY-SA 3.0",
+        class_names=DIGITS if classes == 10 else (),
     )
 
 
@@ -106,6 +116,7 @@ MANIFESTS: dict[str, Manifest] = {
             origin="download",
             licence="MIT",
             megabytes=31,
+            class_names=FASHION,
         ),
         Manifest(
             "kmnist",
@@ -126,6 +137,7 @@ MANIFESTS: dict[str, Manifest] = {
             origin="download",
             licence="CC BY-SA 4.0",
             megabytes=21,
+            class_names=KUZUSHIJI,
         ),
         Manifest(
             "emnist",
@@ -155,6 +167,7 @@ MANIFESTS: dict[str, Manifest] = {
             origin="download",
             licence="no licence stated; cite Krizhevsky (2009)",
             megabytes=171,
+            class_names=CIFAR10,
         ),
         Manifest(
             "svhn",
@@ -173,6 +186,7 @@ MANIFESTS: dict[str, Manifest] = {
             origin="download",
             licence="non-commercial use only",
             megabytes=246,
+            class_names=DIGITS,
         ),
         Manifest(
             "celeba",

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from genlab.errors import ConfigError
 from genlab.modalities.base import Modality
 from genlab.modalities.images.grid import compare, grid
 from genlab.modalities.images.image_files import write_film, write_images
@@ -40,6 +41,12 @@ class ImageModality(Modality):
     ) -> Path:
         """A ``.png`` holds a grid, a ``.npz`` an array, a folder one PNG an image."""
         return write_images(shown, target, columns, note)
+
+    def check_target(self, target: Path) -> None:
+        if target.suffix not in ("", ".png", ".npz", ".gif"):
+            raise ConfigError(f"out={target}: a .png, a .npz, or a folder (no suffix) is needed")
+        if target.suffix and target.is_dir():
+            raise ConfigError(f"out={target}: is a folder; a file of this name cannot be written")
 
     def save_film(self, frames: Tensor, target: Path, note: Mapping[str, Any]) -> Path:
         """A ``.gif`` of grids that runs for ever."""
