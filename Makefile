@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 MKDOCS := NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-all launchers docs docs-serve lint types format lock build bench bench-peers bench-check clean
+.PHONY: help install train test test-all launchers docs docs-serve lint types format lock build bench gpu bench-peers bench-check clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ build: $(STAMP) ## Build the wheel and the source distribution into dist/
 
 bench: $(STAMP) ## Measure speed beside a raw loop, and the peers where bench-peers put them
 	$$(test -x .venv-peers/bin/python && echo .venv-peers || echo $(VENV))/bin/python scripts/bench.py --json bench.json
+
+gpu: $(STAMP) ## On a GPU: its tests, its benches, its recipes, into gpu/; 9 minutes a call
+	$(BIN)/python scripts/gpu.py gpu --minutes 9
 
 bench-peers: $(STAMP) ## An environment with pythae, torchgan and nflows beside genlab
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers

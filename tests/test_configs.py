@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from genlab.config.check import check
 from genlab.config.folders import config_dir
 from genlab.errors import ConfigError
 from genlab.experiment.build import build_data, build_model, build_module
+from genlab.experiment.watched import too_late
 from genlab.launch.hydra_patches import prefer_own_configs
 from genlab.types import Batch
 
@@ -143,3 +145,16 @@ def test_an_experiment_states_command_number_and_hardware(file):
     assert f"# command: genlab train experiment={file.stem}" in text
     for part in ("# expected: ", "# hardware: ", "# measured: "):
         assert part in text
+
+
+@pytest.mark.parametrize("name", sorted(f.stem for f in FILES if str(f.parent) == "experiment"))
+def test_an_experiments_monitor_is_measured_before_it_is_asked_for(name):
+    config = check(composed(f"experiment={name}"), "train")
+    monitor = str(config.callbacks["checkpoints"]["monitor"])
+    if not monitor.startswith("quick/"):
+        return
+    data = SimpleNamespace(n_train=55_000, batch_size=config.data["batch_size"])
+    quick = SimpleNamespace(every=config.callbacks["evaluation"]["every"])
+    module, evaluator = SimpleNamespace(max_images=None), SimpleNamespace(data=data)
+    late = too_late(config, module, evaluator, quick, "callbacks.checkpoints.monitor", monitor)
+    assert list(late) == []

@@ -170,7 +170,7 @@ class TrainingSession:
             "epochs": module.images_seen / self.parts.data.n_train,
             "train_seconds": round(module.seconds, 3),
             "parameters": sum(p.numel() for p in module.model.parameters()),
-            "device": str(module.device),
+            "device": str(module.trained_on or module.device),
             "best_metric": checkpoints.metric,
             "best": checkpoints.best if checkpoints.best_images is not None else None,
             "best_images": checkpoints.best_images,

@@ -87,6 +87,8 @@ class GenerativeModule(pl.LightningModule):
         self.compilation = compilation or Compilation(model)
         self.images_seen, self.steps, self.seconds = 0, 0, 0.0
         """`seconds` is wall time of training and all that goes with it, over all resumptions."""
+        self.trained_on: torch.device | None = None
+        """The device of the training; Lightning moves the weights away from a GPU at the end."""
         self.interrupted = False
         """True if a signal ended training; its checkpoint is written, and nothing may follow."""
         self.validation_due = False
@@ -102,6 +104,7 @@ class GenerativeModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         # Not earlier: only now do the parameters lie on the device they are trained on.
+        self.trained_on = self.device
         if self.ema is not None:
             self.ema.to(self.device, self.model)
         self.toggle = PlayerToggle(self.model)

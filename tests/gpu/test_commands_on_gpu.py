@@ -63,6 +63,7 @@ def test_the_way_of_a_run(genlab, tmp_path, family):
     run = tmp_path / "runs" / "tiny"
     state = weights(run)["state_dict"]
     assert all(v.isfinite().all() for v in state.values() if v.is_floating_point())
+    assert json.loads((run / "summary.json").read_text())["device"].startswith("cuda")
     genlab("sample", "run=tiny", "n=4", "device=gpu")
     genlab("evaluate", "run=tiny", "device=gpu", "metrics=quick", "metrics.n_samples=64")
     reports = sorted((run / "evaluation").glob("*.json"))
