@@ -65,21 +65,10 @@ class ProgressiveGAN(Adversarial):
                 ),
             )
 
-        super().__init__(
-            spec,
-            conditional,
-            latent_dim=latent,
-            networks=networks,
-            config=AdversarialConfig(
-                objective=objective,
-                gradient_penalty=gradient_penalty,
-                drift=drift,
-                r1=r1,
-                r1_interval=r1_interval,
-                n_dis=n_dis,
-                packing=packing,
-            ),
+        config = AdversarialConfig(
+            objective, r1, r1_interval, gradient_penalty, drift, n_dis, packing
         )
+        super().__init__(spec, conditional, latent_dim=latent, networks=networks, config=config)
         assert isinstance(self.generator, GrowingGenerator)
         self.stages, self.stage = len(self.generator.images), stage
 

@@ -9,7 +9,7 @@ from torch.nn.functional import leaky_relu, relu
 
 from genlab.nn.autoencoders.conv import CropTo
 from genlab.nn.gan.conditional_norm import ClassBatchNorm
-from genlab.nn.gan.projection import ProjectionHead
+from genlab.nn.gan.projection import ProjectionDiscriminator, ProjectionHead
 
 __all__ = ["ConvDiscriminator", "ConvGenerator", "initialize_normal"]
 
@@ -65,7 +65,7 @@ class ConvGenerator(nn.Module):
         return h.tanh()
 
 
-class ConvDiscriminator(nn.Module):
+class ConvDiscriminator(ProjectionDiscriminator):
     """DCGAN discriminator: strided convolutions, leaky ReLU and a `ProjectionHead`.
 
     Args:
@@ -111,10 +111,6 @@ class ConvDiscriminator(nn.Module):
         for layer, norm in zip(self.layers, self.norms, strict=True):
             h = leaky_relu(norm(layer(h)), 0.2)
         return h.flatten(1)
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits ``(B,)``: large for what looks real."""
-        return self.head(self.features(x), y)
 
 
 def initialize_normal(module: nn.Module, std: float = 0.02) -> None:

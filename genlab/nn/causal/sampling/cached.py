@@ -57,8 +57,7 @@ class Cached:
         batch, _, height, self.width = image.shape
         self.lines = [[site] for site in range(rows * self.width, height * self.width)]
         self.row, self.column, self.like = rows, 0, image[:0]
-        probe = None if context is None else context[:1]
-        self.graph = graph = traced(network, image[:1, :, :1, :1], probe)
+        self.graph = graph = traced(network, image, context)
         # Memory: of the row at hand, of the rows above, and of layers that keep it themselves.
         self.layout = Layout(graph, batch, self.width, self.like)
         self.above = RowsAbove(graph, batch, self.width, self.like, context)

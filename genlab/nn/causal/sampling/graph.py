@@ -87,9 +87,10 @@ def traced(network: nn.Module, image: Tensor, context: Tensor | None) -> "Causal
 
     Args:
         network: As for `CausalGraph`.
-        image: As for `CausalGraph`.
-        context: As for `CausalGraph`.
+        image: Images ``(B, C, H, W)``; one pixel of one of them will do to trace.
+        context: Their context, or None.
     """
+    image, context = image[:1, :, :1, :1], None if context is None else context[:1]
     cache = network.__dict__.setdefault("_causal_graph", GraphCache())
     modules = [(id(m), getattr(m, "strict", None)) for m in network.modules()]
     key = (image.shape[1], context is None, *modules)
