@@ -72,9 +72,9 @@ def part_of(generator: torch.Generator | None, rows: slice) -> torch.Generator |
     return generator.part(rows) if isinstance(generator, RowGenerator) else generator
 
 
-def portions(n: int, device: torch.device, most: int = 2048) -> list[slice]:
-    """Portions of bounded memory of n examples: at most 256 on a CPU, ``most`` elsewhere."""
-    size = 256 if device.type == "cpu" else most
+def portions(n: int, device: torch.device, most: int = 2048, on_cpu: int = 256) -> list[slice]:
+    """Portions of n examples whose memory is bounded: of so many at most, and so many on a CPU."""
+    size = on_cpu if device.type == "cpu" else most
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 

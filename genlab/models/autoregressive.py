@@ -91,15 +91,18 @@ class Autoregressive(Completing):
         Raises:
             ConfigError: The known pixels do not come before all others.
         """
+        # The number of pixels to begin with
         first = int(known.sum())
         if not bool(known.flatten()[:first].all()):
             raise ConfigError(
                 "known is not a causal prefix: the pixels that are kept must come before all "
                 "others, row by row and from left to right"
             )
+        # What the network takes for pixels
         x = self._to_canvas(x).clone(memory_format=torch.contiguous_format)
         first *= self.spec.channels if self.flat else 1
         dtype = next(self.parameters()).dtype
+        # Portions, whose noise is drawn before their pixels
         for part in portions(len(x), self.device, PORTION):
             size = (len(x[part]), self.head.uniforms, *x.shape[2:])
             u = uniform(size, part_of(generator, part), device=self.device, dtype=dtype)

@@ -70,6 +70,7 @@ class GAN(Adversarial):
         reuse: bool = True,
     ):
         r1 = max(R1_PER_SUBPIXEL * spec.dims, R1_LEAST) if r1 is None else r1
+        # What excludes each other
         if gradient_penalty and network == "dcgan":
             raise ConfigError(
                 f"model.gradient_penalty={gradient_penalty} is one of each image, and "
@@ -80,6 +81,7 @@ class GAN(Adversarial):
                 "model.objective=wasserstein needs a critic that is bound: "
                 "model.gradient_penalty=10, model.spectral=true or model.r1=1"
             )
+        # Networks and the rules of the game
         networks = GANNetworks(network, latent, width, hidden, depth, spectral, packing)
         config = AdversarialConfig(
             objective, r1, r1_interval, gradient_penalty,

@@ -81,6 +81,7 @@ class StyleGAN(Adversarial):
             objective, r1, r1_interval, n_dis=n_dis, packing=packing, augment=augment, target=target
         )
         super().__init__(spec, conditional, latent_dim=latent, networks=networks, config=config)
+        # What the other GANs do not have
         self.mixing = mixing
         self.path_length, self.path_interval = path_length, path_interval
         self.path_shrink = path_shrink

@@ -88,6 +88,7 @@ class ConvDiscriminator(ProjectionDiscriminator):
         packing: int = 1,
     ):
         super().__init__()
+        # Halvings; no bias where a normalization follows, which would take it away
         depth = max(len(sizes) - 1, 1)
         widths = [packing * channels, *(width * 2**i for i in range(depth))]
         self.layers = nn.ModuleList(
@@ -99,6 +100,7 @@ class ConvDiscriminator(ProjectionDiscriminator):
         self.norms = nn.ModuleList(
             [nn.BatchNorm2d(n) if norm and i else nn.Identity() for i, n in enumerate(widths[1:])]
         )
+        # Head, of what is left of the image
         height, side = sizes[-1]
         for _ in range(depth):
             height, side = height // 2, side // 2

@@ -128,6 +128,7 @@ class Cached:
     def _operations(self, node: fx.Node) -> Callable[[int, Tensor], list[Operation]]:
         """Factory of the operations that compute a node at a column, into its home there."""
         graph, kind, inputs = self.graph, self.graph.kind[node], self.graph.inputs(node)
+        # No work, or that of a copy
         if self.layout.early(node):
             return lambda column, out: [partial(self._from_row, node, column, out)]
         if kind == "getitem" and node in self.layout.windows:
@@ -135,6 +136,7 @@ class Cached:
             return lambda column, out: [partial(out.copy_, part[column])]
         if kind in ("placeholder", "getitem"):
             return lambda column, out: []
+        # Operations that write where the result shall lie
         if node in graph.sums:
             return self._sum(node)
         homes = [self.layout.home(n) for n in inputs]
@@ -150,6 +152,7 @@ class Cached:
         if kind in WRITING and list(operands) == inputs:  # each once, and no numbers
             write = WRITING[kind]
             return lambda column, out: [partial(write, [x[column] for x in homes], out)]
+        # Anything else
         return lambda column, out: [
             partial(self._generic, node, {n: x[column][:, :, None, None] for n, x in sources}, out)
         ]
@@ -161,7 +164,7 @@ class Cached:
         values = [self.layout.home(n) for n in terms.values]
         base = [graph.bias(node, self.like)] * self.width
         if terms.rows or any(n in self.above.kernels for n in terms.linear):
-            base = list(self.above.sum(node).unbind(1))
+            base = list(self.above.known_part(node).unbind(1))
 
         def operations(column: int, out: Tensor) -> list[Operation]:
             found: list[Operation] = []
