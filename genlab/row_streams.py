@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genlab.rng import key, stream
 
-__all__ = ["RowGenerator", "categorical", "normal", "part_of", "uniform"]
+__all__ = ["RowGenerator", "categorical", "normal", "part_of", "portions", "uniform"]
 
 
 class RowGenerator(torch.Generator):
@@ -70,6 +70,12 @@ class RowGenerator(torch.Generator):
 def part_of(generator: torch.Generator | None, rows: slice) -> torch.Generator | None:
     """The generator of some examples of a batch; one that is no `RowGenerator` is for all."""
     return generator.part(rows) if isinstance(generator, RowGenerator) else generator
+
+
+def portions(n: int, device: torch.device, most: int = 2048, on_cpu: int = 256) -> list[slice]:
+    """Portions of n examples whose memory is bounded: of so many at most, and so many on a CPU."""
+    size = on_cpu if device.type == "cpu" else most
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def normal(

@@ -22,6 +22,14 @@ from families import (
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 
+HEAVY = ("pixelcnn_gated", "pixelcnn_pp", "pixelsnail")
+"""Autoregressive families that take longest to train; the lighter ones do so in `make test`."""
+
+TRAINED = [
+    pytest.param(case, id=case_id(case), marks=[pytest.mark.slow] * (case[0] in HEAVY))
+    for case in cases()
+]
+
 
 @pytest.fixture(params=NAMES)
 def name(request):
@@ -130,6 +138,7 @@ def test_the_declared_likelihood_is_honest(variant):
     contract.check_likelihood(model)
 
 
+@pytest.mark.parametrize("case", TRAINED)
 def test_the_declared_likelihood_is_honest_after_training(case, model):
     if model.likelihood == "none":
         pytest.skip("no likelihood")
@@ -155,7 +164,8 @@ def test_the_state_says_everything(case, model, batch):
     contract.check_state(model, build(case[0], spec_of(*case), seed=1), batch)
 
 
-def test_a_few_steps_lower_the_loss(model, batch):
+@pytest.mark.parametrize("case", TRAINED)
+def test_a_few_steps_lower_the_loss(case, model, batch):
     contract.check_learning(model, batch, 20)
 
 

@@ -40,8 +40,10 @@ __all__ = ["check", "trust_modules"]
 DATA_MODULE = "genlab.data.module.ImageDataModule"
 """Takes the keys of `data` that the source named there does not."""
 
+MODULE_SUPPLIED = ("source", "seed", "chunk", "curriculum")
+"""Arguments that the program gives the data module."""
+
 SUPPLIED = {
-    "data": ("source",),
     "logger.*": ("context",),
     "modality": ("spec",),
     "model": ("spec",),
@@ -191,6 +193,17 @@ def components(value: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]
         yield from components(item, f"{path}.{key}" if path else str(key))
 
 
+def arguments_of(place: str, definition: Definition) -> Signature:
+    """What a component of this place takes; beside a data set's own keys those of its module."""
+    taken = signature(definition)
+    if place != "data":
+        return taken
+    module = locate(DATA_MODULE)
+    assert module is not None, f"{DATA_MODULE} is not there"
+    own = (p for p in signature(module).parameters if p.name not in MODULE_SUPPLIED)
+    return Signature((*taken.parameters, *own), taken.extra)
+
+
 def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str]) -> Iterator[str]:
     """Problems of a section that names a class: the name, the arguments, their values."""
     target = section["_target_"]
@@ -201,15 +214,13 @@ def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str])
         return
     definition = locate(target)
     assert definition is not None, f"{target} was allowed, but is not there"
-    taken = signature(definition)
     place = path[match.end() :] if (match := PARTS.match(path)) else path
-    if place == "data":
-        module = locate(DATA_MODULE)
-        assert module is not None, f"{DATA_MODULE} is not there"
-        taken = Signature(taken.parameters + signature(module).parameters, taken.extra)
+    taken = arguments_of(place, definition)
     supplied = {
         name for where, names in SUPPLIED.items() if fnmatch(place, where) for name in names
     }
+    if place == "data":
+        supplied |= {name for name in MODULE_SUPPLIED if taken[name] is None}
     given = {key: value for key, value in section.items() if key != "_target_"}
     args = given.get("_args_", [])
     by_position = [p.name for p in taken.parameters if p.positional and p.name not in supplied]

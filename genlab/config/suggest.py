@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from genlab.config.annotations import shown, unknown
-from genlab.config.check import SUPPLIED
+from genlab.config.check import SUPPLIED, arguments_of
 from genlab.config.overrides import key_of
-from genlab.config.source import locate, signature
+from genlab.config.source import locate
 from genlab.errors import nearest
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def unknown_key(override: str, cfg: "DictConfig") -> str:
     if definition is not None:
         where = definition.name
         supplied = SUPPLIED.get(parent, ())
-        taken = [word for word in signature(definition).names if word not in supplied]
+        taken = [word for word in arguments_of(parent, definition).names if word not in supplied]
         if name in taken:
             return f"{override}: its YAML leaves {name} at the default; add it: +{override}"
         known = list(dict.fromkeys([*taken, *known]))

@@ -146,19 +146,6 @@ class CachedImages(ImageData):
             DataError: A file is missing or damaged.
         """
 
-    def splits_there(self) -> tuple[SplitName, ...]:
-        """The splits that there are."""
-        return ("train", "test", "val") if self.own_val else ("train", "test")
-
-    def outline(self, split: SplitName) -> tuple[int, Tensor | None]:
-        """Number of images of a split and their labels, without decoding where that can be."""
-        loaded = self.load(split)
-        return len(loaded.x), loaded.y
-
-    def peek(self, split: SplitName, index: Tensor) -> Tensor:
-        """Some stored images of a split, without decoding all where that can be."""
-        return self.load(split).x[index]
-
     def prepare(self, repair: bool = False) -> None:
         if repair:
             shutil.rmtree(cache_dir() / "arrays" / self.key(), ignore_errors=True)

@@ -85,6 +85,8 @@ class Adversarial(GenerativeModel):
         if config.augment != "none":
             ada = config.augment == "ada"
             self.augment = AdaptiveAugment(config.target) if ada else DiffAugment()
+        # What waits for the generator's turn: step, images seen, real images, generated ones. There
+        # are several entries where a step accumulates several batches.
         self._drawn: list[tuple[int, int, Tensor, Tensor]] = []
 
     # ------------------------------------------------------------------------------------------
@@ -105,7 +107,9 @@ class Adversarial(GenerativeModel):
         return self.discriminator(self.augment_and_pack(x), y)
 
     def eager_logits(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """As `logits`, to be differentiated twice, which what a compiler made of it cannot be."""
+        """The same as `logits`, but never compiled: for penalties, which differentiate twice."""
+        # `trainer.compile` replaces the instance's method; the class still has the original, and
+        # torch.compile cannot differentiate its own result twice.
         return type(self).logits(self, x, y)
 
     def to_uint8(self, x: Tensor) -> Tensor:
@@ -135,7 +139,11 @@ class Adversarial(GenerativeModel):
         return player != "generator" or self.step % self.config.n_dis == self.config.n_dis - 1
 
     def frozen(self, player: str) -> tuple[str, ...]:
-        """Nobody in the discriminator's turn: the generator's graph is kept for its own turn."""
+        """The other players; none in the discriminator's turn.
+
+        There the generator makes the images of both turns: their graph, which its own turn goes
+        back through, exists only if its weights need gradients.
+        """
         return () if player == "discriminator" else super().frozen(player)
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
@@ -188,7 +196,7 @@ class Adversarial(GenerativeModel):
         return Loss(self.objective.generator(on_fake, on_real), {})
 
     def after_step(self, player: str) -> None:
-        """Forgets what the generator's old weights made, and adapts the augmentation."""
+        """Drops the images of a generator that has changed; adapts the augmentation."""
         if player == "generator":
             self._drawn = []
         elif player == "discriminator" and isinstance(self.augment, AdaptiveAugment):
@@ -259,6 +267,7 @@ class Adversarial(GenerativeModel):
             ``saturated``: 1 if it exceeds 0.999: the generator learns from nothing. A critic of
             the Wasserstein objective is to tell them apart, and is never called saturated.
         """
+        # Whole packs only
         n = len(batch.x) // self.config.packing * self.config.packing
         batch = Batch(batch.x[:n], None if batch.y is None else batch.y[:n])
         y = self._condition_of(batch)
@@ -266,6 +275,7 @@ class Adversarial(GenerativeModel):
         with self.evaluating():
             fake = self.generate(self.latent(n, generator=generator), y, generator)
             on_real, on_fake = self.logits(self.real(batch), y), self.logits(fake, y)
+        # The area under the ROC curve: over all pairs, ties count half
         above = (on_real[:, None] > on_fake).float().mean()
         level = (on_real[:, None] == on_fake).float().mean()
         separation = float(above + level / 2)

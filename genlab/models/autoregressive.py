@@ -4,21 +4,22 @@ import torch
 from torch import Tensor, nn
 
 from genlab.errors import ConfigError
-from genlab.models.base import GenerativeModel
+from genlab.models.completing import Completing
 from genlab.nn.causal.fold import Fold
 from genlab.nn.causal.sampling.filling import fill
 from genlab.nn.conditions import condition_embedding
 from genlab.nn.heads.base import Head
 from genlab.nn.scaling import to_signed
-from genlab.row_streams import part_of, uniform
-from genlab.types import Batch, ImageSpec, Loss, OnProgress, SamplingOptions, Tempered
+from genlab.row_streams import part_of, portions, uniform
+from genlab.types import Batch, ImageSpec, Loss, Tempered
 
 __all__ = ["Autoregressive"]
 
 CONTEXT = 32  # length of a class embedding
+PORTION = 1024  # images at a time on a GPU
 
 
-class Autoregressive(GenerativeModel):
+class Autoregressive(Completing):
     """Autoregressive model: p(x) as a product over pixels, each given those before it.
 
     A family makes `network`, called with an image ``(B, C, H, W)`` on the scale [-1, 1] and the
@@ -37,8 +38,6 @@ class Autoregressive(GenerativeModel):
     """
 
     likelihood = "exact"
-    spec: ImageSpec
-    draws_in_steps = True
     network: nn.Module
     head: Head
     fold: Fold
@@ -71,86 +70,51 @@ class Autoregressive(GenerativeModel):
         x = self._to_canvas(self._checked(batch.x))
         found = []
         with self.evaluating():
-            for part in self._portions(len(x)):
+            for part in portions(len(x), self.device, PORTION):
                 y = None if labels is None else labels[part]
                 params = self._params(x[part], self._context(y))
                 found.append(self.head.log_prob(params, x[part]))
         return torch.cat(found)
 
-    def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered
-    ) -> Tensor:
-        """Draws pixel by pixel, each from its distribution given those before it.
-
-        Progress is reported after each row of a portion, in rows of single images.
-        """
-        x = torch.zeros(n, *self.spec.shape, dtype=torch.uint8, device=self.device)
-        return self._complete(x, 0, y, generator, options)
-
-    @torch.no_grad()
-    def complete(
-        self,
-        x: Tensor,
-        known: int | Tensor,
-        y: Tensor | None = None,
-        *,
-        generator: torch.Generator | None = None,
-        options: SamplingOptions | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> Tensor:
-        """Keeps the first pixels of images, in raster order, and draws the others given them.
-
-        Args:
-            x: Images, uint8 ``(B, C, H, W)``; what is in the other pixels does not matter.
-            known: How many pixels are kept; or a mask ``(H, W)`` of those that are, which must
-                come before all others.
-            y: Labels ``(B,)``, if the model is conditional.
-            generator, options, on_progress: As for `sample`.
-
-        Returns:
-            uint8 ``(B, C, H, W)``.
-
-        Raises:
-            ConfigError: Images that do not suit the model, or pixels that are not a prefix.
-        """
-        chosen = self._check_options(options)
-        known = self._prefix(known)
-        x = self._checked(x).to(self.device)
-        if known and int(x.flatten(2)[:, :, :known].max()) >= self.spec.levels:
-            raise ConfigError(f"the images' values must be below {self.spec.levels}, the levels")
-        y = self._check_condition(y, len(x))
-        with self.evaluating(), self.reporting(on_progress):
-            return self._complete(x, known, y, generator, chosen)
-
     def _complete(
         self,
         x: Tensor,
-        known: int,
+        known: Tensor,
         y: Tensor | None,
         generator: torch.Generator | None,
         options: Tempered,
     ) -> Tensor:
-        """Draws all pixels but the first ones, a portion of the images at a time."""
+        """Draws pixel by pixel, each from its distribution given those before it.
+
+        Progress is reported after each row of a portion, in rows of single images.
+
+        Raises:
+            ConfigError: The known pixels do not come before all others.
+        """
+        # The number of pixels to begin with
+        first = int(known.sum())
+        if not bool(known.flatten()[:first].all()):
+            raise ConfigError(
+                "known is not a causal prefix: the pixels that are kept must come before all "
+                "others, row by row and from left to right"
+            )
+        # What the network takes for pixels
         x = self._to_canvas(x).clone(memory_format=torch.contiguous_format)
-        known *= self.spec.channels if self.flat else 1
+        first *= self.spec.channels if self.flat else 1
         dtype = next(self.parameters()).dtype
-        for part in self._portions(len(x)):
+        # Portions, whose noise is drawn before their pixels
+        for part in portions(len(x), self.device, PORTION):
             size = (len(x[part]), self.head.uniforms, *x.shape[2:])
             u = uniform(size, part_of(generator, part), device=self.device, dtype=dtype)
             context = self._context(None if y is None else y[part])
 
-            def report(done: int, rows: int, images: Tensor, first: int = part.start) -> None:
-                done, total = first * rows + done * len(images), len(x) * rows
+            def report(done: int, rows: int, images: Tensor, before: int = part.start) -> None:
+                done, total = before * rows + done * len(images), len(x) * rows
                 self.report_progress(done, total, self._from_canvas(images))
 
             model, scale = (self.network, self.head, self.fold, context), options.temperature
-            fill(x[part], u, *model, known=known, temperature=scale, report=report)
+            fill(x[part], u, *model, known=first, temperature=scale, report=report)
         return self._from_canvas(x)
-
-    def _portions(self, n: int) -> list[slice]:
-        """Portions of bounded memory."""
-        size = 256 if self.device.type == "cpu" else 1024
-        return [slice(start, start + size) for start in range(0, n, size)]
 
     # ------------------------------------------------------------------------------------------
     # Arguments
@@ -179,35 +143,3 @@ class Autoregressive(GenerativeModel):
         if not self.flat:
             return x
         return x.squeeze(1).unflatten(2, (-1, self.spec.channels)).permute(0, 3, 1, 2).contiguous()
-
-    def _checked(self, x: Tensor) -> Tensor:
-        """Images that are what they should be.
-
-        Raises:
-            ConfigError: Not uint8, or of another shape.
-        """
-        if x.dtype != torch.uint8:
-            raise ConfigError(f"images must be uint8, 0 to {self.spec.levels - 1}, not {x.dtype}")
-        if x.shape[1:] != self.spec.shape:
-            raise ConfigError(
-                f"images must be of shape {self.spec.shape}, not {tuple(x.shape[1:])}"
-            )
-        return x
-
-    def _prefix(self, known: int | Tensor) -> int:
-        """Number of pixels that are kept."""
-        pixels = self.spec.height * self.spec.width
-        if isinstance(known, Tensor):
-            mask = known.to(torch.bool)
-            if mask.shape != (self.spec.height, self.spec.width):
-                raise ConfigError(f"known must be a mask of shape {self.spec.shape[1:]}")
-            count = int(mask.sum())
-            if not bool(mask.flatten()[:count].all()):
-                raise ConfigError(
-                    "known is not a causal prefix: the pixels that are kept must come before all "
-                    "others, row by row and from left to right"
-                )
-            return count
-        if not 0 <= known <= pixels:
-            raise ConfigError(f"known={known}: must be from 0 to {pixels}, the number of pixels")
-        return known

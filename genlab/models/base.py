@@ -99,7 +99,8 @@ class GenerativeModel(nn.Module, ABC):
         return next(self.parameters()).device
 
     def begin_step(self, images_seen: int, step: int) -> None:
-        """Takes note of how far training is; called before each step, and when a model is read."""
+        """Sets `images_seen` and `step`; called before each step, and when a model is read."""
+        # When it is read, too: networks that grow draw at the size that they had come to.
         self.images_seen, self.step = images_seen, step
 
     def player(self, name: str) -> nn.Module:
@@ -165,7 +166,7 @@ class GenerativeModel(nn.Module, ABC):
             return self.draw(n, y, generator, options)
 
     def report_progress(self, done: int, total: int, x: Tensor) -> None:
-        """Tells who asked of a partial result, x as far as it is; `draw` may call it."""
+        """Passes a partial result x on to the `on_progress` of `sample`; called in `draw`."""
         if self._on_progress is not None:
             self._on_progress(done, total, x)
 

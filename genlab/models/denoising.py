@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from genlab.errors import ConfigError
-from genlab.models.base import GenerativeModel
+from genlab.models.completing import Completing
 from genlab.nn.diffusion.guidance import guided
-from genlab.nn.diffusion.inpainting import inpaint, known_mask
+from genlab.nn.diffusion.inpainting import inpaint
 from genlab.nn.diffusion.noise_levels import GridName, grid
-from genlab.nn.diffusion.solvers import Denoise, SamplerName, portions, solve
+from genlab.nn.diffusion.solvers import Denoise, SamplerName, solve
 from genlab.nn.scaling import from_signed, to_signed
 from genlab.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
-from genlab.row_streams import normal, part_of
-from genlab.types import Batch, ImageSpec, OnProgress, SamplingOptions
+from genlab.row_streams import normal, part_of, portions
+from genlab.types import Batch, SamplingOptions
 
 __all__ = ["DenoisingModel", "DiffusionSampling"]
 
@@ -48,7 +48,7 @@ class DiffusionSampling(SamplingOptions):
     temperature: PositiveFloat = 1.0
 
 
-class DenoisingModel(GenerativeModel):
+class DenoisingModel(Completing):
     """A model with a denoiser ``D(z, r) = E[x | z]`` of ``z = x + r eps``, x on [-1, 1].
 
     A family sets the attributes, and defines `denoise` and `loss`.
@@ -61,8 +61,6 @@ class DenoisingModel(GenerativeModel):
     """
 
     sampling_options = DiffusionSampling
-    draws_in_steps = True
-    spec: ImageSpec
     low: float
     high: float
     grid_name: GridName
@@ -96,43 +94,24 @@ class DenoisingModel(GenerativeModel):
 
         return self._drawn(n, y, generator, options, solved)
 
-    @torch.no_grad()
-    def complete(
+    def _complete(
         self,
         x: Tensor,
-        known: int | Tensor,
-        y: Tensor | None = None,
-        *,
-        generator: torch.Generator | None = None,
-        options: SamplingOptions | None = None,
-        on_progress: OnProgress | None = None,
+        known: Tensor,
+        y: Tensor | None,
+        generator: torch.Generator | None,
+        options: DiffusionSampling,
     ) -> Tensor:
-        """Keeps pixels of images, and draws the others around them.
+        """Draws the unknown pixels by RePaint, see `genlab.nn.diffusion.inpainting.inpaint`.
 
-        By RePaint, see `genlab.nn.diffusion.inpainting.inpaint`: it is approximate, and takes
-        `ROUNDS` evaluations a step, whatever the sampler.
-
-        Args:
-            x: Images, uint8 ``(B, C, H, W)``.
-            known: How many pixels are kept, in raster order; or a mask ``(H, W)`` of them.
-            y: Labels ``(B,)``, if the model is conditional.
-            generator, options, on_progress: As for `sample`.
-
-        Raises:
-            ConfigError: No such pixels, or images of more levels than the model's.
+        It is approximate, and takes `ROUNDS` evaluations a step, whatever the sampler.
         """
-        chosen, x = self._check_options(options), x.to(self.device)
-        y = self._check_condition(y, len(x))
-        mask = known_mask(known, self.spec.height, self.spec.width).to(self.device)
-        if x.numel() and int(x.max()) >= self.spec.levels:
-            raise ConfigError(f"the images' values must be below {self.spec.levels}, the levels")
-        clean = to_signed(x, self.spec.levels)
+        clean, known = to_signed(x, self.spec.levels), known.to(self.device)
 
         def painted(denoise: Denoise, noise: Tensor, part: slice, **given: Any) -> Tensor:
-            return inpaint(denoise, noise, clean[part], mask, rounds=ROUNDS, **given)
+            return inpaint(denoise, noise, clean[part], known, rounds=ROUNDS, **given)
 
-        with self.evaluating(), self.reporting(on_progress):
-            return self._drawn(len(x), y, generator, chosen, painted)
+        return self._drawn(len(x), y, generator, options, painted)
 
     def _drawn(
         self,

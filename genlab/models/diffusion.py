@@ -14,9 +14,9 @@ from genlab.nn.diffusion.bound import lowest_level, prior_term, reconstruction_t
 from genlab.nn.diffusion.denoisers import DenoiserName, make_denoiser
 from genlab.nn.diffusion.noise_levels import DensityName, GridName, draw_levels, stratified
 from genlab.nn.diffusion.output_rules import RULES, RuleName
-from genlab.nn.diffusion.solvers import portions
 from genlab.nn.scaling import to_signed
 from genlab.ranges import Fraction, PositiveFloat, PositiveInt, Range
+from genlab.row_streams import portions
 from genlab.types import Batch, ImageSpec, Loss
 
 __all__ = ["Diffusion", "DiffusionSampling"]

@@ -16,7 +16,7 @@ from genlab.nn.flows.invertible import Chain, Invertible
 from genlab.nn.flows.logit import Logit, Stretch
 from genlab.nn.flows.plan import FlowPlan, MixName, build_flow
 from genlab.ranges import Fraction, NonNegativeInt, PositiveInt
-from genlab.row_streams import normal, part_of
+from genlab.row_streams import normal, part_of, portions
 from genlab.types import Batch, ImageSpec, Loss, SamplingOptions, Tempered
 
 __all__ = ["Flow"]
@@ -106,6 +106,7 @@ class Flow(GenerativeModel):
             )
         if margin >= 0.5:
             raise ConfigError(f"model.margin={margin}: must be >= 0 and < 0.5")
+        # From integers to reals
         self.embedding = condition_embedding(self.condition, CONTEXT)
         self.dequantizer: nn.Module
         if dequantization == "variational":
@@ -117,6 +118,7 @@ class Flow(GenerativeModel):
             )
         else:
             self.dequantizer = UniformDequantizer(spec)
+        # From reals to normal numbers
         plan = FlowPlan(
             coupling=coupling,
             bins=bins,
@@ -187,8 +189,7 @@ class Flow(GenerativeModel):
         labels = self._check_condition(batch.y if self.conditional else None, len(batch.x))
         bounds = []
         with self.evaluating():
-            for start in range(0, len(batch.x), PORTION):
-                part = slice(start, start + PORTION)
+            for part in portions(len(batch.x), self.device, PORTION, PORTION):
                 x = batch.x[part]
                 context = self.embedding(None if labels is None else labels[part])
                 total = x.new_full((len(x),), -math.inf, dtype=torch.get_default_dtype())
@@ -235,9 +236,8 @@ class Flow(GenerativeModel):
     ) -> Tensor:
         """Normal numbers, decoded; the temperature scales their standard deviation."""
         images = []
-        for start in range(0, n, PORTION):
-            size = min(PORTION, n - start)
-            part = slice(start, start + PORTION)
+        for part in portions(n, self.device, PORTION, PORTION):
+            size = part.stop - part.start
             z = self.latent(size, generator=part_of(generator, part), options=options)
             images.append(self._decoded(z, None if y is None else y[part]))
         return torch.cat(images)

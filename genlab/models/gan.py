@@ -70,6 +70,7 @@ class GAN(Adversarial):
         reuse: bool = True,
     ):
         r1 = max(R1_PER_SUBPIXEL * spec.dims, R1_LEAST) if r1 is None else r1
+        # What excludes each other
         if gradient_penalty and network == "dcgan":
             raise ConfigError(
                 f"model.gradient_penalty={gradient_penalty} is one of each image, and "
@@ -80,29 +81,12 @@ class GAN(Adversarial):
                 "model.objective=wasserstein needs a critic that is bound: "
                 "model.gradient_penalty=10, model.spectral=true or model.r1=1"
             )
-        networks = GANNetworks(
-            network=network,
-            latent=latent,
-            width=width,
-            hidden=hidden,
-            depth=depth,
-            spectral=spectral,
-            packing=packing,
-        )
+        # Networks and the rules of the game
+        networks = GANNetworks(network, latent, width, hidden, depth, spectral, packing)
+        config = AdversarialConfig(
+            objective, r1, r1_interval, gradient_penalty,
+            n_dis=n_dis, packing=packing, augment=augment, target=target, reuse=reuse,
+        )  # fmt: skip
         super().__init__(
-            spec,
-            conditional,
-            latent_dim=latent,
-            networks=networks.build,
-            config=AdversarialConfig(
-                objective=objective,
-                r1=r1,
-                r1_interval=r1_interval,
-                gradient_penalty=gradient_penalty,
-                n_dis=n_dis,
-                packing=packing,
-                augment=augment,
-                target=target,
-                reuse=reuse,
-            ),
+            spec, conditional, latent_dim=latent, networks=networks.build, config=config
         )

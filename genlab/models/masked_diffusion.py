@@ -5,19 +5,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genlab.errors import ConfigError
-from genlab.models.base import GenerativeModel
+from genlab.models.completing import Completing
 from genlab.nn.conditions import condition_embedding
 from genlab.nn.diffusion.denoisers import DenoiserName, make_denoiser
-from genlab.nn.diffusion.inpainting import known_mask
 from genlab.nn.diffusion.masks import first_in_random_order, random_order, reveals
 from genlab.nn.diffusion.noise_levels import stratified
-from genlab.nn.diffusion.solvers import portions
 from genlab.nn.heads.heads import HeadName, make_head
 from genlab.nn.scaling import to_signed
 from genlab.ranges import Fraction, PositiveFloat, PositiveInt
-from genlab.row_streams import part_of, uniform
-from genlab.types import Batch, ImageSpec, Loss, OnProgress, SamplingOptions
+from genlab.row_streams import part_of, portions, uniform
+from genlab.types import Batch, ImageSpec, Loss, SamplingOptions
 
 __all__ = ["MaskedDiffusion", "MaskedSampling"]
 
@@ -39,7 +36,7 @@ class MaskedSampling(SamplingOptions):
     temperature: PositiveFloat = 1.0
 
 
-class MaskedDiffusion(GenerativeModel):
+class MaskedDiffusion(Completing):
     """Absorbing diffusion of discrete pixels (Austin et al. 2021; Shi et al. 2024).
 
     It is an autoregressive model in any order (Uria et al. 2014; Hoogeboom et al. 2022):
@@ -62,8 +59,6 @@ class MaskedDiffusion(GenerativeModel):
     likelihood = "bound"
     bound_name = "vlb"
     sampling_options = MaskedSampling
-    draws_in_steps = True
-    spec: ImageSpec
 
     def __init__(
         self,
@@ -151,44 +146,6 @@ class MaskedDiffusion(GenerativeModel):
         nats = -self.head.pixel_log_prob(params, batch.x, generator=generator)
         return (nats * masked).flatten(1).sum(1) * (self.pixels / k)
 
-    def draw(
-        self, n: int, y: Tensor | None, generator: torch.Generator | None, options: MaskedSampling
-    ) -> Tensor:
-        """Reveals the pixels of images in random orders, few at first."""
-        x = torch.zeros(n, *self.spec.shape, dtype=torch.uint8, device=self.device)
-        known = torch.zeros(self.spec.shape[1:], dtype=torch.bool)
-        return self._complete(x, known, y, generator, options)
-
-    @torch.no_grad()
-    def complete(
-        self,
-        x: Tensor,
-        known: int | Tensor,
-        y: Tensor | None = None,
-        *,
-        generator: torch.Generator | None = None,
-        options: SamplingOptions | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> Tensor:
-        """Keeps pixels of images, any of them, and draws the others given them.
-
-        Args:
-            x: Images, uint8 ``(B, C, H, W)``.
-            known: How many pixels are kept, in raster order; or a mask ``(H, W)`` of them.
-            y: Labels ``(B,)``, if the model is conditional.
-            generator, options, on_progress: As for `sample`.
-
-        Raises:
-            ConfigError: No such pixels, or images of more levels than the model's.
-        """
-        chosen, x = self._check_options(options), x.to(self.device)
-        y = self._check_condition(y, len(x))
-        mask = known_mask(known, self.spec.height, self.spec.width).cpu()
-        if x.numel() and int(x.max()) >= self.spec.levels:
-            raise ConfigError(f"the images' values must be below {self.spec.levels}, the levels")
-        with self.evaluating(), self.reporting(on_progress):
-            return self._complete(x, mask, y, generator, chosen)
-
     def _complete(
         self,
         x: Tensor,
@@ -197,7 +154,7 @@ class MaskedDiffusion(GenerativeModel):
         generator: torch.Generator | None,
         options: MaskedSampling,
     ) -> Tensor:
-        """Draws the unknown pixels, a portion of the images at a time."""
+        """Reveals the unknown pixels in random orders, few at first."""
         missing, wanted = self.pixels - int(known.sum()), ~known.to(self.device)
         counts = reveals(missing, min(options.steps, max(missing, 1)))
         total, images = len(counts) * len(x), []

@@ -75,6 +75,7 @@ class PixelCNN(Autoregressive):
         marks: bool = False,
     ):
         super().__init__(spec, conditional)
+        # What excludes each other
         if embed and (spec.channels > 1 or fold > 1):
             raise ConfigError(
                 f"model.embed={embed}: needs images of one channel and model.fold=1, these have "
@@ -91,6 +92,7 @@ class PixelCNN(Autoregressive):
         dilations = [1] if not dilations else list(dilations)
         if min(dilations) < 1:
             raise ConfigError(f"model.dilations={dilations}: each must be at least 1")
+        # Head, and the order of colors that it asks for
         self.head = make_head(head, spec, components=head_components)
         fold = math.gcd(fold, spec.width)
         self.fold = Fold(fold, ordered_colors(self.head.uniforms, spec))
@@ -106,6 +108,7 @@ class PixelCNN(Autoregressive):
                     f"model.{key}={channels}: must be a multiple of {unit}, for {colors} colors "
                     "and neighbours come in order; or take model.head=logistic, model.fold=1"
                 )
+        # Network, and what it sees of a pixel
         tokens: nn.Module | None = None
         if embed:
             tokens = LevelEmbedding(spec.levels, embed)
@@ -160,12 +163,14 @@ class Stack(nn.Module):
         super().__init__()
         self.gated = gated
         self.tokens = tokens
+        # First layers, which do not see their own pixel
         rows = 0 if gated else first
         self.down = None
         if gated:
             self.down = VerticalConv2d(inputs, width, rows=first, reach=first, strict=True)
         self.right = MaskedConv2d(inputs, width, rows=rows, left=first, strict=True, colors=colors)
         self.position = Position(width, *size) if position else None
+        # Blocks
         options: dict[str, Any] = {
             "kernel": kernel,
             "dropout": dropout,
@@ -179,6 +184,7 @@ class Stack(nn.Module):
             else ResidualBlock(width, dilation=d, **options)
             for i, d in enumerate(steps)
         )
+        # Output: a skip connection of each gated block, of residual ones of the last alone
         self.skips = nn.ModuleList(
             Pointwise(width, hidden, bias=i == 0, colors=colors, scale=blocks**-0.5)
             for i in range(blocks if gated else 1)

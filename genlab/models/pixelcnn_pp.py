@@ -66,6 +66,7 @@ class TwoStreams(nn.Module):
         outputs: int,
     ):
         super().__init__()
+        # First layers, which do not see their own pixel
         self.down = VerticalConv2d(inputs, width, rows=2, reach=1, strict=True)
         self.right = MaskedConv2d(inputs, width, rows=1, left=2, strict=True)
         options: dict[str, Any] = {"dropout": dropout, "context": context}
@@ -82,6 +83,7 @@ class TwoStreams(nn.Module):
 
             return GatedResnet(width, conv, extra=extra, **options)
 
+        # Two streams in, and out again with what was kept on the way in
         back = steps[::-1]
         self.down_in = nn.ModuleList(vertical(d, 0) for d in steps)
         self.right_in = nn.ModuleList(slanted(d, width) for d in steps)

@@ -54,11 +54,13 @@ class PixelSNAIL(Autoregressive):
         head_components: PositiveInt = 5,
         conditional: bool = False,
     ):
+        # Heads that draw channels independently need them side by side
         independent = head in ("bernoulli", "categorical") or spec.levels == 2
         super().__init__(spec, conditional, flat=independent and spec.channels > 1)
         for name, channels in (("width", width), ("key", key)):
             if channels % heads:
                 raise ConfigError(f"model.heads={heads}: must divide model.{name}={channels}")
+        # Head and network
         self.head = make_head(head, self.canvas, components=head_components)
         self.network = AttentiveStack(
             self.canvas,
@@ -131,6 +133,7 @@ class AttentiveStack(nn.Module):
         outputs: int,
     ):
         super().__init__()
+        # A first layer that does not see its own pixel, and blocks that attend to places
         self.first = MaskedConv2d(canvas.channels, width, rows=2, left=2, strict=True)
         self.place = Position(PLACE, canvas.height, canvas.width, std=1.0)
         self.blocks = nn.ModuleList(

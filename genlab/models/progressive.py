@@ -65,21 +65,11 @@ class ProgressiveGAN(Adversarial):
                 ),
             )
 
-        super().__init__(
-            spec,
-            conditional,
-            latent_dim=latent,
-            networks=networks,
-            config=AdversarialConfig(
-                objective=objective,
-                gradient_penalty=gradient_penalty,
-                drift=drift,
-                r1=r1,
-                r1_interval=r1_interval,
-                n_dis=n_dis,
-                packing=packing,
-            ),
+        config = AdversarialConfig(
+            objective, r1, r1_interval, gradient_penalty, drift, n_dis, packing
         )
+        super().__init__(spec, conditional, latent_dim=latent, networks=networks, config=config)
+        # Growth
         assert isinstance(self.generator, GrowingGenerator)
         self.stages, self.stage = len(self.generator.images), stage
 
@@ -89,12 +79,13 @@ class ProgressiveGAN(Adversarial):
 
         Stage 0 lasts for ``stage`` images, each later one for ``2 stage``.
         """
+        # Since stage 0 ended, in units of ``stage`` images: of each stage's two, one fades it in.
         phase = max(self.images_seen / self.stage - 1, 0.0)
         stage = min(1 + int(phase // 2), self.stages - 1) if self.images_seen >= self.stage else 0
         return stage, min(phase - 2 * (stage - 1), 1.0) if stage else 1.0
 
     def compilable(self) -> tuple[str, ...]:
-        """Nothing: the networks grow as they train."""
+        """Nothing: a compiler would keep the size and the fading that it saw first."""
         return ()
 
     def generate(

@@ -77,21 +77,11 @@ class StyleGAN(Adversarial):
                 StyleDiscriminator(channels, sizes, packing=packing, **shared),
             )
 
-        super().__init__(
-            spec,
-            conditional,
-            latent_dim=latent,
-            networks=networks,
-            config=AdversarialConfig(
-                objective=objective,
-                r1=r1,
-                r1_interval=r1_interval,
-                n_dis=n_dis,
-                packing=packing,
-                augment=augment,
-                target=target,
-            ),
+        config = AdversarialConfig(
+            objective, r1, r1_interval, n_dis=n_dis, packing=packing, augment=augment, target=target
         )
+        super().__init__(spec, conditional, latent_dim=latent, networks=networks, config=config)
+        # What the other GANs do not have
         self.mixing = mixing
         self.path_length, self.path_interval = path_length, path_interval
         self.path_shrink = path_shrink

@@ -94,6 +94,7 @@ class VAE(GenerativeModel):
             )
         self.latent_dim, self.objective, self.samples = latent, objective, samples
         self.beta, self.warmup, self.free_bits, self.output = beta, warmup, free_bits, output
+        # Networks, head and prior
         self.embedding = condition_embedding(self.condition, CONTEXT)
         context = self.embedding.embedding_dim
         networks = EncoderDecoder(network, width, hidden, depth, activation, dropout)
@@ -105,7 +106,7 @@ class VAE(GenerativeModel):
         self.trains_on_normal = prior in ("normal", "fitted")
 
     def compilable(self) -> tuple[str, ...]:
-        """All of the loss, or, where the rate's weight changes as it trains, both networks."""
+        """The loss, or what in it does not read `images_seen`, as ``warmup`` does."""
         return ("_posterior", "_distortion") if self.warmup else ("loss",)
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
@@ -205,8 +206,7 @@ class VAE(GenerativeModel):
         mixture, temperature = self._mixture(), self._check_options(options).temperature
         if mixture is not None:
             return mixture.sample(n, generator=generator, temperature=temperature)
-        z = normal((n, self.latent_dim), generator, device=self.device)
-        return temperature * z
+        return temperature * normal((n, self.latent_dim), generator, device=self.device)
 
     def draw(
         self, n: int, y: Tensor | None, generator: torch.Generator | None, options: Tempered

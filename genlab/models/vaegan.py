@@ -62,21 +62,9 @@ class VAEGAN(Adversarial):
         beta: NonNegativeFloat = 1.0,
         conditional: bool = False,
     ):
-        networks = GANNetworks(
-            network=network,
-            latent=latent,
-            width=width,
-            hidden=hidden,
-            depth=depth,
-            spectral=spectral,
-        )
-        super().__init__(
-            spec,
-            conditional,
-            latent_dim=latent,
-            networks=networks.build,
-            config=AdversarialConfig(objective=objective, r1=r1, r1_interval=r1_interval),
-        )
+        networks = GANNetworks(network, latent, width, hidden, depth, spectral).build
+        config = AdversarialConfig(objective, r1, r1_interval)
+        super().__init__(spec, conditional, latent_dim=latent, networks=networks, config=config)
         self.reconstruction, self.beta = reconstruction, beta
         autoencoder = EncoderDecoder("conv", width, hidden)
         self.encoder = autoencoder.encoder(spec.shape, 2 * latent, context=self.num_classes)

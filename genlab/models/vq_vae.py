@@ -85,12 +85,14 @@ class VQVAE(GenerativeModel):
                 f"model.codes={codes}: a pixelcnn prior takes at most {MOST}; or take "
                 "model.prior=marginal"
             )
+        # Autoencoder
         self.commitment = commitment
         self.head = make_head(head, spec, components=head_components)
         sizes = {"width": width, "blocks": blocks, "halvings": halvings}
         self.encoder = SpatialEncoder(spec.shape, dim, **sizes)
         self.codebook = Codebook(codes, dim, decay=decay, revive=revive)
         self.decoder = SpatialDecoder(dim, (self.head.channels, spec.height, spec.width), **sizes)
+        # Prior of the map of codes
         height, breadth = self.encoder.sizes[-1]
         self.prior = None
         if prior == "pixelcnn":

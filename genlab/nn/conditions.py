@@ -31,11 +31,13 @@ def check_condition(y: Tensor | None, condition: Spec | None, n: int) -> Tensor 
         if y is not None:
             raise ConfigError("y was given, but the model is not conditional")
         return None
+    # Labels
     if isinstance(condition, LabelSpec):
         last = condition.num_classes - 1
         if y is None or y.shape != (n,) or y.min() < 0 or y.max() > last:
             raise ConfigError(f"the model is conditional: give {n} labels from 0 to {last}")
         return y.to(torch.int64)
+    # Any other condition
     wanted = (n, *condition.shape)
     if y is None or y.shape != wanted or y.dtype != condition.dtype:
         raise ConfigError(

@@ -145,7 +145,10 @@ def test_a_familys_own_options_are_taken_checked_and_written_down(grey, tmp_path
         (["sampling.stepz=7"], "sampling.stepz=7: unknown key 'stepz'; did you mean 'steps'?"),
         (["sampling.steps=0"], "sampling.steps=0: an integer >= 1 is needed"),
         (["sampling.sampler=hoin"], "sampling.sampler=hoin: one of euler, heun is needed"),
-        (["temperature=0.5"], "sampling.temperature=0.5: unknown key 'temperature'"),
+        (
+            ["temperature=0.5"],
+            "sampling.temperature=0.5: unknown key 'temperature'; sampling takes steps, sampler",
+        ),
     ):
         code, _, err = grey(*words)
         assert code == 2

@@ -208,10 +208,12 @@ def test_what_does_not_go_together_is_refused(weights):
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"rule": "flow", "density": "logistic", "grid": "flow"},
-    {"rule": "noise", "density": "cosine", "even": 0.0, "high": 20.0},
-    {"objective": "bound", "density": "uniform"},
-    {"network": "dit", "width": 32},
+    {}, {"network": "dit", "width": 32},
+    *(pytest.param(twin, marks=pytest.mark.slow) for twin in (
+        {"rule": "flow", "density": "logistic", "grid": "flow"},
+        {"rule": "noise", "density": "cosine", "even": 0.0, "high": 20.0},
+        {"objective": "bound", "density": "uniform"},
+    )),
 ])  # fmt: skip
 def test_each_setting_learns_to_draw_two_images(options):
     """Half of the training images are black, half white: so are the samples."""

@@ -121,6 +121,19 @@ def test_nothing_left_to_draw_is_the_image_itself(model):
         model.complete(EVERY, 5)
 
 
+def test_images_that_do_not_suit_the_model_are_not_completed(model):
+    """What is not kept may be anything."""
+    with pytest.raises(ConfigError, match="must be uint8"):
+        model.complete(EVERY.float(), 1)
+    with pytest.raises(ConfigError, match="of shape"):
+        model.complete(EVERY[:, :, :1], 1)
+    beyond = EVERY.clone()
+    beyond[:, :, 1] = 7
+    assert model.complete(beyond, 2).max() == 1
+    with pytest.raises(ConfigError, match="below 2"):
+        model.complete(beyond, 3)
+
+
 # --------------------------------------------------------------------------------------------
 # Orders and steps
 

@@ -54,6 +54,7 @@ class MaskedConv2d(CausalLayer):
         self.rows, self.left, self.strict, self.dilation = rows, left, strict, dilation
         self.right = left if right is None else right
         self.centre = not strict or colors > 1
+        # Weights: those of the rows above and those of this row, which sees fewer columns
         taps = left + self.centre
         across = left + 1 + self.right
         std = scale * (inputs * (rows * across + taps)) ** -0.5
@@ -62,6 +63,7 @@ class MaskedConv2d(CausalLayer):
         )
         self.own = nn.Parameter(std * torch.randn(outputs, inputs, 1, taps))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        # Of this pixel, a color sees the earlier colors
         mask = None
         if colors > 1:
             mask = torch.ones(outputs, inputs, 1, taps)
@@ -77,7 +79,11 @@ class MaskedConv2d(CausalLayer):
         return self.own if self.mask is None else self.own * self.mask
 
     def kernel(self) -> Tensor:
-        """All weights in one kernel ``(outputs, inputs, rows + 1, left + 1 + right)``."""
+        """The kernel of an ordinary convolution that does the same.
+
+        ``(outputs, inputs, rows + 1, left + 1 + right)``: the rows above, and below them this row,
+        with zeros where it must not look. Without rows above these zeros are left out.
+        """
         own = self.own_row()
         if self.above is None:
             return own

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from genlab.errors import ConfigError
 from genlab.nn.diffusion.solvers import Denoise, posterior_sample
 from genlab.row_streams import normal
 
-__all__ = ["inpaint", "known_mask"]
+__all__ = ["inpaint"]
 
 
 def inpaint(
@@ -58,29 +57,3 @@ def inpaint(
 def standard(z: Tensor, generator: torch.Generator | None) -> Tensor:
     """Standard normal noise of z's shape."""
     return normal(z.shape, generator, dtype=z.dtype, device=z.device)
-
-
-def known_mask(known: int | Tensor, height: int, width: int) -> Tensor:
-    """The mask ``(H, W)`` of known pixels.
-
-    Args:
-        known: How many, in raster order; or the mask itself.
-        height: Of an image.
-        width: Of an image.
-
-    Raises:
-        ConfigError: More than there are, or a mask of another shape.
-
-    Example:
-        >>> known_mask(3, 2, 2)
-        tensor([[ True,  True],
-                [ True, False]])
-    """
-    if isinstance(known, Tensor):
-        if known.shape != (height, width):
-            raise ConfigError(f"known must be a mask of shape {(height, width)}")
-        return known.to(torch.bool)
-    pixels = height * width
-    if not 0 <= known <= pixels:
-        raise ConfigError(f"known={known}: must be from 0 to {pixels}, the number of pixels")
-    return (torch.arange(pixels) < known).view(height, width)

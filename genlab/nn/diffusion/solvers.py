@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genlab.row_streams import normal
 
-__all__ = ["Denoise", "SamplerName", "evaluations", "portions", "posterior_sample", "solve"]
+__all__ = ["Denoise", "SamplerName", "evaluations", "posterior_sample", "solve"]
 
 Denoise = Callable[[Tensor, float], Tensor]
 """``(z, r) -> D(z)``, the clean example expected at level r."""
@@ -96,9 +96,3 @@ def posterior_sample(
     keep = (lower / r) ** 2
     noise = normal(z.shape, generator, dtype=z.dtype, device=z.device)
     return torch.lerp(d, z, keep) + scale * lower * math.sqrt(1 - keep) * noise
-
-
-def portions(n: int, device: torch.device) -> list[slice]:
-    """Portions of bounded memory."""
-    size = 256 if device.type == "cpu" else 2048
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -113,6 +113,7 @@ def color_matrices(b: int, p: Tensor) -> Tensor:
     """
     device = p.device
     m = _eye(b, 4, device)
+    # The grey axis, about which luma, hue and saturation change
     grey = torch.tensor([1.0, 1.0, 1.0, 0.0], device=device) / math.sqrt(3)
     outer = torch.outer(grey, grey)
 
@@ -122,6 +123,7 @@ def color_matrices(b: int, p: Tensor) -> Tensor:
     def happens() -> Tensor:
         return (rand() < p).float()
 
+    # Brightness, contrast, luma flip, hue, saturation, in this order
     shift = _eye(b, 4, device)
     shift[:, :3, 3] = (0.2 * torch.randn(b, device=device) * happens())[:, None]
     m = shift @ m
@@ -161,7 +163,7 @@ class AdaptiveAugment(nn.Module):
         super().__init__()
         self.target = target
         self.register_buffer("p", torch.zeros(()))
-        # Sums since the last change of the signs, of logits and of steps.
+        # Since p was last changed: the sum of the logits' signs, the number of logits and of steps.
         self.register_buffer("signs", torch.zeros(3))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -172,7 +174,7 @@ class AdaptiveAugment(nn.Module):
 
     @torch.no_grad()
     def observe(self, on_real: Tensor) -> None:
-        """Takes note of the logits of real images."""
+        """Adds the logits of real images to the sums that `update` decides by."""
         n = float(len(on_real))
         self.signs += torch.stack(
             [on_real.float().sign().sum(), on_real.new_tensor(n), on_real.new_ones(())]
@@ -180,13 +182,12 @@ class AdaptiveAugment(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Changes p, once every few steps, with the logits of all processes."""
+        """Moves p towards the target, once every `INTERVAL` steps; called after each step."""
+        total = self.signs.clone()
         if dist.is_available() and dist.is_initialized():
-            total = self.signs.clone()
-            dist.all_reduce(total)
-            total[2] = self.signs[2]
-        else:
-            total = self.signs
+            dist.all_reduce(total)  # the logits of all processes count
+        # No ``if`` on what is due: its value would have to be waited for on a GPU.
+        # Steps are made together: one's own are counted.
         due = self.signs[2] >= INTERVAL
         signal = total[0] / total[1].clamp_min(1)
         change = torch.sign(signal - self.target) * total[1] / SPEED

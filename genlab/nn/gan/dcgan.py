@@ -9,7 +9,7 @@ from torch.nn.functional import leaky_relu, relu
 
 from genlab.nn.autoencoders.conv import CropTo
 from genlab.nn.gan.conditional_norm import ClassBatchNorm
-from genlab.nn.gan.projection import ProjectionHead
+from genlab.nn.gan.projection import ProjectionDiscriminator, ProjectionHead
 
 __all__ = ["ConvDiscriminator", "ConvGenerator", "initialize_normal"]
 
@@ -65,7 +65,7 @@ class ConvGenerator(nn.Module):
         return h.tanh()
 
 
-class ConvDiscriminator(nn.Module):
+class ConvDiscriminator(ProjectionDiscriminator):
     """DCGAN discriminator: strided convolutions, leaky ReLU and a `ProjectionHead`.
 
     Args:
@@ -88,6 +88,7 @@ class ConvDiscriminator(nn.Module):
         packing: int = 1,
     ):
         super().__init__()
+        # Halvings; no bias where a normalization follows, which would take it away
         depth = max(len(sizes) - 1, 1)
         widths = [packing * channels, *(width * 2**i for i in range(depth))]
         self.layers = nn.ModuleList(
@@ -99,6 +100,7 @@ class ConvDiscriminator(nn.Module):
         self.norms = nn.ModuleList(
             [nn.BatchNorm2d(n) if norm and i else nn.Identity() for i, n in enumerate(widths[1:])]
         )
+        # Head, of what is left of the image
         height, side = sizes[-1]
         for _ in range(depth):
             height, side = height // 2, side // 2
@@ -111,10 +113,6 @@ class ConvDiscriminator(nn.Module):
         for layer, norm in zip(self.layers, self.norms, strict=True):
             h = leaky_relu(norm(layer(h)), 0.2)
         return h.flatten(1)
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits ``(B,)``: large for what looks real."""
-        return self.head(self.features(x), y)
 
 
 def initialize_normal(module: nn.Module, std: float = 0.02) -> None:

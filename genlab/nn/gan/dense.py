@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.nn.conditions import LabelEmbedding
-from genlab.nn.gan.projection import ProjectionHead
+from genlab.nn.gan.projection import ProjectionDiscriminator, ProjectionHead
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
 
@@ -47,7 +47,7 @@ class MLPGenerator(nn.Module):
         return self.net(z).unflatten(1, self.shape)
 
 
-class MLPDiscriminator(nn.Module):
+class MLPDiscriminator(ProjectionDiscriminator):
     """Fully connected discriminator with a `ProjectionHead`.
 
     Args:
@@ -68,7 +68,3 @@ class MLPDiscriminator(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Input of the last layer, of images ``(B, C, H, W)`` on [-1, 1]: ``(B, hidden)``."""
         return self.net(x.flatten(1))
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits ``(B,)``: large for what looks real."""
-        return self.head(self.features(x), y)

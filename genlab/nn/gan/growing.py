@@ -77,6 +77,7 @@ class GrowingGenerator(nn.Module):
         h = self.norm(z)
         if self.classes is not None:
             h = torch.cat([h, self.norm(self.classes(y))], 1)
+        # Up to the stage's size
         h = self.norm(_act(self.stem(h).unflatten(1, self.start)))
         before = h
         for i in range(stage + 1):
@@ -84,6 +85,7 @@ class GrowingGenerator(nn.Module):
             h = self.norm(_act(self.first[i](grown(h, 1) if i else h)))
             if i:
                 h = self.norm(_act(self.second[i - 1](h)))
+        # To colors, faded in
         image = self.images[stage](h)
         if stage == 0 or fade >= 1:
             return image

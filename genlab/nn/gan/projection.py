@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ProjectionHead"]
+__all__ = ["ProjectionDiscriminator", "ProjectionHead"]
 
 
 class ProjectionHead(nn.Module):
@@ -42,3 +42,17 @@ class ProjectionHead(nn.Module):
             v = self.classes(y.view(len(h), -1) + self.offset).sum(1)
             logits = logits + (v * h).sum(1)
         return logits
+
+
+class ProjectionDiscriminator(nn.Module):
+    """Discriminator that consists of `features` and, over them, a `ProjectionHead`."""
+
+    head: ProjectionHead
+
+    def features(self, x: Tensor) -> Tensor:
+        """Input of the head, of images ``(B, C, H, W)`` on [-1, 1]: ``(B, F)``."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Logits ``(B,)``: large for what looks real."""
+        return self.head(self.features(x), y)

@@ -7,7 +7,7 @@ from torch.nn.functional import avg_pool2d, interpolate, relu
 
 from genlab.nn.gan.conditional_norm import ClassBatchNorm
 from genlab.nn.gan.map_attention import MapAttention
-from genlab.nn.gan.projection import ProjectionHead
+from genlab.nn.gan.projection import ProjectionDiscriminator, ProjectionHead
 
 __all__ = ["DownBlock", "ResDiscriminator", "ResGenerator", "UpBlock"]
 
@@ -102,7 +102,7 @@ class ResGenerator(nn.Module):
         return self.out(relu(self.norm(h, y))).tanh()
 
 
-class ResDiscriminator(nn.Module):
+class ResDiscriminator(ProjectionDiscriminator):
     """SNGAN discriminator: residual blocks down to 8 pixels, two more, a `ProjectionHead`.
 
     Args:
@@ -136,7 +136,3 @@ class ResDiscriminator(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Input of the last layer, of images ``(B, C, H, W)`` on [-1, 1]: ``(B, width)``."""
         return relu(self.blocks(x)).sum((2, 3))
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits ``(B,)``: large for what looks real."""
-        return self.head(self.features(x), y)

@@ -10,7 +10,7 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate, leaky_relu
 
 from genlab.nn.conditions import LabelEmbedding
 from genlab.nn.gan.equalized import EqualConv, EqualLinear, MinibatchDeviation, PixelNorm
-from genlab.nn.gan.projection import ProjectionHead
+from genlab.nn.gan.projection import ProjectionDiscriminator, ProjectionHead
 
 __all__ = ["Mapping", "ModulatedConv", "StyleDiscriminator", "StyleGenerator"]
 
@@ -181,7 +181,7 @@ class _Block(nn.Module):
         return (h + self.skip(avg_pool2d(x, 2))) / math.sqrt(2)
 
 
-class StyleDiscriminator(nn.Module):
+class StyleDiscriminator(ProjectionDiscriminator):
     """StyleGAN2 discriminator: residual blocks, minibatch deviation, a `ProjectionHead`.
 
     Args:
@@ -209,7 +209,3 @@ class StyleDiscriminator(nn.Module):
         h = self.blocks(leaky_relu(self.stem(x), 0.2))
         h = leaky_relu(self.last(self.deviation(h)), 0.2)
         return leaky_relu(self.dense(h.flatten(1)), 0.2)
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits ``(B,)``: large for what looks real."""
-        return self.head(self.features(x), y)

@@ -57,8 +57,7 @@ class Cached:
         batch, _, height, self.width = image.shape
         self.lines = [[site] for site in range(rows * self.width, height * self.width)]
         self.row, self.column, self.like = rows, 0, image[:0]
-        probe = None if context is None else context[:1]
-        self.graph = graph = traced(network, image[:1, :, :1, :1], probe)
+        self.graph = graph = traced(network, image, context)
         # Memory: of the row at hand, of the rows above, and of layers that keep it themselves.
         self.layout = Layout(graph, batch, self.width, self.like)
         self.above = RowsAbove(graph, batch, self.width, self.like, context)
@@ -129,6 +128,7 @@ class Cached:
     def _operations(self, node: fx.Node) -> Callable[[int, Tensor], list[Operation]]:
         """Factory of the operations that compute a node at a column, into its home there."""
         graph, kind, inputs = self.graph, self.graph.kind[node], self.graph.inputs(node)
+        # No work, or that of a copy
         if self.layout.early(node):
             return lambda column, out: [partial(self._from_row, node, column, out)]
         if kind == "getitem" and node in self.layout.windows:
@@ -136,6 +136,7 @@ class Cached:
             return lambda column, out: [partial(out.copy_, part[column])]
         if kind in ("placeholder", "getitem"):
             return lambda column, out: []
+        # Operations that write where the result shall lie
         if node in graph.sums:
             return self._sum(node)
         homes = [self.layout.home(n) for n in inputs]
@@ -151,6 +152,7 @@ class Cached:
         if kind in WRITING and list(operands) == inputs:  # each once, and no numbers
             write = WRITING[kind]
             return lambda column, out: [partial(write, [x[column] for x in homes], out)]
+        # Anything else
         return lambda column, out: [
             partial(self._generic, node, {n: x[column][:, :, None, None] for n, x in sources}, out)
         ]
@@ -162,7 +164,7 @@ class Cached:
         values = [self.layout.home(n) for n in terms.values]
         base = [graph.bias(node, self.like)] * self.width
         if terms.rows or any(n in self.above.kernels for n in terms.linear):
-            base = list(self.above.sum(node).unbind(1))
+            base = list(self.above.known_part(node).unbind(1))
 
         def operations(column: int, out: Tensor) -> list[Operation]:
             found: list[Operation] = []

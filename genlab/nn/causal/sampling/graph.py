@@ -87,9 +87,10 @@ def traced(network: nn.Module, image: Tensor, context: Tensor | None) -> "Causal
 
     Args:
         network: As for `CausalGraph`.
-        image: As for `CausalGraph`.
-        context: As for `CausalGraph`.
+        image: Images ``(B, C, H, W)``; one pixel of one of them will do to trace.
+        context: Their context, or None.
     """
+    image, context = image[:1, :, :1, :1], None if context is None else context[:1]
     cache = network.__dict__.setdefault("_causal_graph", GraphCache())
     modules = [(id(m), getattr(m, "strict", None)) for m in network.modules()]
     key = (image.shape[1], context is None, *modules)
@@ -125,6 +126,7 @@ class CausalGraph:
     """
 
     def __init__(self, network: nn.Module, image: Tensor, context: Tensor | None):
+        # The trace, without what does nothing in evaluation mode and what nobody reads
         root = Unconditional(network) if context is None else network
         self.graph = Tracer().trace(root)
         self.modules: dict[str, nn.Module] = dict(root.named_modules())
@@ -135,6 +137,7 @@ class CausalGraph:
         for node in reversed(list(self.graph.nodes)):
             if not node.users and node.op not in ("placeholder", "output"):
                 self.graph.erase_node(node)
+        # What each value depends on: that of the output decides whether the network is causal
         self.domain: dict[fx.Node, Domain] = {}
         self.kind: dict[fx.Node, str] = {}
         inputs = [node for node in self.graph.nodes if node.op == "placeholder"]
@@ -147,8 +150,10 @@ class CausalGraph:
         self.result: fx.Node = self.output.args[0]
         if self.domain[self.result] > Domain.PIXEL:
             raise ConfigError("the network is not causal: its output at a pixel sees that pixel")
+        # Channels, found out by a pass
         found = self.run(image, context)
         self.channels = {n: v.shape[1] for n, v in found.items() if isinstance(v, Tensor)}
+        # Sums, from the output up: the largest one takes in those within it
         self.sums: dict[fx.Node, Terms] = {}
         absorbed: set[fx.Node] = set()
         for node in reversed(list(self.graph.nodes)):
@@ -187,7 +192,7 @@ class CausalGraph:
         return target(*args, **kwargs)
 
     def run(self, image: Tensor, context: Tensor | None) -> dict[fx.Node, Any]:
-        """All values of one parallel pass."""
+        """The value of each node, in one pass over whole images as `forward` makes it."""
         values: dict[fx.Node, Any] = {}
         for node in self.graph.nodes:
             if node.op == "placeholder":

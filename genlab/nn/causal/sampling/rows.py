@@ -15,7 +15,10 @@ __all__ = ["RowsAbove"]
 
 
 class RowsAbove:
-    """All values of a causal network that do not depend on the current row, and parts of sums.
+    """What is known of a row before its first pixel is drawn, computed for the whole row at once.
+
+    That is every value that depends on the rows above alone; of a sum that depends on this row,
+    too, the summands that do not; and, for the convolutions of the rows to come, the last rows.
 
     Args:
         graph: The network.
@@ -39,6 +42,7 @@ class RowsAbove:
         self.kernels: dict[fx.Node, Tensor] = {}
         rows: dict[fx.Node, int] = {}
         for node in graph.graph.nodes:
+            # What convolutions read: how far up and to the left, and with which weights.
             module = graph.module(node) if node.op == "call_module" else None
             if isinstance(module, MaskedConv2d | VerticalConv2d):
                 (source,) = graph.inputs(node)
@@ -48,16 +52,18 @@ class RowsAbove:
                 kernel = module.above if isinstance(module, MaskedConv2d) else module.weight
                 if kernel is not None:
                     self.kernels[node] = kernel.permute(2, 3, 1, 0).flatten(0, 2).contiguous()
+            # What is the same in all rows is computed here, once.
             if node.op != "output" and graph.domain[node] == Domain.CONSTANT:
                 given = node is graph.context
                 self.values[node] = context if given else graph.evaluate(node, self.values)
+        # Memory of earlier rows: the zeros that stay are those that pad the image.
         for source, count in rows.items():
             if count:
                 shape = (batch, count, width + 2 * self.margin[source], graph.channels[source])
                 self.history[source] = like.new_zeros(shape)
 
-    def sum(self, node: fx.Node) -> Tensor:
-        """Where, from now on, the part of a sum will lie that is known before each row."""
+    def known_part(self, node: fx.Node) -> Tensor:
+        """The buffer ``(B, W, C)`` into which `begin` will write what is known of a sum."""
         shape = (self.batch, self.width, self.graph.channels[node])
         return self.sums.setdefault(node, self.like.new_empty(shape))
 
@@ -84,6 +90,7 @@ class RowsAbove:
             early = self.graph.domain[node] <= Domain.ROW
             past = torch.roll(past, -1, 1) if past.shape[1] > 1 else past
             margin = self.margin[node]
+            # The oldest row has come to the end, and gives way to the newest.
             past[:, -1, margin : margin + self.width] = self._now(node) if early else row(node)
             self.history[node] = past
 

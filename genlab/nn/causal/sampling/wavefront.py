@@ -37,18 +37,9 @@ def lag(network: nn.Module) -> int | None:
 class Wavefront:
     """A causal network's parameters of the pixels on one slanted line after the other.
 
-    See `genlab.nn.causal.sampling.engines.Engine` for its use.
-
-    Args:
-        network: A network that has a `lag`, less than the image's width, in evaluation mode; called
-            with an image and a context.
-        image: The image so far ``(B, C, H, W)``, as floats: rows that are done may be given.
-        context: Context of the images, ``(B, K, 1, 1)``, or None.
-        rows: How many rows are done.
-
-    Raises:
-        ConfigError: The network is not causal.
-        Unsupported: The network does something that has no cached form.
+    See `genlab.nn.causal.sampling.engines.Engine` for its use. Arguments and errors are those of
+    `genlab.nn.causal.sampling.cached.Cached`, but for the network, whose `lag` must be less than
+    the image's width.
     """
 
     def __init__(
@@ -56,8 +47,7 @@ class Wavefront:
     ):
         behind = lag(network)
         assert behind is not None
-        probe = None if context is None else context[:1]
-        self.graph = traced(network, image[:1, :, :1, :1], probe)
+        self.graph = traced(network, image, context)
         self.batch, self.like = len(image), image[:0]
         self.memory = Lines(self.graph, image, context, rows, behind)
         self.lines = self.memory.sites
