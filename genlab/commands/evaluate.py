@@ -6,13 +6,14 @@ from omegaconf import DictConfig
 
 from genlab.config.check import check
 from genlab.config.invocation import Invocation
-from genlab.config.sampling import build_options, check_options
-from genlab.config.schema import Evaluate
+from genlab.config.sampling import build_options, check_options, ways
+from genlab.config.schema import Evaluate, Train
 from genlab.errors import ConfigError
 from genlab.experiment.build import build_data, build_evaluator
 from genlab.experiment.relocation import check_unchanged
 from genlab.experiment.reports import keep_report, log_report
 from genlab.experiment.trained import Loaded, load_run, use_device
+from genlab.metrics.curve import curve_table
 from genlab.metrics.report import Report
 from genlab.modalities.images.image_reading import read_images
 from genlab.runs.directory import Run, find_run
@@ -52,32 +53,48 @@ def run(cfg: DictConfig, invocation: Invocation) -> float | None:
 
 
 def of_run(config: Evaluate, place: Run, name: str) -> Report:
-    """Measures a run, and writes the report into its directory, summary and loggers."""
+    """Measures a run, in each way of sampling, and keeps the reports in it; returns the last.
+
+    The likelihood, which has nothing to do with the sampling, is measured once.
+    """
+    asked = ways(config.sampling)
+
+    def inspect(trained: Train) -> None:
+        for way in asked:
+            check_options(trained.model["_target_"], way)
+
     loaded = load_run(
         place,
         config.checkpoint,
         config.weights,
         use_device(config.device),
-        inspect=lambda trained: check_options(trained.model["_target_"], config.sampling),
+        inspect=inspect,
         places=config.places,
     )
-    options = build_options(loaded.model.sampling_options, config.sampling)
+    options = [build_options(loaded.model.sampling_options, way) for way in asked]
     loaded.data.prepare_data()
     loaded.data.setup()
     check_unchanged(loaded.run, loaded.data, moved=bool(config.places))
     evaluator = build_evaluator(config.metrics, loaded.data, config.split)
-    with bars() as progress:
-        report = evaluator.run(loaded.model, loaded.weights, progress, options)
-    report.sampling |= deviations(config, loaded)
-    console().print(report.table())
-    keep_report(report, loaded, name)
-    if not report.sampling:  # a tracker has one place for a number: the one drawn by default
-        log_report(report, loaded)
+    reports: list[Report] = []
+    for chosen in options:
+        with bars() as progress:
+            report = evaluator.run(
+                loaded.model, loaded.weights, progress, chosen, likelihood=not reports
+            )
+        report.sampling |= deviations(config, loaded)
+        console().print(report.table())
+        keep_report(report, loaded, name)
+        if not report.sampling:  # a tracker has one place for a number: the one drawn by default
+            log_report(report, loaded)
+        reports.append(report)
+    if len(reports) > 1:
+        console().print(curve_table(asked, reports))
     say(
         f"{place.name}: {config.checkpoint} checkpoint at {loaded.images_seen:,} images, "
-        f"{report.seconds:.0f} s; kept in {place.shown()}/evaluation"
+        f"{sum(report.seconds for report in reports):.0f} s; kept in {place.shown()}/evaluation"
     )
-    return report
+    return reports[-1]
 
 
 def deviations(config: Evaluate, loaded: Loaded) -> dict[str, str]:

@@ -126,6 +126,7 @@ def columns(board: Leaderboard, key: str) -> list[Column]:
         "train_seconds": fact_column("train_seconds", "seconds", 2),
         "parameters": fact_column("parameters", "parameters", 4),
         "samples_per_second": fact_column("samples_per_second", "samples/s", 6),
+        "nfe": fact_column("nfe", "nfe", 5),
     }
     words = [
         word_column(word, word, 3)

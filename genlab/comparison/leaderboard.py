@@ -18,6 +18,7 @@ FACTS = {
     "train_seconds": "lower",
     "parameters": "lower",
     "samples_per_second": "higher",
+    "nfe": "lower",
 }
 """Facts of a run that need no protocol and have no floor, and which way is better."""
 

@@ -121,6 +121,7 @@ def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> list[R
     identity, summary = run.read(MARK), run.read("summary.json")
     facts: dict[str, Any] = {key: identity.get(key) for key in COPIED}
     facts |= {key: numeral(summary.get(key)) for key in FACTS}
+    facts["nfe"] = None
     facts["samples_per_second"] = None  # of a report that was made where the run was trained
     facts |= {"device": device_of(run, summary)}
     facts |= {key: summary.get(key) for key in ("best_metric", "best", "best_images")}
@@ -165,6 +166,8 @@ def with_numbers(
     facts = dict(row.facts)
     for report in reports:
         metrics |= dict(values(report))
+        if report.get("nfe") is not None:
+            facts["nfe"] = numeral(report["nfe"])
         speed, where = report.get("samples_per_second"), str(report.get("device") or device)
         if speed is not None and where.split(":")[0] == device.split(":")[0]:
             facts["samples_per_second"] = numeral(speed)

@@ -57,8 +57,12 @@ def opened(overrides: Sequence[str], command: str = "") -> list[str]:
         (['run=last', '++places.path=moved'], ['data.path=pictures'])
         >>> opened(["run=last", "callbacks.mine.every=5", "~callbacks.samples"], "train")
         ['run=last', '++callbacks.mine.every=5', '++callbacks.samples=null']
+        >>> opened(["run=last", "sampling.steps=2,4,8"], "evaluate")
+        ['run=last', '++sampling.steps=[2,4,8]']
     """
     words = quote_overrides(expand_overrides(overrides))
+    if command == "evaluate":
+        words = [listed(word) for word in words]
     keys = [key_of(word) for word in words]
     if "run" in keys and "data" not in keys:
         words = [w.replace(k, MOVED.get(k, k), 1) for k, w in zip(keys, words, strict=True)]
@@ -66,6 +70,13 @@ def opened(overrides: Sequence[str], command: str = "") -> list[str]:
         chosen = tuple(f"{key}." for key in keys)  # a group whose sections are composed now
         words = [of_run(t) if not key_of(t).startswith(chosen) else t for t in words]
     return [f"++{t}" if re.split(r"[.=]", t)[0] in OPEN else t for t in words]
+
+
+def listed(override: str) -> str:
+    """Several values of an option of the sampling as a list: no sweep, but one evaluation."""
+    key, _, value = override.partition("=")
+    plain = key.startswith("sampling.") and "," in value and value[0] not in "['\"{"
+    return f"{key}=[{value}]" if plain else override
 
 
 def of_run(override: str) -> str:

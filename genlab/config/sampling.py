@@ -1,5 +1,6 @@
 """Sampling options: a plain mapping held against the record that a model's family declares."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -7,7 +8,7 @@ from genlab.config.annotations import record_problems
 from genlab.config.source import Definition, fields, locate
 from genlab.errors import ConfigError
 
-__all__ = ["build_options", "check_options"]
+__all__ = ["build_options", "check_options", "ways"]
 
 Record = TypeVar("Record")
 
@@ -31,6 +32,19 @@ def check_options(target: str, given: Mapping[str, Any]) -> None:
     family = locate(target)
     for record in family.classes("sampling_options") if family else ():
         refuse_problems(record, given)
+
+
+def ways(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Ways of sampling: all combinations of options of which several values are given.
+
+    Example:
+        >>> ways({"steps": [2, 4], "sampler": "heun"})
+        [{'steps': 2, 'sampler': 'heun'}, {'steps': 4, 'sampler': 'heun'}]
+        >>> ways({})
+        [{}]
+    """
+    values = [value if isinstance(value, list | tuple) else [value] for value in given.values()]
+    return [dict(zip(given, way, strict=True)) for way in itertools.product(*values)]
 
 
 def build_options(record: type[Record], given: Mapping[str, Any]) -> Record:

@@ -90,6 +90,7 @@ class Report:
         device: Where the samples were drawn.
         samples_per_second: How quickly, in batches of that size, the first one included; None where
             none were drawn.
+        nfe: Passes of a network, one after the other, that a sample took; None as above.
         sampling: Options of sampling that were not the family's defaults, and what else was not:
             another checkpoint, other weights, another split.
     """
@@ -105,6 +106,7 @@ class Report:
     panel: Panel | None = None
     device: str = ""
     samples_per_second: float | None = None
+    nfe: int | None = None
     sampling: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, key: str) -> float:

@@ -11,7 +11,7 @@ from genlab.nn.conditions import condition_embedding
 from genlab.nn.heads.base import Head
 from genlab.nn.scaling import to_signed
 from genlab.row_streams import part_of, portions, uniform
-from genlab.types import Batch, ImageSpec, Loss, Tempered
+from genlab.types import Batch, ImageSpec, Loss, SamplingOptions, Tempered
 
 __all__ = ["Autoregressive"]
 
@@ -75,6 +75,10 @@ class Autoregressive(Completing):
                 params = self._params(x[part], self._context(y))
                 found.append(self.head.log_prob(params, x[part]))
         return torch.cat(found)
+
+    def evaluations(self, options: SamplingOptions | None = None) -> int:
+        """The number of pixels, each of which waits for those before it."""
+        return self.spec.dims // (1 if self.flat else self.spec.channels)
 
     def _complete(
         self,

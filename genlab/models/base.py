@@ -73,8 +73,7 @@ class GenerativeModel(nn.Module, ABC):
     step: int = 0
     """How many optimizer steps were made before this one."""
 
-    spec: Any
-    """Of one of the kinds in `accepts`; a family annotates which."""
+    spec: Any  # of one of the kinds in `accepts`; a family annotates which
     _on_progress: OnProgress | None = None
 
     def __init__(self, spec: Spec, conditional: bool = False):
@@ -165,6 +164,10 @@ class GenerativeModel(nn.Module, ABC):
         with self.evaluating(), self.reporting(on_progress):
             return self.draw(n, y, generator, options)
 
+    def evaluations(self, options: SamplingOptions | None = None) -> int:
+        """Passes of a network, one after the other, that drawing with these options takes: NFE."""
+        return 1
+
     def report_progress(self, done: int, total: int, x: Tensor) -> None:
         """Passes a partial result x on to the `on_progress` of `sample`; called in `draw`."""
         if self._on_progress is not None:
@@ -173,15 +176,12 @@ class GenerativeModel(nn.Module, ABC):
     def log_prob(
         self, batch: Batch, *, samples: int = 1, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Log-probability of the discrete images, or a lower bound of it, as `likelihood` says.
+        """Log-probability of discrete images, nats ``(B,)``; a lower bound if `likelihood` says so.
 
         Args:
             batch: The images.
             samples: Importance samples k of a bound; an exact likelihood uses none.
             generator: Source of the bound's randomness; the global one if None.
-
-        Returns:
-            Nats per image, shape ``(B,)``.
         """
         raise Unsupported(f"{type(self).__name__} has no likelihood")
 

@@ -13,7 +13,7 @@ from genlab.models.completing import Completing
 from genlab.nn.diffusion.guidance import guided
 from genlab.nn.diffusion.inpainting import inpaint
 from genlab.nn.diffusion.noise_levels import GridName, grid
-from genlab.nn.diffusion.solvers import Denoise, SamplerName, solve
+from genlab.nn.diffusion.solvers import Denoise, SamplerName, evaluations, solve
 from genlab.nn.scaling import from_signed, to_signed
 from genlab.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from genlab.row_streams import normal, part_of, portions
@@ -112,6 +112,12 @@ class DenoisingModel(Completing):
             return inpaint(denoise, noise, clean[part], known, rounds=ROUNDS, **given)
 
         return self._drawn(len(x), y, generator, options, painted)
+
+    def evaluations(self, options: SamplingOptions | None = None) -> int:
+        """The solver's; guidance asks the network twice each time."""
+        options = options if isinstance(options, DiffusionSampling) else DiffusionSampling()
+        twice = 2 if self.conditional and options.guidance != 1 else 1
+        return twice * evaluations(options.sampler, options.steps)
 
     def _drawn(
         self,

@@ -146,6 +146,11 @@ class MaskedDiffusion(Completing):
         nats = -self.head.pixel_log_prob(params, batch.x, generator=generator)
         return (nats * masked).flatten(1).sum(1) * (self.pixels / k)
 
+    def evaluations(self, options: SamplingOptions | None = None) -> int:
+        """The steps, of which there are no more than pixels."""
+        steps = options.steps if isinstance(options, MaskedSampling) else MaskedSampling().steps
+        return min(steps, self.spec.height * self.spec.width)
+
     def _complete(
         self,
         x: Tensor,

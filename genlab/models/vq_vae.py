@@ -14,7 +14,7 @@ from genlab.nn.latents.codebook import Codebook
 from genlab.nn.scaling import from_unit, to_signed
 from genlab.ranges import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt
 from genlab.row_streams import categorical
-from genlab.types import Batch, ImageSpec, Loss, Tempered
+from genlab.types import Batch, ImageSpec, Loss, SamplingOptions, Tempered
 
 __all__ = ["VQVAE"]
 
@@ -176,6 +176,10 @@ class VQVAE(GenerativeModel):
             return self.decode(maps[:, 0].long())
         p = (self._marginals().log() / options.temperature).softmax(-1)
         return self.decode(categorical(p, n, generator))
+
+    def evaluations(self, options: SamplingOptions | None = None) -> int:
+        """The prior's, and the decoder's."""
+        return 1 if self.prior is None else self.prior.evaluations(options) + 1
 
     @torch.no_grad()
     def diagnostics(self, batch: Batch) -> dict[str, float]:

@@ -69,6 +69,7 @@ class Evaluator:
         weights: str = "ema",
         progress: Progress = quiet,
         options: SamplingOptions | None = None,
+        likelihood: bool = True,
     ) -> Report:
         """The report on a model; nothing outside changes, not even the random state.
 
@@ -77,6 +78,7 @@ class Evaluator:
             weights: Which of its weights it has, for the report.
             progress: Told how far it is.
             options: Those of its sampling; the family's defaults if None.
+            likelihood: Whether it is measured, too, if it is among the metrics.
         """
         device = model.device
         with model.evaluating():
@@ -84,12 +86,13 @@ class Evaluator:
                 sampler_of(model, self.data.test.y if model.conditional else None, options),
                 self.reference,
                 extractors=self.extractors(device),
-                likelihood=self.likelihood(model),
+                likelihood=self.likelihood(model) if likelihood else None,
                 device=device,
                 weights=weights,
                 progress=progress,
             )
-        return replace(report, sampling=changed(options) if options else {})
+        nfe = None if report.samples_per_second is None else model.evaluations(options)
+        return replace(report, nfe=nfe, sampling=changed(options) if options else {})
 
     def likelihood(self, model: GenerativeModel) -> Likelihood | None:
         """The model's likelihood of the split's images, None if it has none."""

@@ -79,16 +79,13 @@ class GenerativeModule(pl.LightningModule):
             )
         self.automatic_optimization = False
         self.model, self.make_optimizer, self.schedule = model, optimizer, schedule
-        self.seed, self.ema = seed, ema
+        self.seed, self.ema, self.clip, self.accumulate = seed, ema, clip, accumulate
         self.max_images, self.max_seconds = max_images, max_seconds
-        self.clip, self.accumulate = clip, accumulate
-        self.losses = LossLog(log_every)
-        self.measure = SplitMeasure(seed)
+        self.losses, self.measure = LossLog(log_every), SplitMeasure(seed)
         self.compilation = compilation or Compilation(model)
         self.images_seen, self.steps, self.seconds = 0, 0, 0.0
         """`seconds` is wall time of training and all that goes with it, over all resumptions."""
-        self.trained_on: torch.device | None = None
-        """The device of the training; Lightning moves the weights away from a GPU at the end."""
+        self.trained_on: torch.device | None = None  # at the end Lightning takes the weights away
         self.interrupted = False
         """True if a signal ended training; its checkpoint is written, and nothing may follow."""
         self.validation_due = False

@@ -155,6 +155,27 @@ def test_a_familys_own_options_are_taken_checked_and_written_down(grey, tmp_path
         assert line in err, err
 
 
+def test_several_values_are_a_curve_of_quality_against_evaluations(grey, tmp_path):
+    code, out, err = grey("sampling.steps=2,3,5", *FEW, command="evaluate")
+    assert code == 0, err
+    folder = tmp_path / "runs" / "grey" / "evaluation"
+    found = [json.loads(file.read_text()) for file in folder.glob("full-*.json")]
+    ways = [report["sampling"] for report in found]
+    assert sorted(ways, key=str) == [{"steps": 2}, {"steps": 5}, {}]  # 3 is the default
+    assert {report["nfe"] for report in found} == {1}  # as it says of itself
+    lines = [line.split() for line in out.splitlines()]
+    start = lines.index(["steps", "nfe", "fd_pixels_100", "samples/s"])
+    rows = [line for line in lines[start + 2 :] if line][:4]
+    assert [row[0] for row in rows] == ["2", "3", "5", "floor"]
+    of_steps = {report["sampling"].get("steps", 3): report["values"][0] for report in found}
+    for row in rows[:3]:
+        assert float(row[2]) == pytest.approx(of_steps[int(row[0])]["value"], rel=1e-3)
+    assert float(rows[3][1]) == pytest.approx(of_steps[2]["floor"], rel=1e-3)
+    code, _, err = grey("sampling.steps=2,0", *FEW, command="evaluate")
+    assert code == 2
+    assert "sampling.steps=0: an integer >= 1 is needed" in err
+
+
 FEW = ("metrics.extractors=[pixels]", "metrics.metrics=[frechet]", "metrics.n_samples=100")
 
 

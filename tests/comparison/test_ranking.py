@@ -73,6 +73,19 @@ def test_a_front_that_makes_no_sense_is_refused(tmp_path, capsys, asked, message
     assert err.count("\n") == 1
 
 
+def test_quality_is_held_against_the_evaluations_of_a_sample(tmp_path, capsys):
+    make_run(tmp_path, "slow", value("fd_digits", 1.0))
+    make_run(tmp_path, "quick", value("fd_digits", 2.0))
+    make_run(tmp_path, "worse", value("fd_digits", 3.0))
+    for name, nfe in (("slow", 784), ("quick", 1), ("worse", 8)):
+        [file] = (tmp_path / name / "evaluation").glob("*.json")
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"nfe": nfe}))
+    words = ["--runs", "--json", "--pareto", "fd_digits,nfe"]
+    assert cli.main(["compare", str(tmp_path), *words]) == 0
+    rows = json.loads(capsys.readouterr().out)["runs"]
+    assert {row["name"]: row["nfe"] for row in rows} == {"slow": 784, "quick": 1}
+
+
 def test_a_front_is_shown_alone(tmp_path, capsys):
     make_run(tmp_path, "slow", value("fd_digits", 1.0), seconds=100.0)
     make_run(tmp_path, "quick", value("fd_digits", 2.0), seconds=10.0)

@@ -233,3 +233,15 @@ def test_each_setting_learns_to_draw_two_images(options):
     near = ((means < 0.3) | (means > 2.7)).float().mean()
     assert near > 0.7
     assert 0.1 < (means > 1.5).float().mean() < 0.9
+
+
+@pytest.mark.parametrize("sampler", ["dpm2m", "euler", "heun", "ancestral"])
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_the_evaluations_of_a_sample_are_those_of_its_network(sampler, guidance):
+    model = Diffusion(ImageSpec(1, 2, 2, num_classes=3), network="mlp", width=8, conditional=True)
+    seen = []
+    model.network.register_forward_hook(lambda _, args, out: seen.append(len(args[0]) // 2))
+    options = DiffusionSampling(sampler=sampler, steps=5, guidance=guidance)
+    model.sample(2, torch.tensor([0, 2]), options=options)
+    assert sum(seen) == model.evaluations(options)  # with and without labels in one pass
+    assert Diffusion(TINY, network="mlp", width=8).evaluations() == 8

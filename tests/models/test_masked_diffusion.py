@@ -177,3 +177,11 @@ def test_steps_and_temperature_are_held_to_their_ranges():
     for wrong in ({"steps": 0}, {"temperature": 0.0}):
         with pytest.raises(ConfigError):
             MaskedSampling(**wrong)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 64])
+def test_the_evaluations_of_a_sample_are_those_of_its_network(model, steps):
+    seen = []
+    model.network.register_forward_hook(lambda *_: seen.append(1))
+    model.sample(2, options=MaskedSampling(steps=steps))
+    assert len(seen) == model.evaluations(MaskedSampling(steps=steps)) == min(steps, 4)

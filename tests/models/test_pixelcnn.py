@@ -323,3 +323,9 @@ def test_samples_have_the_probabilities_that_log_prob_says():
     p = model.log_prob(Batch(contract.every_example(TINY)[0])).exp()
     error = (p * (1 - p) / len(x)).sqrt()
     assert ((share - p).abs() <= 5 * error + 1e-6).all()
+
+
+def test_a_sample_takes_an_evaluation_a_pixel():
+    assert build("pixelcnn_tiny", ImageSpec(1, 3, 5)).evaluations() == 15
+    assert build("pixelcnn_pp", ImageSpec(3, 8, 8, levels=256)).evaluations() == 64
+    assert build("image_gpt", ImageSpec(3, 4, 4)).evaluations() == 48  # channels side by side
