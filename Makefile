@@ -73,9 +73,10 @@ bench: $(STAMP) ## Measure speed beside a raw loop, and the peers where bench-pe
 gpu: $(STAMP) ## On a GPU: its tests, its benches, its recipes, into gpu/; 9 minutes a call
 	$(BIN)/python scripts/gpu.py gpu --minutes 9
 
-bench-peers: $(STAMP) ## An environment with pythae, torchgan and nflows beside genlab
+bench-peers: $(STAMP) ## An environment with five peers beside genlab
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
-	$(BIN)/uv pip install --quiet --python .venv-peers/bin/python -e . pythae==0.1.2 torchgan==0.1.0 nflows==0.14
+	$(BIN)/uv pip install --quiet --python .venv-peers/bin/python -e . pythae==0.1.2 torchgan==0.1.0 nflows==0.14 \
+		smalldiffusion==0.5.0 denoising-diffusion-pytorch==2.3.4
 
 bench-check: $(STAMP) ## Fail where a ratio is a quarter worse than in docs/bench.json
 	$$(test -x .venv-peers/bin/python && echo .venv-peers || echo $(VENV))/bin/python scripts/bench.py --check docs/bench.json

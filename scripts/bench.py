@@ -10,8 +10,8 @@
 Variants take turns (A B A B ...), after a warm-up each; the table shows medians of CPU time, which
 other work on the machine hardly moves, and of wall time. On several threads ratios are of wall
 time: a thread that waits for others spins, and its CPU time says nothing about its work. The peers
-(pythae, torchgan, nflows) are measured where they are installed: ``make bench-peers`` does that in
-an environment of its own.
+(pythae, torchgan, nflows, smalldiffusion, denoising-diffusion-pytorch) are measured where they are
+installed: ``make bench-peers`` does that in an environment of its own.
 """
 
 import argparse
@@ -29,18 +29,31 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benches import device, evaluation, feed, flow, gan, pixelcnn, scale, startup, timing, vae
+from benches import (
+    device,
+    diffusion,
+    evaluation,
+    feed,
+    flow,
+    gan,
+    pixelcnn,
+    scale,
+    startup,
+    timing,
+    vae,
+)
 from benches.before import Before
 from benches.timing import Bench, Gauges
 
-SUBJECTS = (vae, gan, flow, pixelcnn, evaluation, feed, scale, startup)
+SUBJECTS = (vae, gan, flow, pixelcnn, diffusion, evaluation, feed, scale, startup)
 
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     import importlib.metadata as metadata
 
-    names = ("torch", "pytorch-lightning", "torchvision", "pythae", "torchgan", "nflows")
+    names = ["torch", "pytorch-lightning", "torchvision", "pythae", "torchgan", "nflows"]
+    names += ["smalldiffusion", "denoising-diffusion-pytorch"]
     versions = {}
     for name in names:
         try:

@@ -10,6 +10,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.errors import ConfigError
+from genlab.models.autoencoder import Autoencoder
 from genlab.types import Batch, ImageSpec, LabelSpec, SequenceSpec, Spec, VectorSpec
 
 FOLDER = Path(__file__).parents[1] / "configs" / "model"
@@ -51,9 +52,20 @@ def config(name: str, **overrides) -> DictConfig:
 
 
 def build(name: str, spec: Spec, *, seed: int = 0, **overrides):
-    """A model of the family, on the CPU, in training mode."""
+    """A model of the family, on the CPU, in training mode; its parts are tiny autoencoders."""
     torch.manual_seed(seed)
-    return instantiate(config(name, **overrides), _partial_=True)(spec)
+    cfg = config(name, **overrides)
+    parts = {key: tiny_autoencoder(spec) for key in cfg if OmegaConf.is_missing(cfg, key)}
+    for key in parts:
+        del cfg[key]
+    return instantiate(cfg, _partial_=True)(spec, **parts)
+
+
+def tiny_autoencoder(spec: Spec) -> Autoencoder:
+    """What a family gets for a part that a user would train before: ``model=ae``, or a tiny one."""
+    if isinstance(spec, ImageSpec) and min(spec.shape[1:]) >= 28:
+        return build("ae", spec).eval().requires_grad_(False)
+    return Autoencoder(spec, network="mlp", hidden=16, latent=4).eval().requires_grad_(False)
 
 
 def accepted(name: str) -> list[type[Spec]]:
@@ -130,7 +142,7 @@ def header(name: str) -> list[str]:
 def promised_parameters(name: str) -> tuple[int, ImageSpec]:
     """The header's ``parameters: N on CxHxWxL``, with ten classes."""
     line = next((s for s in header(name) if s.startswith("parameters:")), "")
-    match = re.fullmatch(r"parameters: ([\d,]+) on (\d+)x(\d+)x(\d+)x(\d+)", line)
+    match = re.fullmatch(r"parameters: ([\d,]+) on (\d+)x(\d+)x(\d+)x(\d+)(?:, with .+)?", line)
     assert match, f"{name}.yaml: no line like '# parameters: 12,345 on 1x28x28x256', but {line!r}"
     count, *shape = (int(group.replace(",", "")) for group in match.groups())
     return count, ImageSpec(*shape[:3], levels=shape[3], num_classes=10)

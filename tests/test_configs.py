@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from families import tiny_autoencoder
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
@@ -25,7 +26,11 @@ GROUPS = sorted({str(path.parent) for path in FILES} - {"."})
 PRIMARY = {path.stem for path in FILES if str(path.parent) == "."}
 MODELS = sorted(path.stem for path in FILES if str(path.parent) == "model")
 DATA = sorted(path.stem for path in FILES if str(path.parent) == "data")
-MISSING = {"folder": ["data.path=x"], "hf": ["data.path=x"]}
+MISSING = {
+    "folder": ["data.path=x"],
+    "hf": ["data.path=x"],
+    "latent_diffusion": ["model.autoencoder=run:ae"],
+}
 """What some files leave for the user to say."""
 
 
@@ -35,6 +40,12 @@ def _hydra():
         prefer_own_configs()
         yield
     GlobalHydra.instance().clear()
+
+
+def parts_of(model, spec):
+    """Models in the place of the runs that a family stands on."""
+    keys = [word.split("=")[0].removeprefix("model.") for word in MISSING.get(model, [])]
+    return {key: tiny_autoencoder(spec) for key in keys}
 
 
 def composed(*overrides, command="train"):
@@ -52,7 +63,8 @@ def test_every_choice_composes_and_passes_the_check(file):
     group, name = str(file.parent), file.stem
     command = "sample" if group == "task" else "train"
     parent = ["hydra/sweeper=optuna"] if group == "hydra/sweeper/sampler" else []
-    missing = ["run=last"] if group == "task" else MISSING.get(name, []) if group == "data" else []
+    missing = ["run=last"] if group == "task" else []
+    missing += MISSING.get(name, []) if group in ("data", "model") else []
     check(composed(*parent, f"{group}={name}", *missing, command=command), command)
 
 
@@ -71,8 +83,8 @@ def test_a_models_header_tells_its_size(name):
     from genlab.types import ImageSpec
 
     spec = ImageSpec(*map(int, match.groups()[1:]), num_classes=10)
-    cfg = composed(f"model={name}")
-    model = build_model(cfg.model, spec, cfg.seed)
+    cfg = composed(f"model={name}", *MISSING.get(name, []))
+    model = build_model(cfg.model, spec, cfg.seed, parts_of(name, spec))
     count = sum(parameter.numel() for parameter in model.parameters())
     assert f"{count:,}" == match[1]
     assert re.search(r"# measured: \S", text), f"model/{name}.yaml does not say what was measured"
@@ -90,13 +102,19 @@ TINY_DATA = {
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_trains_on_every_kind_of_data_or_says_why_not(model, data, request):
     cfg = composed(
-        f"model={model}", f"data={data}", *TINY_DATA[data], "data.batch_size=8", "data.val_size=16"
+        f"model={model}",
+        *MISSING.get(model, []),
+        f"data={data}",
+        *TINY_DATA[data],
+        "data.batch_size=8",
+        "data.val_size=16",
     )
     config = check(cfg, "train")
     source = build_data(config.data)
     source.prepare_data()
     try:
-        built = build_model(config.model, source.spec, config.seed)
+        parts = parts_of(model, source.spec)
+        built = build_model(config.model, source.spec, config.seed, parts)
     except ConfigError as misfit:
         reason = str(misfit)
     else:

@@ -16,6 +16,7 @@ from genlab.config import schema
 from genlab.config.allowlist import OPTIMIZER_RANGES, THIRD_PARTY, check_trust, refusal
 from genlab.config.annotations import (
     ANYTHING,
+    PART,
     SCALARS,
     UNKNOWN,
     ValueType,
@@ -143,6 +144,16 @@ def config_folders(cfg: "DictConfig") -> list[Path]:
     return [Path(s.path) for s in sources if s.schema == "file"] or [config_dir()]
 
 
+def wanted_there(section: Any, key: Any) -> str:
+    """A word for the value that a key lacks: ``run:NAME`` where a trained model is asked for."""
+    definition = locate(str(section.get("_target_"))) if hasattr(section, "get") else None
+    for parameter in signature(definition).parameters if definition else ():
+        if parameter.name == key and parameter.annotation is not None:
+            part = value_type_of(parameter.annotation, parameter.module).part
+            return "VALUE" if part is None else f"{PART}NAME, a run that was trained before"
+    return "VALUE"
+
+
 def resolved(cfg: "DictConfig") -> tuple[dict[str, Any], list[str]]:
     """The config as plain dictionaries and lists, and what could not be resolved.
 
@@ -155,7 +166,7 @@ def resolved(cfg: "DictConfig") -> tuple[dict[str, Any], list[str]]:
 
     def value(node: Any, key: Any, path: str) -> Any:
         if OmegaConf.is_missing(node, key):
-            errors.append(f"{path}: no value; give one with {path}=VALUE")
+            errors.append(f"{path}: no value; give one with {path}={wanted_there(node, key)}")
             return UNKNOWN
         try:
             child = node[key]

@@ -19,7 +19,7 @@ from genlab.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from genlab.row_streams import normal, part_of, portions
 from genlab.types import Batch, SamplingOptions
 
-__all__ = ["DenoisingModel", "DiffusionSampling"]
+__all__ = ["LAST", "DenoisingModel", "DiffusionSampling", "labelled"]
 
 ROUNDS = 5
 """Evaluations of a step of `Diffusion.complete`."""
@@ -190,16 +190,21 @@ class DenoisingModel(Completing):
         return noise.mul_(self._check_options(options).temperature)
 
     def _guided(self, y: Tensor | None, guidance: float) -> Denoise:
-        """The denoiser given labels.
+        """The denoiser given labels."""
+        return labelled(self.denoise, None if y is None else self.embedding(y), guidance)
 
-        Raises:
-            ConfigError: Guidance without labels.
-        """
-        if y is not None:
-            return guided(self.denoise, self.embedding(y), guidance)
-        if guidance == 1:
-            return self.denoise
-        raise ConfigError(
-            f"sampling.guidance={guidance:g} needs labels, and this model has none; train one with "
-            "model.conditional=true"
-        )
+
+def labelled(denoise: Denoise, context: Tensor | None, guidance: float) -> Denoise:
+    """A denoiser given vectors of labels, or none.
+
+    Raises:
+        ConfigError: Guidance without labels.
+    """
+    if context is not None:
+        return guided(denoise, context, guidance)  # type: ignore[arg-type]
+    if guidance == 1:
+        return denoise
+    raise ConfigError(
+        f"sampling.guidance={guidance:g} needs labels, and this model has none; train one with "
+        "model.conditional=true"
+    )
