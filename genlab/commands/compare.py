@@ -30,11 +30,13 @@ def run(argv: Sequence[str]) -> int:
         from genlab.comparison.report.vega import find_library
 
         find_library()  # before any work
+    # Read the runs
     board = read_leaderboard([Path(folder) for folder in args.folders])
     if args.diff or args.csv or args.html or args.where:
         board = drop_unreadable(board)
     board = where(board, args.where)
     board = named(board if args.runs else over_seeds(board))
+    # Rank them
     if args.pareto is not None:
         keys = front_keys(board, args.pareto)
         key = choose_key(board, args.sort) if args.sort else keys[0]
@@ -49,6 +51,7 @@ def run(argv: Sequence[str]) -> int:
         key = choose_key(board, args.sort)
         keys, best, shown = [], [], board
         ranked = blocks(board, key)
+    # Show or write them
     if args.json:
         print(json.dumps(to_plain(shown, ranked, key, args.diff), indent=2, allow_nan=False))
     elif args.markdown:

@@ -61,6 +61,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--split", choices=("train", "val", "test"), default="train")
     add_config_dir(parser)
     args = parser.parse_intermixed_args(argv)
+    # Names and overrides
     words = [word for word in args.words if "=" not in word]
     overrides = [word for word in args.words if "=" in word]
     places = config_folders(args.config_dir)
@@ -74,6 +75,7 @@ def run(argv: Sequence[str]) -> int:
                 f"there are {', '.join(known)}"
             )
     root = next((w.partition("=")[2] for w in overrides if w.partition("=")[0] in ROOT), None)
+    # What is asked for
     if action == "verify":
         return verify(names, root)
     if action in ("prepare", "show") and len(names) != 1:

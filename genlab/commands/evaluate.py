@@ -63,6 +63,7 @@ def of_run(config: Evaluate, place: Run, name: str) -> Report:
         for way in asked:
             check_options(trained.model["_target_"], way)
 
+    # The model, its data, and what is to be measured
     loaded = load_run(
         place,
         config.checkpoint,
@@ -76,6 +77,7 @@ def of_run(config: Evaluate, place: Run, name: str) -> Report:
     loaded.data.setup()
     check_unchanged(loaded.run, loaded.data, moved=bool(config.places))
     evaluator = build_evaluator(config.metrics, loaded.data, config.split)
+    # A report a way of sampling
     reports: list[Report] = []
     for chosen in options:
         with bars() as progress:

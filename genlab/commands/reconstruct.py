@@ -33,6 +33,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     config = check(cfg, "reconstruct")
     if config.split not in SPLITS:
         raise ConfigError(f"split={config.split}: {', '.join(SPLITS)} are allowed")
+    # The model, and whether it can
     loaded = load_run(
         find_run(str(config.run), Path(config.root)),
         config.checkpoint,
@@ -51,6 +52,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
             f"{type(loaded.model).__name__} does not reconstruct images; VAEs, autoencoders and "
             "flows do (genlab list models)"
         )
+    # Images, and what it makes of them
     data = loaded.data
     data.prepare_data()
     loaded.data.setup()
@@ -60,6 +62,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         raise ConfigError(f"split={config.split}: it has no images (data.val_size=0)")
     order = torch.randperm(len(images.x), generator=stream(config.seed, "reconstruct"))[: config.n]
     shown = pairs(loaded.model, loaded.modality, Batch(*images.take(order)))
+    # Where they go
     suffix = "png" if shown.pixels is not None else "txt"
     name = f"{loaded.images_seen:09d}-{config.split}.{suffix}"
     target = Path(config.out or loaded.run.path / "reconstructions" / name)

@@ -119,6 +119,7 @@ def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> list[R
         ConfigError: A file of it is damaged; other errors where what it says makes no sense.
     """
     identity, summary = run.read(MARK), run.read("summary.json")
+    # What the run says of itself
     facts: dict[str, Any] = {key: identity.get(key) for key in COPIED}
     facts |= {key: numeral(summary.get(key)) for key in FACTS}
     facts["nfe"] = None
@@ -127,6 +128,7 @@ def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> list[R
     facts |= {key: summary.get(key) for key in ("best_metric", "best", "best_images")}
     if facts["images_seen"] is None and identity.get("images_seen") is not None:
         facts["images_seen"] = numeral(identity["images_seen"])
+    # Its reports, by the way of sampling
     reports = [
         json.loads(file.read_text(encoding="utf-8")) for file in run.path.glob("evaluation/*.json")
     ]
@@ -134,6 +136,7 @@ def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> list[R
     for report in sorted(reports, key=lambda report: moment(report["created"])):
         way = json.dumps(dict(report.get("sampling", {})), sort_keys=True)
         ways.setdefault(way, []).append(report)
+    # A row each
     name = run.name if run.path == root else run.path.relative_to(root).as_posix()
     text = run.config_file.read_text(encoding="utf-8") if run.config_file.is_file() else ""
     sweep, job = jobs.get(run.path, (None, None))

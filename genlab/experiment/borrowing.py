@@ -35,6 +35,7 @@ def borrow(config: Train, spec: Spec) -> tuple[Train, dict[str, GenerativeModel]
     """
     records, models, section = {}, {}, dict(config.model)
     for name, (text, kind) in wanted(config.model).items():
+        # Find it
         where, known = f"model.{name}={PART}{text}", (config.parts or {}).get(name)
         if known is not None:
             check_record(name, known)
@@ -43,6 +44,7 @@ def borrow(config: Train, spec: Spec) -> tuple[Train, dict[str, GenerativeModel]
         except GenlabError as error:
             raise type(error)(f"{where}: {error}") from None
         check_type(where, loaded.model, kind, spec)
+        # Record what was found
         path, root = loaded.run.path.resolve(), Path(config.root).resolve()
         run = loaded.run.name_below(root) if root in path.parents else str(path)
         records[name] = {

@@ -84,6 +84,7 @@ class Diffusion(DenoisingModel):
         conditional: bool = False,
     ):
         super().__init__(spec, conditional)
+        # What goes together
         if rule == "bernoulli" and spec.levels != 2:
             raise ConfigError(
                 f"model.rule=bernoulli is for binary images, not for {spec.levels} levels; "
@@ -94,12 +95,14 @@ class Diffusion(DenoisingModel):
                 f"model.objective=bound weighs all levels alike: take model.density=uniform, "
                 f"not {density}"
             )
+        # The process: what is learned, at which levels, and where a sampler stops
         chosen = ("bernoulli" if spec.levels == 2 else "edm") if rule == "auto" else rule
         self.rule = RULES[chosen]
         self.low, self.high = lowest_level(spec.levels), high
         self.density, self.level_mean, self.level_std = density, level_mean, level_std
         self.even = even
         self.objective, self.grid_name, self.drop_label = objective, grid, drop_label
+        # The network
         self.embedding = condition_embedding(self.condition, CONTEXT)
         self.network = make_denoiser(
             network,

@@ -109,6 +109,7 @@ class UNet(nn.Module):
         context: int = 0,
     ):
         super().__init__()
+        # Patches that fit, as channels
         while height % patch or width_pixels % patch:
             patch //= 2
         self.patch = patch
@@ -116,6 +117,7 @@ class UNet(nn.Module):
         embedding = 4 * width
         self.embedding = LevelEmbedding(embedding, context)
         self.stem = nn.Conv2d(channels * area, width, 3, padding=1)
+        # Sizes, as many as can be halved
         widths = [width]
         side = (height // patch, width_pixels // patch)
         while len(widths) < scales and not any(n % 2 or n < 2 for n in side):
@@ -125,6 +127,7 @@ class UNet(nn.Module):
         def blocks(size: int) -> nn.ModuleList:
             return nn.ModuleList(Residual(size, embedding, dropout) for _ in range(depth))
 
+        # Blocks on the way down and up, and between the sizes
         self.down = nn.ModuleList(blocks(size) for size in widths[:-1])
         self.up = nn.ModuleList(blocks(size) for size in widths[:-1])
         pairs = list(itertools.pairwise(widths))
@@ -132,6 +135,7 @@ class UNet(nn.Module):
         self.grow = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairs)
         self.lowest = nn.ModuleList([*blocks(widths[-1]), *blocks(widths[-1])])
         self.attention = Attention(widths[-1])
+        # The output, which begins at 0
         self.norm = nn.GroupNorm(groups(width), width)
         self.head = nn.Conv2d(width, (outputs or channels) * area, 3, padding=1)
         nn.init.zeros_(self.head.weight)
