@@ -226,7 +226,7 @@ def test_a_resumed_run_wants_the_same_part(runs, genlab):
 @pytest.mark.parametrize(
     ("changes", "part", "line"),
     [
-        ([], "", "model.autoencoder: no value; give one with model.autoencoder=VALUE"),
+        ([], "", "model.autoencoder: no value; give one with model.autoencoder=run:NAME"),
         ([], "aee", "model.autoencoder=run:aee: run=aee does not exist; did you mean 'ae'?"),
         (["model.critic=run:gan"], "ae", "model.critic=run:gan: is a GAN, and a VAE is needed"),
         ([], "wide", "model.autoencoder=run:wide: models ImageSpec("),
