@@ -19,7 +19,7 @@ from genlab.models.diffusion import Diffusion
 
 __all__ = ["BENCHES"]
 
-BATCH, STEPS, FEW = 64, 24, 6
+BATCH, STEPS, FEW = 64, 48, 2
 WORDS = ("model=diffusion", "data=mnist")
 SMALL, PYTORCH = "smalldiffusion", "denoising-diffusion-pytorch"
 
@@ -89,7 +89,7 @@ def peers() -> list[Variant | Missing]:
     os.environ["ACCELERATE_USE_CPU"] = "true"
     warnings.simplefilter("ignore")
     found: list[Variant | Missing] = [
-        Variant("genlab train", through_cli(*WORDS, steps=FEW, batch=BATCH)),
+        Variant("genlab train", through_cli(*WORDS, steps=STEPS, batch=BATCH)),
     ]
     for name, module, make in (
         (SMALL, "smalldiffusion", smalldiffusion),
