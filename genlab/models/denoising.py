@@ -47,6 +47,11 @@ class DiffusionSampling(SamplingOptions):
     guidance: NonNegativeFloat = 1.0
     temperature: PositiveFloat = 1.0
 
+    def evaluations(self, conditional: bool) -> int:
+        """The solver's; guidance asks the network twice each time."""
+        twice = 2 if conditional and self.guidance != 1 else 1
+        return twice * evaluations(self.sampler, self.steps)
+
 
 class DenoisingModel(Completing):
     """A model with a denoiser ``D(z, r) = E[x | z]`` of ``z = x + r eps``, x on [-1, 1].
@@ -114,10 +119,9 @@ class DenoisingModel(Completing):
         return self._drawn(len(x), y, generator, options, painted)
 
     def evaluations(self, options: SamplingOptions | None = None) -> int:
-        """The solver's; guidance asks the network twice each time."""
+        """Those of its options, see `DiffusionSampling.evaluations`."""
         options = options if isinstance(options, DiffusionSampling) else DiffusionSampling()
-        twice = 2 if self.conditional and options.guidance != 1 else 1
-        return twice * evaluations(options.sampler, options.steps)
+        return options.evaluations(self.conditional)
 
     def _drawn(
         self,

@@ -14,7 +14,7 @@ from genlab.nn.conditions import condition_embedding
 from genlab.nn.diffusion.denoising_mlp import DenoisingMLP
 from genlab.nn.diffusion.noise_levels import draw_levels, grid, stratified
 from genlab.nn.diffusion.output_rules import RULES
-from genlab.nn.diffusion.solvers import evaluations, solve
+from genlab.nn.diffusion.solvers import solve
 from genlab.ranges import Fraction, PositiveFloat, PositiveInt
 from genlab.row_streams import normal, part_of, portions
 from genlab.types import Batch, ImageSpec, Loss, SamplingOptions
@@ -157,10 +157,9 @@ class LatentDiffusion(GenerativeModel):
         return (z * self.std + self.mean).view(-1, *self.code_shape)
 
     def evaluations(self, options: SamplingOptions | None = None) -> int:
-        """The solver's, twice with guidance, and the decoder's."""
+        """Those of its options, see `DiffusionSampling.evaluations`, and the decoder's."""
         options = options if isinstance(options, DiffusionSampling) else DiffusionSampling()
-        twice = 2 if self.conditional and options.guidance != 1 else 1
-        return twice * evaluations(options.sampler, options.steps) + 1
+        return options.evaluations(self.conditional) + 1
 
     # ------------------------------------------------------------------------------------------
     # Codes: the autoencoder's
