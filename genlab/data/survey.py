@@ -18,7 +18,7 @@ from genlab.data.feed.eval_loader import resampled
 from genlab.data.feed.split import VAL_SIZE, divide
 from genlab.data.folder import ImageFolder
 from genlab.data.images import ImageData, Split, SplitName
-from genlab.data.storage.decoding import open_picture, treatments
+from genlab.data.storage.headers import Headers
 from genlab.data.storage.picture_files import stamp
 from genlab.data.storage.tally import tally
 from genlab.rng import stream
@@ -131,17 +131,19 @@ def headers(paths: Sequence[Path], root: Path, size: int, channels: int) -> list
     kinds: Counter[str] = Counter()
     treated: Counter[str] = Counter()
     unread: list[str] = []
+    read = Headers(size, channels).read
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         for path in paths:
             try:
-                with open_picture(str(path)) as picture:
-                    sizes[f"{picture.width}x{picture.height}"] += 1
-                    kinds[f"{picture.format} {picture.mode}"] += 1
-                    treated.update(treatments(picture, size, channels))
+                header = read(path)
             # Pillow's decoders raise whatever they like on damaged files.
             except Exception as error:
                 unread.append(f"{path.relative_to(root)} ({type(error).__name__})")
+            else:
+                sizes[header.size] += 1
+                kinds[header.kind] += 1
+                treated.update(header.treated)
     if len(sizes) > 5:
         common = sizes.most_common(4)
         sizes = Counter(dict(common) | {"others": sizes.total() - sum(n for _, n in common)})
