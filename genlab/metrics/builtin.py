@@ -208,6 +208,28 @@ class Quality(FeatureMetric):
         return {"quality": 1 - float(class_shares(samples.logits)[-1])}
 
 
+class Labels(FeatureMetric):
+    """Share of a conditional model's samples that are seen as the class they were drawn for.
+
+    Its floor is the share of real test images that are seen as what they are: no model can be
+    asked for more. A model that ignores its labels has one in the number of classes.
+    """
+
+    name = "labels"
+    numbers = (
+        Number("label_acc", "higher", "share of samples seen as the class asked for", shown=False),
+    )
+
+    def needs(self, extractor: Extractor | None) -> bool:
+        return extractor is not None and extractor.modes > 0
+
+    def measure(self, samples: Features, real: RealFeatures) -> dict[str, float]:
+        if samples.y is None or int(samples.y.max()) >= real.extractor.modes:
+            return {}
+        assert samples.logits is not None
+        return {"label_acc": float((samples.logits.argmax(1) == samples.y).float().mean())}
+
+
 class Memorization(FeatureMetric):
     """Distances to the nearest training images, and the samples that are nearest to them."""
 
@@ -242,7 +264,8 @@ class Memorization(FeatureMetric):
 
 ORDER = (
     Frechet(), FrechetInfinity(), ClassScore(), KernelDistance(), ManifoldScores(),
-    SlicedWasserstein(), Wasserstein(), Mmd(), Vendi(), Modes(), Quality(), Memorization(),
+    SlicedWasserstein(), Wasserstein(), Mmd(), Vendi(), Modes(), Quality(), Labels(),
+    Memorization(),
 )  # fmt: skip
 
 BUILT_IN: dict[str, Metric] = {metric.name: metric for metric in ORDER}

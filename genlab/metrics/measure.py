@@ -50,7 +50,7 @@ def measure(metric: Metric, sets: Sequence[Any], real: RealSamples) -> list[Valu
     runs = [numbers_of(metric, take(x, n, real.seed), real) for x in sets]
     seconds = time.perf_counter() - started
     floor_n = min(n, len(real.reference.test))
-    floors = floors_of(metric, floor_n, real)
+    floors = floors_of(metric, floor_n, real) if any(runs) else {}
     values = []
     for number in metric.numbers:
         found = [run[number.name] for run in runs if number.name in run]
@@ -176,4 +176,6 @@ def measure_likelihood(
 def join(parts: list[Features]) -> Features:
     """Features of batches as those of all."""
     logits = [part.logits for part in parts if part.logits is not None]
-    return Features(torch.cat([p.features for p in parts]), torch.cat(logits) if logits else None)
+    y = [part.y for part in parts if part.y is not None]
+    features = torch.cat([part.features for part in parts])
+    return Features(features, *(torch.cat(x) if x else None for x in (logits, y)))

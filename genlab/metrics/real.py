@@ -45,6 +45,7 @@ class Reference:
         fingerprint: sha256 of the data's contents.
         name: Name of the data set.
         extractor: One that comes with the data set, if there is one.
+        train_y, test_y: Classes of the images, int64 ``(N,)``; None where there are none.
     """
 
     train: Tensor
@@ -52,6 +53,8 @@ class Reference:
     fingerprint: str
     name: str
     extractor: Extractor | None = None
+    train_y: Tensor | None = None
+    test_y: Tensor | None = None
     floors: dict[Any, dict[str, float]] = field(default_factory=dict, repr=False, compare=False)
     """Floors that this process alone knows, by what they are of."""
 
@@ -183,7 +186,8 @@ class RealFeatures(RealSamples):
                 images = self.samples(split)
                 computed = extract(self.extractor, images, device=self.device, advance=self.advance)
                 found = self._write(folder, computed)
-            self._features[split] = found
+            y = self.reference.train_y if split == "train" else self.reference.test_y
+            self._features[split] = found.of(y)
         return self._features[split]
 
     def subset(self, split: Literal["train", "test"], n: int, seed: int | None = None) -> Features:

@@ -22,11 +22,13 @@ from genlab.metrics.report import Report
 from genlab.ranges import NonNegativeInt, PositiveInt
 from genlab.rng import isolated, stream
 from genlab.system.progress import Progress, quiet
+from genlab.types import Batch
 
 __all__ = ["Sampler", "Suite"]
 
-Sampler = Callable[[int, torch.Generator], Tensor]
-"""``(n, generator) -> uint8 (n, C, H, W)`` with values 0..255."""
+Sampler = Callable[[int, torch.Generator], Tensor | Batch]
+"""``(n, generator) -> uint8 (n, C, H, W)`` with values 0..255; a batch has the classes that they
+were drawn for, too."""
 
 
 @dataclass(frozen=True)
@@ -269,13 +271,14 @@ class Suite:
         for start in range(0, n, self.batch):
             size = min(self.batch, n - start)
             began = time.perf_counter()
-            x = sampler(size, generator)
+            drawn = sampler(size, generator)
+            x, y = drawn if isinstance(drawn, Batch) else (drawn, None)
             kept = x.cpu()  # waits for a GPU, too
             spent += time.perf_counter() - began
             reference.check(x, "samples", size)
             images.append(kept)
             for extractor, seen in zip(extractors, features, strict=True):
-                seen.append(extract(extractor, x, device=device))
+                seen.append(extract(extractor, x, device=device).of(y))
             step(size)
         views: dict[Extractor | None, Any] = {None: torch.cat(images)}
         views |= {by: join(seen) for by, seen in zip(extractors, features, strict=True)}

@@ -144,12 +144,12 @@ def sampler_of(
     """Draws images 0 to 255 from a model; of a conditional one, the classes in turn or `given`."""
     drawn = 0
 
-    def sampler(n: int, generator: torch.Generator) -> Tensor:
+    def sampler(n: int, generator: torch.Generator) -> Batch:
         nonlocal drawn
         y = conditions_for(model, n, given, drawn)
         drawn += n
         drawn_now = model.sample(n, y, generator=generator, options=options)
-        return to_bytes(drawn_now, model.spec.levels)
+        return Batch(to_bytes(drawn_now, model.spec.levels), y if model.num_classes else None)
 
     return sampler
 
@@ -172,6 +172,8 @@ def reference_of(data: ImageDataModule) -> Reference:
         data.fingerprint,
         data.source.name,
         given_by(data.source),
+        train_y=train.y,
+        test_y=test.y,
     )
 
 

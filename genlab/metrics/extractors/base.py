@@ -24,18 +24,25 @@ class Features(NamedTuple):
     Args:
         features: float32 of shape ``(n, d)``.
         logits: float32 of shape ``(n, classes)``, or None where the extractor has no classes.
+        y: int64 of shape ``(n,)``, the classes that the images are of or were drawn for; None where
+            there are none.
     """
 
     features: Tensor
     logits: Tensor | None = None
+    y: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.features)
 
+    def of(self, y: Tensor | None) -> "Features":
+        """The same features of images of these classes."""
+        return Features(self.features, self.logits, None if y is None else y.cpu())
+
     def take(self, index: Tensor) -> "Features":
         """The rows of the given indices."""
-        logits = None if self.logits is None else self.logits[index]
-        return Features(self.features[index], logits)
+        logits, y = (None if x is None else x[index] for x in (self.logits, self.y))
+        return Features(self.features[index], logits, y)
 
 
 @runtime_checkable
