@@ -6,12 +6,16 @@ what they need when they are called.
 
 from typing import TYPE_CHECKING, Any
 
+from genlab.system import lean_imports
+
 if TYPE_CHECKING:
     from genlab.api import compare, load, train
 
 __all__ = ["__version__", "compare", "load", "train"]
 
 __version__ = "0.1.0"
+
+lean_imports.install()
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,6 @@
 """Wasserstein distances between sets of features: sliced, and exact on few points."""
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from genlab.errors import DataError
@@ -63,6 +62,8 @@ def exact_w2(x: Tensor, y: Tensor) -> float:
         DataError: The sets differ in size.
     """
     _equally_many(x, y)
+    from scipy.optimize import linear_sum_assignment  # half a second, for this metric alone
+
     cost = torch.cdist(x.double(), y.double()).square().cpu().numpy()
     rows, columns = linear_sum_assignment(cost)
     return float(cost[rows, columns].mean())
