@@ -5,6 +5,7 @@ GPU does; and as it has no values, reading one raises. For that a GPU would have
 """
 
 import contextlib
+import dataclasses
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from contract import LATE
 from families import build, conditions, examples, spec_of, variants
 from torch import nn
 
+from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 from genlab.models.flow import Flow
 from genlab.models.vae import VAE
@@ -56,12 +58,24 @@ def test_a_training_step_reads_no_value(name, spec, options, monkeypatch):
     check_steps(moved(build(name, spec, **options), batch), away(batch))
 
 
+def fewest_pixels(name, spec, options):
+    """The spec with as few pixels as the family takes: what is drawn pixel by pixel takes long."""
+    if isinstance(spec, ImageSpec):
+        for side in (4, 6):
+            small = dataclasses.replace(spec, height=side, width=side)
+            with contextlib.suppress(ConfigError):
+                build(name, small, **options)
+                return small
+    return spec
+
+
 @pytest.mark.parametrize(("name", "spec", "options"), CASES)
 def test_samples_and_likelihoods_stay_on_the_device(name, spec, options, monkeypatch):
     # What the caller gave is looked at once a call; that is not what is asked for here.
     monkeypatch.setattr(GenerativeModel, "_check_condition", lambda self, y, n: y)
     monkeypatch.setattr(Flow, "_check_levels", lambda self, x: None)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # no meta
+    spec = fewest_pixels(name, spec, options)
     batch = examples(spec)
     model = moved(build(name, spec, **options), batch)
     given = away(batch) if model.conditional else Batch(away(batch).x)

@@ -19,6 +19,9 @@ NOTEBOOKS = sorted(EXAMPLES.rglob("*.ipynb"))
 SHORT = {"trainer.epochs=8": "trainer.epochs=1", "trainer.epochs=20": "trainer.epochs=8"}
 """Less training than the headers have: the test looks at everything but the pictures' beauty."""
 
+FEW = ["closing.n_samples=500", "closing.likelihood_images=500"]
+"""A quick closing evaluation, where its numbers are not looked at."""
+
 
 @pytest.fixture
 def copied(tmp_path):
@@ -98,7 +101,7 @@ def test_own_data(copied):
     folder = copied / "own_data"
     show, train, sample = commands(folder / "rings.py")
     assert "small" in run(folder, "-m", "genlab", *show)
-    run(folder, "-m", "genlab", *train)
+    run(folder, "-m", "genlab", *train, *FEW)
     assert "16 images of rings" in run(folder, "-m", "genlab", *sample)
     sizes = {}
     for label in ("small", "large"):
@@ -112,7 +115,7 @@ def test_own_data(copied):
 def test_own_task(copied):
     folder = copied / "own_task"
     train, sample = commands(folder / "nearest.py")
-    run(folder, "-m", "genlab", *train)
+    run(folder, "-m", "genlab", *train, *FEW)
     assert "40 images of seen" in run(folder, "-m", "genlab", *sample, "out=rows.npz")
     with np.load(folder / "rows.npz") as file:
         rows = file["images"].astype(float).reshape(8, 5, -1)
@@ -132,7 +135,9 @@ def test_a_notebook_runs_and_shows_what_it_is_kept_with(file, copied, monkeypatc
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     fresh = nbformat.read(file, as_version=4)
     for cell in fresh.cells:
-        cell.source = cell.source.replace("max_images=100000", "max_images=2000")
+        fewer = '", "'.join(["trainer.max_images=2000", *FEW])
+        cell.source = cell.source.replace("trainer.max_images=100000", fewer)
+        cell.source = cell.source.replace("test.x[:500]", "test.x[:100]")
     place = copied / file.parent.relative_to(EXAMPLES)
     NotebookClient(fresh, timeout=300, resources={"metadata": {"path": str(place)}}).execute()
     assert [set(out.data) for out in outputs(fresh) if "data" in out] == shown

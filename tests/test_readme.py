@@ -31,7 +31,7 @@ SHORT = {
 }
 """What makes a command short without changing what it does."""
 
-FEWER = {"sweep=families": ["model=vae_mlp", "seed=0"]}
+FEWER = {"sweep=families": ["model=vae_mlp", "seed=0"], "model=vae,gan": ["model=vae_mlp,gan_mlp"]}
 """What makes a sweep one of a single job."""
 
 SERVERS = {"dashboard"}

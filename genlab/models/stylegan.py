@@ -145,7 +145,7 @@ class StyleGAN(Adversarial):
         """A style for each layer ``(B, layers, latent)``."""
         layers = self.styles.layers
         every = w[:, None].expand(-1, layers, -1)
-        if not (self.training and self.mixing):
+        if not (self.training and self.mixing and layers > 1):  # 4 x 4 has one
             return every
         b, device = len(w), w.device
         other = self.styles.mapping(self.latent(b, generator=generator), y)

@@ -20,7 +20,14 @@ def home(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("form", ["root=~/runs", 'root="~/runs"', "root='~/runs'"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "root=~/runs",
+        pytest.param('root="~/runs"', marks=pytest.mark.slow),
+        pytest.param("root='~/runs'", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_is_made_found_and_drawn_from(genlab, home, tmp_path, form):
     code, _out, err = genlab("train", *TINY, form, "name=r")
     assert code == 0, err

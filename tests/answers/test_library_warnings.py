@@ -36,7 +36,13 @@ def test_active_units_of_one_image():
     assert model.diagnostics(Batch(x[:1]))["active_units"] == 0
 
 
-@pytest.mark.parametrize("words", [["data.val_size=1"], ["callbacks=early_stopping"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data.val_size=1"],
+        pytest.param(["callbacks=early_stopping"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_whole_run_has_no_library_in_it(tmp_path, words):
     kept = [w for w in TINY if not w.startswith("data.val_size")]
     done = subprocess.run(

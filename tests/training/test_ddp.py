@@ -20,6 +20,7 @@ def train(world, target):
     return torch.load(target, weights_only=True)
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
     """One player and two; losses are means over images, so the ranks' gradients average."""
     one, two = train(1, tmp_path / "one.pt"), train(2, tmp_path / "two.pt")
