@@ -140,6 +140,7 @@ def show(sweep: Sweep) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    # How many are in which state
     jobs = sweep.jobs()
     where = sweep.shown()
     counts = Counter(job.state for job in jobs)
@@ -147,6 +148,7 @@ def show(sweep: Sweep) -> None:
     table = Table(title=f"{where}: {tally or 'no jobs yet'}", title_justify="left")
     for name in ("job", "what it varies", "state", "images", "seconds", "best", "starts", "why"):
         table.add_column(name, overflow="fold")
+    # A row a job
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
     for job in jobs:
         best = job.metrics.get("best")
@@ -160,6 +162,7 @@ def show(sweep: Sweep) -> None:
             str(len(job.attempts)),
             job.reason or "",
         )
+    # What to type next
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     console.print(table)
     if counts.keys() - {"done", "running"}:

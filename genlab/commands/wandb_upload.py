@@ -56,6 +56,7 @@ def sync(place: Path) -> None:
         ConfigError: There is no key.
         GenlabError: The server does not answer, or took not all.
     """
+    # What there is to upload, and where to
     waiting = offline(place)
     if not waiting:
         print(f"{place}: nothing was logged offline that is not uploaded")
@@ -66,6 +67,7 @@ def sync(place: Path) -> None:
             f"no key for {server} was found: `wandb login` stores one, or set WANDB_API_KEY"
         )
     answer(server)
+    # One after the other
     for count, folder in enumerate(waiting, 1):
         print(f"{count}/{len(waiting)}  {folder}", flush=True)
         done = subprocess.run(

@@ -27,6 +27,7 @@ def over_seeds(board: Leaderboard) -> Leaderboard:
 
 def merge_seeds(rows: Sequence[RunRecord], notes: list[str]) -> RunRecord:
     """Rows of one setting as one; of runs of one seed, the newest that was measured counts."""
+    # One run a seed
     by_seed: dict[str, RunRecord] = {}
     for row in rows:
         seed = str(row.path) if row.facts["seed"] is None else str(row.facts["seed"])
@@ -37,6 +38,7 @@ def merge_seeds(rows: Sequence[RunRecord], notes: list[str]) -> RunRecord:
     first = rows[0]
     if len(rows) == 1:
         return first
+    # Facts: the mean of numbers, all that was said
     facts = dict(first.facts)
     facts["seed"] = ",".join(str(row.facts["seed"]) for row in rows)
     for key in (*FACTS, "best", "best_images"):
@@ -45,6 +47,7 @@ def merge_seeds(rows: Sequence[RunRecord], notes: list[str]) -> RunRecord:
     for key in ("status", "device", "best_metric"):
         said = dict.fromkeys(str(row.facts[key]) for row in rows if row.facts[key] is not None)
         facts[key] = " / ".join(said) or None
+    # Metrics: the mean of those that compare
     name = f"{first.name.removesuffix(first.suffix)} +{len(rows) - 1}{first.suffix}"
     metrics = {}
     for key in dict.fromkeys(key for row in rows for key in row.metrics):
@@ -75,12 +78,14 @@ def average(found: Sequence[Measured]) -> Measured:
 
 def named(board: Leaderboard) -> Leaderboard:
     """The leaderboard with jobs of sweeps called by what they set, not by the hash of it."""
+    # The rows of each sweep
     sweeps: dict[str, list[RunRecord]] = {}
     for row in board.rows:
         if row.sweep is not None:
             sweeps.setdefault(str(row.path.parent), []).append(row)
     names: dict[int, str] = {}
     for rows in sweeps.values():
+        # What each job sets that not all set
         several = len({row.path for row in rows}) > 1
         common = set.intersection(*(set(row.overrides) for row in rows)) if several else set()
         words = [
@@ -91,6 +96,7 @@ def named(board: Leaderboard) -> Leaderboard:
             )
             for row in rows
         ]
+        # A name for each: the job's hash only where it is needed
         ways = [(word, row.suffix) for row, word in zip(rows, words, strict=True)]
         for row, word in zip(rows, words, strict=True):
             job = row.path.name

@@ -29,12 +29,14 @@ def to_plain(board: Leaderboard, ranked: Sequence[Block], key: str, diff: bool) 
         key: What they are ranked by.
         diff: Whether to tell where the configurations differ.
     """
+    # Where the configurations differ
     rows = [row for block in ranked for row in block.rows]
     differs = differing(rows) if diff else {}
     configs = {
         id(row): {k: v[i] for k, v in differs.items() if v[i] is not ABSENT}
         for i, row in enumerate(rows)
     }
+    # A record a row
     found = [
         {
             "block": count,
@@ -55,6 +57,7 @@ def to_plain(board: Leaderboard, ranked: Sequence[Block], key: str, diff: bool) 
         for count, block in enumerate(ranked, 1)
         for rank, row in enumerate(block.rows, 1)
     ]
+    # What they are of, and what could not be read
     damaged = [{"run": str(path), "reason": reason} for path, reason in board.damaged]
     numbers = {name: board.number(name) for name in board.keys}
     return {
@@ -73,6 +76,7 @@ def to_csv(board: Leaderboard, ranked: Sequence[Block]) -> str:
     """The leaderboard with every metric, and every key in which configurations differ."""
     rows = [row for block in ranked for row in block.rows]
     differs = differing(rows)
+    # Columns
     facts = (
         "model",
         "data",
@@ -87,6 +91,7 @@ def to_csv(board: Leaderboard, ranked: Sequence[Block]) -> str:
     head = ["block", "comparable", "rank", "name", "run", "runs", *facts]
     for name in board.keys:
         head += [name, f"{name}_std", f"{name}_runs", f"{name}_floor"]
+    # Rows
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*head, "bpd_kind", *(f"config.{name}" for name in differs)])

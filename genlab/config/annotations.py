@@ -222,6 +222,7 @@ def value_type_of(annotation: ast.expr | None, module: Module) -> ValueType:
 
 def generic(annotation: ast.Subscript, module: Module) -> ValueType:
     """The values of ``Name[...]``."""
+    # Choices
     name = ast.unparse(annotation.value).rpartition(".")[2]
     inside = annotation.slice
     parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
@@ -231,6 +232,7 @@ def generic(annotation: ast.Subscript, module: Module) -> ValueType:
         return either([value_type_of(parts[0], module), NONE])
     if name == "Union":
         return either([value_type_of(part, module) for part in parts])
+    # Annotations: a range, a component, a model of another run
     if name == "Annotated":
         limits = [part for part in parts[1:] if ast.unparse(part).startswith("Range(")]
         scalar = ast.unparse(parts[0])
@@ -245,6 +247,7 @@ def generic(annotation: ast.Subscript, module: Module) -> ValueType:
         if kind.part is not None and "same data" in words:
             return replace(kind, part=replace(kind.part, same_data=True))
         return kind
+    # Containers
     if name in LISTS:
         if name == "tuple" and not (len(parts) == 2 and ast.unparse(parts[1]) == "..."):
             return many([value_type_of(part, module) for part in parts], len(parts))

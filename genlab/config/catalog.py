@@ -149,6 +149,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def family(definition: Definition) -> Family | None:
     """Declarations of a model class; None for a class that is no `GenerativeModel`."""
+    # Whether it is one
     base = locate(BASE)
     optional = locate(f"{BASE.rpartition('.')[0]}.OPTIONAL")
     assert base is not None
@@ -157,6 +158,7 @@ def family(definition: Definition) -> Family | None:
     if base.target not in [ancestor.target for ancestor in ancestors]:
         return None
     own = [a for a in ancestors if a.target != base.target]
+    # What it can do beyond training
     methods = tuple(
         name
         for name in literal(optional)

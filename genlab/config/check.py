@@ -217,6 +217,7 @@ def arguments_of(place: str, definition: Definition) -> Signature:
 
 def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str]) -> Iterator[str]:
     """Problems of a section that names a class: the name, the arguments, their values."""
+    # The class, which must be allowed
     target = section["_target_"]
     prefix = f"{path}." if path else ""
     reason = "its value is not known" if target is UNKNOWN else refusal(target, trust)
@@ -225,6 +226,7 @@ def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str])
         return
     definition = locate(target)
     assert definition is not None, f"{target} was allowed, but is not there"
+    # What it takes, and what the program gives it
     place = path[match.end() :] if (match := PARTS.match(path)) else path
     taken = arguments_of(place, definition)
     supplied = {
@@ -232,6 +234,7 @@ def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str])
     }
     if place == "data":
         supplied |= {name for name in MODULE_SUPPLIED if taken[name] is None}
+    # What the config gives it, by name or by position
     given = {key: value for key, value in section.items() if key != "_target_"}
     args = given.get("_args_", [])
     by_position = [p.name for p in taken.parameters if p.positional and p.name not in supplied]
@@ -239,6 +242,7 @@ def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str])
         given |= dict(zip(by_position, args, strict=False))
         if len(args) > len(by_position) and not taken.extra:
             yield f"{prefix}_args_: at most {len(by_position)} values, {definition.name} takes"
+    # Each value
     for key, value in given.items():
         where = f"{prefix}{key}"
         if key in INSTANTIATE:
@@ -261,6 +265,7 @@ def check_component(path: str, section: Mapping[str, Any], trust: Sequence[str])
         elif not taken.extra:
             names = [name for name in taken.names if name not in supplied]
             yield f"{where}: {unknown(str(key), names, definition.name)}"
+    # Values that are missing
     if section.get("_partial_") is not True:
         for parameter in taken.parameters:
             if parameter.required and parameter.name not in {*given, *supplied}:

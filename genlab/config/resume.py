@@ -55,6 +55,7 @@ def resumed_config(
     """
     from omegaconf import OmegaConf
 
+    # The run's own config, changed
     saved = saved_config(cfg, run)
     if "logger" in changes:
         saved.logger = cfg.logger
@@ -69,6 +70,7 @@ def resumed_config(
             if saved.get(key.partition(".")[0]) is None and "." in key:
                 saved[key.partition(".")[0]] = {}
             OmegaConf.update(saved, key, value, force_add=True)
+    # Parts that the run does not have
     for key in changes:
         section, _, rest = key.partition(".")
         name = rest.partition(".")[0]
@@ -78,6 +80,7 @@ def resumed_config(
                 known = ", ".join(own[section]) or "none"
                 meant = nearest(name, own[section]) or ";"
                 raise ConfigError(f"{key}: {shown} has no {section}.{name}{meant} it has {known}")
+    # What made a checkpoint its best
     for key, value in before.items():
         if value is not None and OmegaConf.select(saved, key) not in (value, None):
             raise ConfigError(f"{key}: a resumed run keeps it, {value}: its best was chosen so")

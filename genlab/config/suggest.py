@@ -24,6 +24,7 @@ def unknown_key(override: str, cfg: "DictConfig") -> str:
     """
     from omegaconf import OmegaConf
 
+    # The section that the key would lie in
     key = key_of(override).partition("@")[0].replace("/", ".")
     parent, _, name = key.rpartition(".")
     while parent and not OmegaConf.is_config(node_at(cfg, parent)):
@@ -35,6 +36,7 @@ def unknown_key(override: str, cfg: "DictConfig") -> str:
     if not parent:
         known += [str(group) for group in cfg.hydra.runtime.choices if "/" not in str(group)]
         known = [word for word in dict.fromkeys(known) if word != "hydra"]
+    # What its class takes
     target = node.get("_target_") if OmegaConf.is_dict(node) else None
     definition = locate(target) if isinstance(target, str) else None
     where = parent or "the config"
@@ -45,6 +47,7 @@ def unknown_key(override: str, cfg: "DictConfig") -> str:
         if name in taken:
             return f"{override}: its YAML leaves {name} at the default; add it: +{override}"
         known = list(dict.fromkeys([*taken, *known]))
+    # The nearest key, or the same one elsewhere
     if not parent and name in known:  # a group of which nothing was chosen
         return f"{override}: no {name} is chosen here; choose it first: {name}=NAME"
     if parent and not nearest(name, known):

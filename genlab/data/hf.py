@@ -141,6 +141,7 @@ class HuggingFace(CachedImages):
 
     def _read(self, split: str) -> Any:
         """A split as the library gives it, with the columns checked."""
+        # The library, and the split
         try:
             library = importlib.import_module("datasets")
         except ImportError:
@@ -163,6 +164,7 @@ class HuggingFace(CachedImages):
                 f"{type(error).__name__} ({reason}); see data.path, data.config, data.train and "
                 "data.test"
             ) from error
+        # The columns
         for key, column in (("image", self.image), ("label", self.label)):
             if column is not None and column not in rows.column_names:
                 raise ConfigError(

@@ -144,6 +144,7 @@ def headers(paths: Sequence[Path], root: Path, size: int, channels: int) -> list
                 sizes[header.size] += 1
                 kinds[header.kind] += 1
                 treated.update(header.treated)
+    # What they say, in a few lines
     if len(sizes) > 5:
         common = sizes.most_common(4)
         sizes = Counter(dict(common) | {"others": sizes.total() - sum(n for _, n in common)})

@@ -26,6 +26,7 @@ def keep_report(report: Report, loaded: Loaded, name: str) -> None:
         loaded: The model that it is of.
         name: What asked for it: ``closing``, or the name of a metrics config.
     """
+    # The file
     provenance: dict[str, Any] = {
         "name": name,
         "checkpoint": loaded.checkpoint.stem,
@@ -42,6 +43,7 @@ def keep_report(report: Report, loaded: Loaded, name: str) -> None:
     if report.panel is not None:
         # Samples beside their nearest training images: what a copy would look like.
         save_png(file.with_suffix(".png"), grid(report.panel.picture[None], columns=1))
+    # The summary
     if report.sampling:
         return
     summary = loaded.run.read("summary.json")

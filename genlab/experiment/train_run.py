@@ -59,6 +59,7 @@ def train_run(config: Train, invocation: Invocation, resumed: Run | None) -> Tra
         GenlabError: Something the user can mend.
         SystemExit: A signal ended it.
     """
+    # The process
     quiet_lightning()
     use_threads(config.trainer.threads)
     first = "LOCAL_RANK" not in os.environ
@@ -72,6 +73,7 @@ def train_run(config: Train, invocation: Invocation, resumed: Run | None) -> Tra
     config = parts.config
     if resumed is not None:
         check_unchanged(resumed, parts.data)
+    # The run directory, which is this process's alone until the end
     run = resumed or own_directory(config, invocation, first)
     typed = invocation.overrides if resumed else ()
     best = None

@@ -49,6 +49,7 @@ def compose(
     from hydra.core.utils import setup_globals
     from omegaconf import open_dict
 
+    # The words, and whose modules are trusted
     folders = [config_dir(), *([folder] if folder else [])]
     check_overrides(overrides, folders)
     trust = value_of(overrides, "trust")
@@ -60,6 +61,7 @@ def compose(
     words = opened(overrides, command)
     if folder is not None:
         words.append(f"hydra.searchpath=[file://{folder.resolve()}]")
+    # Compose, without the keys that are unknown
     setup_globals()
     unknown: list[str] = []
     while True:

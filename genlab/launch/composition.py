@@ -148,6 +148,7 @@ class CheckedLoader:
             runs: True for the config of a job, false for one that is only shown.
             alone: Whether it may resume a run, which no job of a sweep does.
         """
+        # Compose, without the keys that are unknown
         unknown: list[str] = []
         while True:
             kept = [text for text in overrides if text not in unknown]
@@ -161,6 +162,7 @@ class CheckedLoader:
                 if not culprits:
                     raise
                 unknown += culprits
+        # All that is wrong with what was composed
         check_hydra(cfg, self.typed)
         errors = [unknown_key(text, cfg) for text in unknown]
         try:

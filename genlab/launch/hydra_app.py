@@ -55,6 +55,7 @@ def run(
     Raises:
         GenlabError: Something the user can mend.
     """
+    # The words, checked before Hydra is imported
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors instead of printing them and leaving
     args = parse_arguments(argv)
     folders = [config_dir(), *([Path(args.config_dir)] if args.config_dir else [])]
@@ -65,6 +66,7 @@ def run(
 
     import hydra
 
+    # What Hydra is to run, and how it composes
     places = [Path.cwd(), *(folder.resolve().parent for folder in folders[1:])]
     task = CommandTask(command, tuple(original), trust, tuple(map(str, places)))
     flags = [word for word in args.flags if word not in ("--multirun", "-m")]
@@ -76,6 +78,7 @@ def run(
         on_sweep = multirun.begin if command == "train" else None
         return CheckedLoader(loader, command, tuple(args.overrides), runs, on_sweep)
 
+    # Run it
     main = hydra.main(config_path=str(config_dir()), config_name=command, **versioned(trust))
     sys.argv = [original[0], *args.flags, *args.overrides]
     try:
@@ -88,6 +91,7 @@ def run(
             main(task)()
     finally:
         sys.argv = list(original)  # secrets that were typed are redacted of what is printed next
+    # What comes after a sweep
     if multirun.sweep is not None and multirun.wandb is not None:
         from genlab.experiment.wandb_leaderboard import after_sweep
 
@@ -106,6 +110,7 @@ def settled(args: SimpleNamespace, overrides: list[str]) -> SimpleNamespace:
     Raises:
         ConfigError: Flags that do not go together.
     """
+    # Flags that exclude each other
     shown = [name for name in ("cfg", "info", "shell_completion", "hydra_help") if vars(args)[name]]
     asked = [*shown, *(["run"] if args.run else [])]
     if args.run and args.multirun:
@@ -115,6 +120,7 @@ def settled(args: SimpleNamespace, overrides: list[str]) -> SimpleNamespace:
         raise ConfigError(f"{names}: one at a time")
     if args.shell_completion and not any(word.startswith("query=") for word in overrides):
         raise ConfigError("--shell-completion: genlab completion prints what a shell needs")
+    # Flags that a command has no use for
     for name in ("config_name", "config_path"):
         if vars(args)[name] is not None:
             raise ConfigError(
@@ -124,6 +130,7 @@ def settled(args: SimpleNamespace, overrides: list[str]) -> SimpleNamespace:
     for name in ("package", "resolve"):
         if vars(args)[name] and not args.cfg:
             raise ConfigError(f"--{name}: says how a config is shown, and goes with --cfg job")
+    # A sweep that is only shown
     if not (args.multirun and shown):
         return SimpleNamespace(**{**vars(args), "overrides": overrides})
     first, line = first_job(overrides)

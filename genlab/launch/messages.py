@@ -39,9 +39,11 @@ def explain(error: BaseException) -> GenlabError | None:
     Only what is already imported is asked for by type: an error of a library that was never loaded
     cannot have come from it.
     """
+    # Our own
     for cause in causes(error):
         if isinstance(cause, GenlabError):
             return cause
+    # Of the config
     for module, translate in (
         ("yaml", explain_yaml),
         ("hydra.errors", explain_hydra),
@@ -49,6 +51,7 @@ def explain(error: BaseException) -> GenlabError | None:
     ):
         if module in sys.modules and (text := translate(error)):
             return ConfigError(text)
+    # Of Lightning, of memory, and of files and disks
     for cause in causes(error):
         if isinstance(cause, RuntimeError) and "conditioned on metric" in str(cause):
             return ConfigError(f"callbacks: {first_line(cause)}")

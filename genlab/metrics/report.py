@@ -167,6 +167,7 @@ class Report:
 
     def table(self) -> Table:
         """For the terminal: value, floor, n, split and seconds; extractors and weights below."""
+        # What all numbers share
         known = {f"{v.extractor} {v.extractor_id[:8]}" for v in self.values if v.extractor}
         facts = [*sorted(known), f"weights {self.weights}", f"seed {self.seed}"]
         facts += [f"{key} {value}" for key, value in self.sampling.items()]
@@ -184,6 +185,7 @@ class Report:
         for name in ("metric", "", "value", "±", "floor", "n", "split", "s"):
             side = "left" if name in ("metric", "", "split") else "right"
             table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+        # A row a number
         for v in self.values:
             spread = v.std
             if v.low is not None and v.high is not None:

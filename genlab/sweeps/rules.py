@@ -80,6 +80,7 @@ def check_search(cfg: "DictConfig") -> None:
         return  # a grid
     from omegaconf import OmegaConf
 
+    # A direction for each objective
     keys = keys_of(cfg.get("objective")) or ("best",)
     direction = sweeper.get("direction")
     directions = [direction] if isinstance(direction, str) else list(direction)
@@ -91,6 +92,7 @@ def check_search(cfg: "DictConfig") -> None:
             f"hydra.sweeper.direction={direction}: each of {', '.join(keys)} needs one: "
             f"hydra.sweeper.direction=[{example}]"
         )
+    # What makes a search the same again
     if "seed" in sweeper.sampler and sweeper.sampler.seed is None:
         raise ConfigError(
             "hydra.sweeper.sampler.seed=null: a number is needed, so that a sweep that is resumed "

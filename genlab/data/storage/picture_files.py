@@ -94,6 +94,7 @@ def find_pictures(root: Path) -> tuple[list[tuple[str, ...]], Counter[str]]:
                 "repair: make it readable, or remove it"
             ) from None
         for entry in entries:
+            # Hidden, a folder, a picture, or something else
             if HIDDEN(entry.name):
                 skipped["hidden (a name with . or __ in front)"] += 1
             elif os.path.isdir(entry.path):
