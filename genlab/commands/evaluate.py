@@ -72,7 +72,7 @@ def of_run(config: Evaluate, place: Run, name: str) -> Report:
         inspect=inspect,
         places=config.places,
     )
-    options = [build_options(loaded.model.sampling_options, way) for way in asked]
+    options = [build_options(loaded.model.usual_sampling, way) for way in asked]
     loaded.data.prepare_data()
     loaded.data.setup()
     check_unchanged(loaded.run, loaded.data, moved=bool(config.places))

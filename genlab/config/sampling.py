@@ -2,7 +2,8 @@
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from genlab.config.annotations import record_problems
 from genlab.config.source import Definition, fields, locate
@@ -10,7 +11,10 @@ from genlab.errors import ConfigError
 
 __all__ = ["build_options", "check_options", "ways"]
 
-Record = TypeVar("Record")
+if TYPE_CHECKING:  # nothing heavy: it is imported before a command begins
+    from genlab.types import SamplingOptions
+
+Record = TypeVar("Record", bound="SamplingOptions")
 
 
 def check_options(target: str, given: Mapping[str, Any]) -> None:
@@ -47,20 +51,21 @@ def ways(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(given, way, strict=True)) for way in itertools.product(*values)]
 
 
-def build_options(record: type[Record], given: Mapping[str, Any]) -> Record:
-    """A family's record of options from a plain mapping.
+def build_options(usual: Record, given: Mapping[str, Any]) -> Record:
+    """A model's record of options from a plain mapping.
 
     Args:
-        record: `GenerativeModel.sampling_options` of the family.
-        given: The options by their names; the others keep their defaults.
+        usual: `GenerativeModel.usual_sampling` of the model.
+        given: The options by their names; the others stay as usual.
 
     Raises:
         ConfigError: All that is wrong with them, a line each.
     """
+    record = type(usual)
     definition = locate(f"{record.__module__}.{record.__qualname__}")
     if definition is not None:
         refuse_problems(definition, given)
-    return record(**given)
+    return replace(usual, **given)
 
 
 def refuse_problems(record: Definition, given: Mapping[str, Any]) -> None:

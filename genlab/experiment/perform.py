@@ -46,7 +46,7 @@ def perform(
         Unsupported: The model cannot do what the task needs.
     """
     task.check(loaded.model)
-    options = build_options(loaded.model.sampling_options, dict(sampling or {}))
+    options = build_options(loaded.model.usual_sampling, dict(sampling or {}))
     request = Request(n, seed, conditions(loaded, label, n), options, batch)
     return task.run(loaded, request, progress)
 
@@ -55,7 +55,7 @@ def origin(
     loaded: Loaded, *, seed: int, sampling: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Origin of what a run makes, for the note in a file."""
-    options = build_options(loaded.model.sampling_options, dict(sampling or {}))
+    options = build_options(loaded.model.usual_sampling, dict(sampling or {}))
     return {
         "run": loaded.run.name,
         "checkpoint": loaded.checkpoint.stem,

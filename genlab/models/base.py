@@ -148,7 +148,7 @@ class GenerativeModel(nn.Module, ABC):
             n: How many, at least 1.
             y: Conditions of a conditional model: labels ``(n,)``, images ``(n, C, H, W)`` ...
             generator: Source of all randomness, on the model's device; the global one if None.
-            options: A record of `sampling_options`; the defaults if None.
+            options: A record of `sampling_options`; `usual_sampling` if None.
             on_progress: Told of partial results by a family that `draws_in_steps`.
 
         Returns:
@@ -163,6 +163,11 @@ class GenerativeModel(nn.Module, ABC):
         y = self._check_condition(y, n)
         with self.evaluating(), self.reporting(on_progress):
             return self.draw(n, y, generator, options)
+
+    @property
+    def usual_sampling(self) -> SamplingOptions:
+        """Options that it draws with where none are given: the record's defaults, or its own."""
+        return self.sampling_options()
 
     def evaluations(self, options: SamplingOptions | None = None) -> int:
         """Passes of a network, one after the other, that drawing with these options takes: NFE."""
@@ -267,9 +272,9 @@ class GenerativeModel(nn.Module, ABC):
             self._on_progress = before
 
     def _check_options(self, options: SamplingOptions | None) -> Any:
-        """The options of a call, the defaults for None."""
+        """The options of a call, the usual ones for None."""
         if isinstance(options, self.sampling_options) or options is None:
-            return options or self.sampling_options()
+            return options or self.usual_sampling
         wanted, given = self.sampling_options.__name__, type(options).__name__
         raise ConfigError(f"{type(self).__name__} draws with {wanted}, not {given}")
 

@@ -62,6 +62,7 @@ class DenoisingModel(Completing):
         low: The lowest noise level r, which hides nothing.
         high: The highest one, which hides everything.
         grid_name: Grid of a sampler's levels, see `genlab.nn.diffusion.noise_levels.grid`.
+        steps: Of its usual sampling.
         embedding: Of the labels.
     """
 
@@ -69,6 +70,7 @@ class DenoisingModel(Completing):
     low: float
     high: float
     grid_name: GridName
+    steps: int
     embedding: nn.Module
 
     @abstractmethod
@@ -118,9 +120,14 @@ class DenoisingModel(Completing):
 
         return self._drawn(len(x), y, generator, options, painted)
 
+    @property
+    def usual_sampling(self) -> DiffusionSampling:
+        """In as many steps as the model's argument says."""
+        return DiffusionSampling(steps=self.steps)
+
     def evaluations(self, options: SamplingOptions | None = None) -> int:
         """Those of its options, see `DiffusionSampling.evaluations`."""
-        options = options if isinstance(options, DiffusionSampling) else DiffusionSampling()
+        options = options if isinstance(options, DiffusionSampling) else self.usual_sampling
         return options.evaluations(self.conditional)
 
     def _drawn(

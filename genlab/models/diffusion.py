@@ -50,6 +50,7 @@ class Diffusion(DenoisingModel):
             variational bound, which wants a ``uniform`` density, in nats per image.
         grid: Of a sampler's levels, see `genlab.nn.diffusion.noise_levels.grid`.
         high: The highest level.
+        steps: Evaluations of the network that a sample takes where ``sampling.steps`` is not given.
         drop_label: Share of the labels that a conditional model trains without: what guidance
             needs.
         conditional: Model p(x | y).
@@ -80,6 +81,7 @@ class Diffusion(DenoisingModel):
         objective: Literal["denoise", "bound"] = "denoise",
         grid: GridName = "karras",
         high: Annotated[float, Range(low=1)] = 80.0,
+        steps: PositiveInt = 8,
         drop_label: Fraction = 0.1,
         conditional: bool = False,
     ):
@@ -102,6 +104,7 @@ class Diffusion(DenoisingModel):
         self.density, self.level_mean, self.level_std = density, level_mean, level_std
         self.even = even
         self.objective, self.grid_name, self.drop_label = objective, grid, drop_label
+        self.steps = steps
         # The network
         self.embedding = condition_embedding(self.condition, CONTEXT)
         self.network = make_denoiser(

@@ -94,7 +94,7 @@ class Walk(Task):
 def interpolations(trained: Trained, seed: int) -> dict[str, Rendering]:
     """The rendering of eight interpolations by its kind; nothing where the family has none."""
     task, model = Interpolate(), trained.model
-    request = Request(8 * STEPS, seed, None, model.sampling_options())
+    request = Request(8 * STEPS, seed, None, model.usual_sampling)
     try:
         task.check(model)
         made = task.run(trained, request, quiet)

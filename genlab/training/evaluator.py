@@ -92,7 +92,8 @@ class Evaluator:
                 progress=progress,
             )
         nfe = None if report.samples_per_second is None else model.evaluations(options)
-        return replace(report, nfe=nfe, sampling=changed(options) if options else {})
+        sampling = changed(options, model.usual_sampling) if options else {}
+        return replace(report, nfe=nfe, sampling=sampling)
 
     def likelihood(self, model: GenerativeModel) -> Likelihood | None:
         """The model's likelihood of the split's images, None if it has none."""
@@ -126,16 +127,16 @@ class Evaluator:
         return Evaluator(suite, self.data)
 
 
-def changed(options: SamplingOptions) -> dict[str, Any]:
-    """The options that are not their record's defaults.
+def changed(options: SamplingOptions, usual: SamplingOptions) -> dict[str, Any]:
+    """The options that are not as usual.
 
     Example:
         >>> from genlab.types import Tempered
-        >>> changed(Tempered(0.8)), changed(Tempered(1.0))
+        >>> changed(Tempered(0.8), Tempered()), changed(Tempered(1.0), Tempered())
         ({'temperature': 0.8}, {})
     """
-    defaults = asdict(type(options)())
-    return {key: value for key, value in asdict(options).items() if value != defaults[key]}
+    before = asdict(usual)
+    return {key: value for key, value in asdict(options).items() if value != before[key]}
 
 
 def sampler_of(

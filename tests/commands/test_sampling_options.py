@@ -61,9 +61,9 @@ class Steps(SamplingOptions):
 
 
 def test_a_record_is_built_of_a_plain_mapping():
-    assert build_options(Tempered, {"temperature": 0.5}) == Tempered(0.5)
-    assert build_options(Tempered, {}) == Tempered(1.0)
-    assert build_options(Steps, {"steps": None}).steps is None
+    assert build_options(Tempered(), {"temperature": 0.5}) == Tempered(0.5)
+    assert build_options(Tempered(), {}) == Tempered(1.0)
+    assert build_options(Steps(), {"steps": None}).steps is None
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_record_is_built_of_a_plain_mapping():
 )  # fmt: skip
 def test_what_a_record_does_not_take_is_one_line(record, given, line):
     with pytest.raises(ConfigError) as caught:
-        build_options(record, given)
+        build_options(record(), given)
     assert str(caught.value).startswith(line)
     assert "\n" not in str(caught.value)
 

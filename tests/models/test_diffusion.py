@@ -245,3 +245,18 @@ def test_the_evaluations_of_a_sample_are_those_of_its_network(sampler, guidance)
     model.sample(2, torch.tensor([0, 2]), options=options)
     assert sum(seen) == model.evaluations(options)  # with and without labels in one pass
     assert Diffusion(TINY, network="mlp", width=8).evaluations() == 8
+
+
+def test_what_is_usual_is_the_models_own():
+    model = Diffusion(TINY, network="mlp", width=8, steps=3)
+    assert model.usual_sampling == DiffusionSampling(steps=3)
+    assert (model.evaluations(), model.evaluations(DiffusionSampling())) == (3, 8)
+    draws = [
+        model.sample(4, generator=torch.Generator().manual_seed(0), options=options)
+        for options in (None, DiffusionSampling(steps=3), DiffusionSampling(steps=8))
+    ]
+    seen = []
+    model.network.register_forward_hook(lambda *_: seen.append(1))
+    model.sample(4)
+    assert len(seen) == 3
+    assert torch.equal(draws[0], draws[1])
