@@ -15,6 +15,7 @@ from genlab.training.evaluation import QuickMetrics
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.loggers.setup import log_alert
 from genlab.training.saving.checkpoint_io import read_checkpoint
+from genlab.training.step.followers import followers_of
 
 __all__ = ["Guard", "roll_back"]
 
@@ -236,5 +237,7 @@ def roll_back(trainer: pl.Trainer, module: GenerativeModule, path: Path, factor:
             group["initial_lr"] = rate
     if module.ema is not None and state["ema"] is not None:
         module.ema.load_state_dict(state["ema"])
+    for follower in followers_of(trainer):
+        follower.roll_back(trainer, checkpoint)
     module.losses.forget()
     return int(state["images_seen"])
