@@ -72,7 +72,7 @@ class EmaSnapshots(PeriodicCallback):
         """Goes back to a checkpoint's averages, as if the weights since then had been the next."""
         state = checkpoint.get("callbacks", {}).get(self.state_key)
         if state is None:  # of before there were any: start anew
-            self.averages.images = 0
+            self.averages.restart()
         else:
             self.load_state_dict(state)
         self.drop_newer(trainer, checkpoint["genlab"]["images_seen"])

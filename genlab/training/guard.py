@@ -15,7 +15,6 @@ from genlab.training.evaluation import QuickMetrics
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.loggers.setup import log_alert
 from genlab.training.saving.checkpoint_io import read_checkpoint
-from genlab.training.step.followers import followers_of
 
 __all__ = ["Guard", "roll_back"]
 
@@ -235,9 +234,6 @@ def roll_back(trainer: pl.Trainer, module: GenerativeModule, path: Path, factor:
         optimizer.load_state_dict(saved)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["initial_lr"] = rate
-    if module.ema is not None and state["ema"] is not None:
-        module.ema.load_state_dict(state["ema"])
-    for follower in followers_of(trainer):
-        follower.roll_back(trainer, checkpoint)
+    module.followers.roll_back(trainer, checkpoint)
     module.losses.forget()
     return int(state["images_seen"])

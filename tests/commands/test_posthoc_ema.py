@@ -40,7 +40,7 @@ def test_each_command_takes_another_width(genlab, kept):
     # Two widths are two files of samples.
     for width in ("0.07", "0.12"):
         assert genlab("sample", "run=tiny", "n=4", f"weights=ema:{width}")[0] == 0
-    assert len(list((kept / "samples").glob("*-s0-ema_*"))) == 2
+    assert len(list((kept / "sample").glob("*-s0-ema_*"))) == 2
 
 
 def test_a_width_that_was_kept_is_the_checkpoints_own(kept):

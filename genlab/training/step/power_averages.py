@@ -60,6 +60,10 @@ class PowerAverages:
             torch._foreach_lerp_(average, self.source, -math.expm1(power * past))
         self.images = images_seen
 
+    def restart(self) -> None:
+        """Begins anew: the next update takes the weights as they are."""
+        self.images = 0
+
     def state_dict(self) -> dict[str, Any]:
         """The averages, and where they end."""
         averages = {width: dict(average) for width, average in self.averages.items()}
