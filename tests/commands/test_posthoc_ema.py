@@ -1,6 +1,9 @@
 """weights=ema:WIDTH: the average of a width that was chosen after training, in every command."""
 
 import json
+import subprocess
+import sys
+import time
 from functools import partial
 
 import pytest
@@ -123,3 +126,26 @@ def test_it_is_what_a_run_that_follows_this_width_has(genlab, tmp_path):
     followed = read_checkpoint(path)["callbacks"]["EmaSnapshots"]["averages"][0.07]
     flat = [torch.cat([w[n].flatten() for n in followed]) for w in (made, followed, last)]
     assert (flat[0] - flat[1]).norm() < 0.01 * (flat[2] - flat[1]).norm()
+
+
+@pytest.mark.slow
+def test_a_killed_run_comes_to_the_same_snapshots(genlab, tmp_path):
+    """kill -9 in the middle, and resumed: every file is that of a run that nobody killed."""
+    every = "callbacks.ema_snapshots.every=64"
+    words = [*TINY, *KEPT[::2], every, "callbacks.evaluation=null", "trainer.epochs=100"]
+    words += ["trainer.validate_every=480", "trainer.progress=false"]
+    whole, cut = (tmp_path / "runs" / name / "checkpoints" / "ema" for name in ("whole", "cut"))
+    code, _, err = genlab("train", *words, "name=whole")
+    assert code == 0, err
+    process = subprocess.Popen([sys.executable, "-m", "genlab", "train", *words, "name=cut"])
+    while len(list(cut.glob("*.ckpt"))) < 40 and process.poll() is None:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    left = len(list(cut.glob("*.ckpt")))
+    code, _, err = genlab("train", "run=cut")
+    assert code == 0, err
+    files = sorted(path.name for path in whole.glob("*.ckpt"))
+    assert 40 <= left < len(files)
+    assert sorted(path.name for path in cut.glob("*.ckpt")) == files
+    assert all((whole / name).read_bytes() == (cut / name).read_bytes() for name in files)
