@@ -30,7 +30,8 @@ def load(
         run: A run directory, its name below root, or ``last``.
         root: Where the runs lie. ``runs/last`` is the newest below ``runs``.
         checkpoint: ``best`` or ``last``.
-        weights: ``ema``, ``raw``, or ``auto``: the average where it was kept.
+        weights: ``ema``, ``raw``, ``ema:0.1`` (the average of another relative width, where
+            snapshots were kept), or ``auto``: the average where it was kept.
         device: ``auto``, ``cpu``, ``gpu`` or ``mps``.
         inspect: Called with the run's config before anything else of it is read.
         places: Where its data lie now, if they have moved: ``{"path": "new/place"}``.

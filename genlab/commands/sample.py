@@ -67,7 +67,8 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     given = [config.label] if isinstance(config.label, int) else config.label or ()
     names = {k: classes[k] for k in given if isinstance(k, int) and k < len(classes)}
     named = [f"label {k} is class {name}" for k, name in names.items() if name != str(k)]
-    name = f"{loaded.images_seen:09d}-s{config.seed}{asked(config, sampling)}{samples.suffix}"
+    words = asked(config, sampling, loaded.weights)
+    name = f"{loaded.images_seen:09d}-s{config.seed}{words}{samples.suffix}"
     target = samples.save(config.out or loaded.run.path / folder / name)
     say(
         f"{samples.count} of {loaded.run.name} ({config.checkpoint} checkpoint at "
@@ -99,9 +100,10 @@ def sampling_of(config: Sample) -> dict[str, Any]:
     return given
 
 
-def asked(config: Sample, sampling: dict[str, Any]) -> str:
+def asked(config: Sample, sampling: dict[str, Any], weights: str) -> str:
     """Part of a request in its file's name, so that another one does not write it over."""
     label = config.label if isinstance(config.label, list) else [config.label]
     words = [] if config.label is None else [f"label={'.'.join(map(str, label))}"]
     words += [f"{key}={value}" for key, value in sorted(sampling.items())]
+    words += [weights] if weights not in ("ema", "raw") else []
     return "".join(f"-{re.sub(r'[^A-Za-z0-9.=]', '_', word)}" for word in words)

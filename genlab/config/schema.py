@@ -162,7 +162,7 @@ class OfRun(Record):
     root: str
     places: dict[str, str] = field(default_factory=dict)  # of the run's data, if they have moved
     checkpoint: Literal["best", "last"]
-    weights: Literal["auto", "ema", "raw"]
+    weights: str  # auto, ema, raw, ema:WIDTH; see `genlab.experiment.chosen_weights`
     device: Literal["auto", "cpu", "gpu", "mps"]
     seed: NonNegativeInt
     trust: list[str]

@@ -30,6 +30,7 @@ from genlab.models.base import GenerativeModel
 from genlab.runs.directory import JOB_DIRECTORY, Run, find_run
 from genlab.training.budget import Budget
 from genlab.training.checkpoints import Checkpoints
+from genlab.training.ema_snapshots import EmaSnapshots
 from genlab.training.evaluator import Evaluator
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.guard import Guard
@@ -37,7 +38,7 @@ from genlab.training.interrupt import GracefulStop
 from genlab.training.intervals import images_of
 from genlab.training.periodic import PeriodicCallback
 from genlab.training.progress_bar import Progress
-from genlab.training.saving.disk_space import check_room, checkpoint_bytes
+from genlab.training.saving.disk_space import check_room, checkpoint_bytes, snapshot_bytes
 from genlab.training.transfer import freeze, load_what_fits
 
 __all__ = ["Parts", "build_parts"]
@@ -128,7 +129,7 @@ def build_parts(config: Train, resumed: Run | None, first: bool) -> Parts:
         check_watched(config, module, evaluator, callbacks, resumed is not None)
         check_counts(config, evaluator, callbacks)
         notes += idle_guard(config, evaluator, callbacks)
-        check_disk(config, module, resumed)
+        check_disk(config, module, resumed, callbacks, data.n_train)
     return Parts(
         config, data, module, evaluator, modality, callbacks, checkpoints, guard, stop, notes
     )
@@ -171,8 +172,14 @@ def transfer(
     return notes
 
 
-def check_disk(config: Train, module: GenerativeModule, resumed: Run | None) -> None:
-    """Refuses a run for whose checkpoints there is no room.
+def check_disk(
+    config: Train,
+    module: GenerativeModule,
+    resumed: Run | None,
+    callbacks: list[pl.Callback],
+    n_train: int,
+) -> None:
+    """Refuses a run for whose checkpoints, and snapshots of averages, there is no room.
 
     Raises:
         ConfigError: There is not, or the directory cannot be written to.
@@ -181,4 +188,10 @@ def check_disk(config: Train, module: GenerativeModule, resumed: Run | None) -> 
         where, key = resumed.path, f"run={resumed.shown()}"
     else:
         where, key = Path(os.environ.get(JOB_DIRECTORY, config.root)), f"root={config.root}"
-    check_room(where, checkpoint_bytes(module), key)
+    averages, snapshots = 0, 0
+    for callback in callbacks:
+        if isinstance(callback, EmaSnapshots):
+            averages = len(callback.averages.powers)
+            interval = images_of(callback.every, n_train)
+            snapshots = snapshot_bytes(module, averages, interval)
+    check_room(where, checkpoint_bytes(module, averages), key, snapshots)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -13,6 +13,7 @@ from genlab.config.schema import Train
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError, DataError
 from genlab.experiment.build import build_data, build_modality, build_model
+from genlab.experiment.chosen_weights import chosen_weights, width_asked
 from genlab.experiment.pretrained import rebuild
 from genlab.experiment.relocation import relocated
 from genlab.experiment.spec_record import recorded_spec
@@ -36,7 +37,7 @@ class Loaded:
         modality: Their kind.
         model: The model, in evaluation mode.
         images_seen: Of the checkpoint.
-        weights: ``ema`` or ``raw``.
+        weights: ``ema``, ``raw`` or ``ema:WIDTH``.
         checkpoint: The file.
     """
 
@@ -46,7 +47,7 @@ class Loaded:
     modality: Modality
     model: GenerativeModel
     images_seen: int
-    weights: Literal["ema", "raw"]
+    weights: str
     checkpoint: Path
 
 
@@ -65,7 +66,8 @@ def load_run(
     Args:
         run: The run.
         which: ``best`` or ``last``.
-        weights: ``ema``, ``raw``, or ``auto``: the average where it was kept.
+        weights: ``ema``, ``raw``, ``ema:WIDTH`` made of snapshots, or ``auto``: the average where
+            it was kept.
         device: Where to.
         inspect: Called with the run's config before anything is read or built.
         places: Where its data lie now, by the keys of its section ``data``.
@@ -76,6 +78,7 @@ def load_run(
     """
     if which not in ("best", "last"):
         raise ConfigError(f"checkpoint={which}: best and last are allowed")
+    width_asked(weights)
     config = check(load_config(run.config_file), "train")
     if inspect is not None:
         inspect(config)
@@ -84,16 +87,11 @@ def load_run(
     # The checkpoint, and the weights of it that are wanted
     path, checkpoint = usable_checkpoint(run, which)
     state = checkpoint["genlab"]
-    if weights == "auto":
-        weights = "raw" if state["ema"] is None else "ema"
-    if weights == "ema" and state["ema"] is None:
-        raise ConfigError(f"weights=ema: {run.shown()} was trained with ema.enabled=false")
-    if weights not in ("ema", "raw"):
-        raise ConfigError(f"weights={weights}: auto, ema and raw are allowed")
+    tensors, weights = chosen_weights(run, checkpoint, weights)
     # The model
     model = build_model(config.model, spec, config.seed, rebuild(config))
     try:
-        model.load_state_dict(state["ema"] if weights == "ema" else model_part(checkpoint))
+        model.load_state_dict(tensors)
     except RuntimeError:
         raise DataError(f"{path} is the checkpoint of another model than config.yaml's") from None
     model.begin_step(state["images_seen"], state.get("steps", 0))  # only training asks for steps
@@ -104,7 +102,7 @@ def load_run(
         modality=build_modality(config.modality, spec),
         model=model.eval().requires_grad_(False).to(device),
         images_seen=state["images_seen"],
-        weights="ema" if weights == "ema" else "raw",
+        weights=weights,
         checkpoint=path,
     )
 
@@ -129,16 +127,6 @@ def usable_checkpoint(run: Run, which: str) -> tuple[Path, dict[str, Any]]:
             raise DataError(f"{error}; {whole}: checkpoint=last takes it") from None
         warn(f"{error}; {whole} and is taken")
         return other, checkpoint
-
-
-def model_part(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """The model's own tensors in the Lightning module's state."""
-    prefix = "model."
-    return {
-        name[len(prefix) :]: tensor
-        for name, tensor in checkpoint["state_dict"].items()
-        if name.startswith(prefix)
-    }
 
 
 def use_device(name: str) -> torch.device:

@@ -21,13 +21,16 @@ from genlab.metrics.real import RealFeatures
 from genlab.metrics.report import Panel
 from genlab.metrics.wasserstein import excess_w2, sliced_w2
 
-__all__ = ["BUILT_IN", "LIKELIHOOD", "choose_metrics"]
+__all__ = ["BUILT_IN", "LIKELIHOOD", "ODE", "choose_metrics"]
 
 LIKELIHOOD = "likelihood"
 """Name of the likelihood in ``metrics.metrics``. It is no `Metric`: it asks the model about real
 images, where a metric is given samples, so it has neither an extractor nor a floor of real images,
 and its key says how it was measured. Its `Number` objects, which ranking and reports read, are
 `likelihood.NATS` and `likelihood.BITS`."""
+
+ODE = "ode_likelihood"
+"""Name of the likelihood by the probability-flow ODE, of diffusion models alone; the same holds."""
 
 PUBLISHED = {"inception": 50_000, "dinov2": 50_000}
 """Samples of published Fréchet distances, kernel distances and scores, by their extractors."""
@@ -278,7 +281,7 @@ def choose_metrics(asked: Sequence[str | Metric]) -> list[Metric]:
     Raises:
         ConfigError: One does not exist, or a number of one has no name of its own.
     """
-    known = (*BUILT_IN, LIKELIHOOD)
+    known = (*BUILT_IN, LIKELIHOOD, ODE)
     found: list[Metric] = []
     for name in asked:
         if isinstance(name, str) and name not in known:
@@ -286,7 +289,7 @@ def choose_metrics(asked: Sequence[str | Metric]) -> list[Metric]:
                 f"metrics.metrics={name}: allowed are {', '.join(known)}{nearest(name, known)}"
             )
         metric = BUILT_IN.get(name) if isinstance(name, str) else name
-        if metric is None or metric in found:  # the likelihood, or one that is named twice
+        if metric is None or metric in found:  # a likelihood, or one that is named twice
             continue
         if not isinstance(metric, Metric) or not metric.numbers:
             kind = f"{type(metric).__module__}.{type(metric).__qualname__}"

@@ -6,6 +6,8 @@ The key says which:
     nll_elbo, bpd_elbo        a bound from one sample: the evidence lower bound
     nll_iw1000, bpd_iw1000    the importance-weighted bound from 1,000 samples: k moves it by nats
     nll_vlb, bpd_vlb          a bound whose samples are averaged: k makes it steadier, no tighter
+    nll_ode, bpd_ode          by a diffusion's ODE: a bound up to the solver's error, which stands
+                              beside it as ode_halving, the change from half as many steps
     nll_exact_1k              of 1,000 images drawn at random, rather than of the whole split
 
 Nats are of a whole image, bits of a sub-pixel. All are negative log-likelihoods: lower is better.
@@ -27,6 +29,7 @@ from genlab.rng import key
 
 __all__ = [
     "BITS",
+    "HALVING",
     "NATS",
     "Likelihood",
     "bits_per_dim",
@@ -39,6 +42,7 @@ __all__ = [
 
 NATS = Number("nll", "lower", "negative log-likelihood", "nats", rank=4, shown=False)
 BITS = Number("bpd", "lower", "negative log-likelihood", "bits/dim", rank=3, shown=False)
+HALVING = Number("ode_halving", None, "nll_ode less that of half the steps", "nats", shown=False)
 
 LOG2 = math.log(2)
 BUDGET = 20_000

@@ -7,6 +7,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from genlab.errors import ConfigError, DataError
 from genlab.metrics.base import Metric, Number
@@ -27,7 +28,7 @@ from genlab.metrics.report import Value
 from genlab.rng import key
 from genlab.system.progress import Progress, quiet
 
-__all__ = ["join", "measure", "measure_likelihood"]
+__all__ = ["join", "measure", "measure_likelihood", "nats_and_bits"]
 
 
 def measure(metric: Metric, sets: Sequence[Any], real: RealSamples) -> list[Value]:
@@ -152,9 +153,16 @@ def measure_likelihood(
     n = min(n or total, total)
     advance = progress("likelihood", n)
     found = -log_probs(likelihood, k=k, n=n, batch=batch, seed=seed, device=device, advance=advance)
+    keys = likelihood_keys(likelihood.kind, k, n, total, likelihood.bound)
+    return nats_and_bits(likelihood, keys, found, seed, started)
+
+
+def nats_and_bits(
+    likelihood: Likelihood, keys: tuple[str, str], found: Tensor, seed: int, started: float
+) -> list[Value]:
+    """Mean and interval of negative log-likelihoods of images ``(n,)``, in both units."""
     low, high = bootstrap(found, seed=seed)
     seconds = time.perf_counter() - started
-    keys = likelihood_keys(likelihood.kind, k, n, total, likelihood.bound)
     nats = (float(found.mean()), low, high)
     bits = tuple(bits_per_dim(number, likelihood.dims) for number in nats)
     return [
@@ -162,7 +170,7 @@ def measure_likelihood(
             name,
             value,
             number.better,
-            n,
+            len(found),
             likelihood.split,
             low=a,
             high=b,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from genlab.metrics.keys import metric_key
 from genlab.metrics.least import refuse_too_few
 from genlab.metrics.likelihood import Likelihood
 from genlab.metrics.measure import join, measure, measure_likelihood
+from genlab.metrics.ode import OdeLikelihood
 from genlab.metrics.real import RealFeatures, RealSamples, Reference
 from genlab.metrics.report import Report
 from genlab.ranges import NonNegativeInt, PositiveInt
@@ -40,7 +41,8 @@ class Suite:
             where its weights are, else pixels), ``fast`` (``auto``, but never Inception on a
             CPU), or one or more names: digits, fashion, stacked_digits, inception, dinov2,
             efficientnet, pixels, plane (of data whose modes are points).
-        metrics: Names of `BUILT_IN`, ``likelihood``, and metrics of your own.
+        metrics: Names of `BUILT_IN`, ``likelihood``, ``ode_likelihood``, metrics of your own.
+        ode: How ``ode_likelihood`` is measured.
         n_samples: Samples to draw; None is what the metrics' protocols ask for: 50,000 for
             inception and dinov2, 26,000 for stacked_digits, else 10,000.
         batch: Samples to draw at once.
@@ -65,6 +67,7 @@ class Suite:
     seeds: PositiveInt = 1
     likelihood_samples: PositiveInt = 1000
     likelihood_images: PositiveInt | None = None
+    ode: OdeLikelihood = field(default_factory=OdeLikelihood)
     inception_weights: str | None = None
     dinov2_weights: str | None = None
     efficientnet_weights: str | None = None
@@ -177,12 +180,10 @@ class Suite:
                     extractors = self.load_extractors(
                         reference.name, reference.shape, device, reference.extractor
                     )
-
-                pairs, count = self.pairs(extractors), self.count(extractors)
-                refuse_too_few(pairs, count, len(reference.train))
+                pairs, n = self.pairs(extractors), self.count(extractors)  # 0: nothing to measure
+                refuse_too_few(pairs, n, len(reference.train))
 
                 # Draw them; every extractor sees each of them once.
-                n = self.count(extractors)  # 0: no extractor has what a metric needs
                 drawn = [
                     self._draw(sampler, reference, extractors, n, i, device, progress)
                     for i in range(self.seeds if n else 0)
@@ -193,7 +194,7 @@ class Suite:
 
                 # Measure them against the real ones, as each extractor sees both.
                 real = real_sides(reference, extractors, device, self.seed, progress)
-                for metric, by in self.pairs(extractors):
+                for metric, by in pairs:
                     sets = [seen[by] for seen, _ in drawn]
                     report.values += measure(metric, sets, real[by])
                     if report.panel is None:

@@ -13,6 +13,7 @@ from genlab.nn.conditions import condition_embedding
 from genlab.nn.diffusion.bound import lowest_level, prior_term, reconstruction_term
 from genlab.nn.diffusion.denoisers import DenoiserName, make_denoiser
 from genlab.nn.diffusion.noise_levels import DensityName, GridName, draw_levels, stratified
+from genlab.nn.diffusion.ode_bound import Dequantization, ode_bound
 from genlab.nn.diffusion.output_rules import RULES, RuleName
 from genlab.nn.scaling import to_signed
 from genlab.ranges import Fraction, PositiveFloat, PositiveInt, Range
@@ -197,6 +198,33 @@ class Diffusion(DenoisingModel):
                     cost = ((x - d) / wide).square().flatten(1).sum(1)
                     total = total + cost * (math.log(self.high / self.low) / samples)
                 found.append(-total)
+        return torch.cat(found)
+
+    def log_prob_ode(
+        self,
+        batch: Batch,
+        *,
+        steps: int,
+        dequantization: Dequantization = "normal",
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The bound by the probability-flow ODE, see `genlab.nn.diffusion.ode_bound.ode_bound`."""
+        labels = self._check_condition(batch.y if self.conditional else None, len(batch.x))
+        with self.evaluating():
+            found = [
+                ode_bound(
+                    self._guided(None if labels is None else labels[part], 1.0),
+                    to_signed(batch.x[part], self.spec.levels),
+                    batch.x[part],
+                    levels=self.spec.levels,
+                    low=self.low,
+                    high=self.high,
+                    steps=steps,
+                    dequantization=dequantization,
+                    generator=generator,
+                )
+                for part in portions(len(batch.x), self.device)
+            ]
         return torch.cat(found)
 
     def _ends(self, x: Tensor, values: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -10,16 +10,18 @@ from genlab.data.feed.eval_loader import resampled
 from genlab.data.gaussians import Gaussians
 from genlab.data.images import ImageData
 from genlab.data.module import ImageDataModule
-from genlab.metrics.builtin import LIKELIHOOD
+from genlab.metrics.builtin import LIKELIHOOD, ODE
 from genlab.metrics.extractors.base import Extractor
 from genlab.metrics.extractors.plane import PlaneExtractor
 from genlab.metrics.likelihood import Likelihood
+from genlab.metrics.ode import HasOde
 from genlab.metrics.real import Reference
-from genlab.metrics.report import Report
+from genlab.metrics.report import Report, Value
 from genlab.metrics.suite import Suite
 from genlab.modalities.images.levels import to_bytes
 from genlab.models.base import GenerativeModel
 from genlab.system.progress import Progress, quiet
+from genlab.system.terminal import warn
 from genlab.tasks.drawing import conditions_for
 from genlab.types import Batch, SamplingOptions
 
@@ -91,6 +93,10 @@ class Evaluator:
                 weights=weights,
                 progress=progress,
             )
+            if likelihood and ODE in self.suite.asked:
+                values = self.ode(model, progress)
+                report.values += values
+                report.seconds += sum(value.seconds for value in values[:1])
         nfe = None if report.samples_per_second is None else model.evaluations(options)
         sampling = changed(options, model.usual_sampling) if options else {}
         return replace(report, nfe=nfe, sampling=sampling)
@@ -112,6 +118,28 @@ class Evaluator:
             y=images.y if model.conditional else None,
             dims=model.spec.dims,
             split=self.split,
+        )
+
+    def ode(self, model: GenerativeModel, progress: Progress = quiet) -> list[Value]:
+        """The likelihood by the model's probability-flow ODE; none, and a warning, without one."""
+        if not isinstance(model, HasOde):
+            warn(
+                f"no nll_ode: {type(model).__name__} has no probability-flow ODE of its images; "
+                "models of the class Diffusion have"
+            )
+            return []
+        images = getattr(self.data, self.split)
+        return self.suite.ode.measure(
+            model,
+            images.x,
+            images.y if model.conditional else None,
+            levels=model.spec.levels,
+            dims=model.spec.dims,
+            split=self.split,
+            batch=self.suite.batch,
+            seed=self.suite.seed,
+            device=model.device,
+            progress=progress,
         )
 
     def closing(self, n_samples: int | None, k: int, images: int | None) -> "Evaluator":

@@ -20,6 +20,7 @@ from genlab.training.step.chunks import grouped, unstacked, validate
 from genlab.training.step.compilation import Compilation
 from genlab.training.step.ema import EMA
 from genlab.training.step.finite_check import FiniteCheck
+from genlab.training.step.followers import Followers
 from genlab.training.step.loss_log import LossLog
 from genlab.training.step.optimizers import OptimizerFactory, build_optimizers
 from genlab.training.step.player_toggle import PlayerToggle
@@ -107,6 +108,7 @@ class GenerativeModule(pl.LightningModule):
         self.toggle = PlayerToggle(self.model)
         self.compilation.start(self.trainer.world_size, self.pause)
         self.finite = FiniteCheck(self.trainer, self)
+        self.followers = Followers(self.ema, self.trainer)
         self.started = time.monotonic() - self.seconds
         if self.validation_due and not self.done:  # at the end there is one anyway
             validate(self.trainer)
@@ -161,8 +163,7 @@ class GenerativeModule(pl.LightningModule):
             optimizer.step()
             optimizer.zero_grad()
             self.model.after_step(player)
-        if self.ema is not None:
-            self.ema.follow(images, self.images_seen + images, self.steps + 1)
+        self.followers.follow(images, self.images_seen + images, self.steps + 1)
 
     def gradient(self, player: str, batches: list[Batch]) -> list[Loss]:
         """A player's losses, whose mean gradient its weights then have."""

@@ -234,7 +234,6 @@ def roll_back(trainer: pl.Trainer, module: GenerativeModule, path: Path, factor:
         optimizer.load_state_dict(saved)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["initial_lr"] = rate
-    if module.ema is not None and state["ema"] is not None:
-        module.ema.load_state_dict(state["ema"])
+    module.followers.roll_back(trainer, checkpoint)
     module.losses.forget()
     return int(state["images_seen"])

@@ -59,7 +59,10 @@ def test_the_estimate_is_the_size_of_a_checkpoint(genlab, tmp_path, monkeypatch)
     check_room = space.check_room
     monkeypatch.setattr(
         "genlab.experiment.parts.check_room",
-        lambda where, size, key: (estimates.append(size), check_room(where, size, key)),
+        lambda where, size, key, beside: (
+            estimates.append(size),
+            check_room(where, size, key, beside),
+        ),
     )
     assert genlab("train", *words("vae_mlp", "model.hidden=256", "name=a"))[0] == 0
     size = (tmp_path / "runs" / "a" / "checkpoints" / "last.ckpt").stat().st_size

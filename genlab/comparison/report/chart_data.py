@@ -9,6 +9,7 @@ from genlab.comparison.flat import ABSENT, shown_value
 from genlab.comparison.leaderboard import ALIASES, FACTS, Leaderboard, RunRecord
 from genlab.comparison.numbers import order
 from genlab.comparison.ranking import better, identity_of, number
+from genlab.comparison.report.evaluations import evaluation_floors, lines, swept_metrics
 from genlab.comparison.report.sections import COLOURS, colour
 from genlab.comparison.settings import differing
 
@@ -33,6 +34,8 @@ def chart_data(
         front: Which rows are on it.
     """
     metrics = curve_metrics(board, timed, key)
+    rows = [row for row, _ in timed]
+    swept = swept_metrics(board, rows, key)
     return {
         "key": key,
         "pareto": pareto,
@@ -52,8 +55,13 @@ def chart_data(
         "curves": {metric: curves(timed, metric) for metric in metrics},
         "quality": quality_metric(board, timed, key),
         "floors": {metric: floors(timed, metric) for metric in metrics},
-        "numbers": numbers(board, [row for row, _ in timed]),
-        "settings": settings([row for row, _ in timed]),
+        "evaluations": {
+            "metrics": swept,
+            "lines": [{"name": line.name, "rows": list(line.rows)} for line in lines(rows)],
+            "floors": evaluation_floors(rows, swept),
+        },
+        "numbers": numbers(board, rows),
+        "settings": settings(rows),
     }
 
 

@@ -79,6 +79,9 @@
     return behind(rows);
   }
 
+  // A logarithm has no zero to leave out, and Vega warns of one.
+  const scaleOf = (log, more) => ({ ...(log ? { type: "log" } : { type: "linear", zero: false }), ...more });
+
   // Early values far off would flatten all that matters; a logarithm shows both.
   function wantsLog(rows) {
     const values = rows.map((row) => row.y).sort((a, b) => a - b);
@@ -111,7 +114,7 @@
         },
         y: {
           field: "y", type: "quantitative", title: null,
-          scale: { type: log ? "log" : "linear", zero: false },
+          scale: scaleOf(log),
           axis: { tickCount: 5, labelExpr: LABEL, labelOverlap: true },
         },
         color: {
@@ -210,6 +213,88 @@
     $("legend").replaceChildren(...buttons.filter(Boolean));
   }
 
+  // ---- quality against evaluations ----------------------------------------------------------
+
+  // A line's points: rows that compare, by their evaluations. A single point is drawn, too.
+  function evaluationPoints(metric, group) {
+    const { rows: chosen } = comparable(metric, group);
+    const nfe = data.numbers.nfe || [];
+    const best = data.evaluations.lines.map((line) => data.configs[Math.min(...line.rows)]);
+    return behind(data.evaluations.lines.flatMap((line, j) => line.rows
+      .filter((i) => chosen.includes(i) && nfe[i]).map((i) => {
+        const [mean, std] = data.numbers[metric][i];
+        return {
+          x: nfe[i][0], y: mean, low: mean - (std || 0), high: mean + (std || 0), line: j,
+          name: line.name, colour: best[j].colour, rest: best[j].rest,
+        };
+      })));
+  }
+
+  let metricOfEvaluations = null;
+
+  function drawEvaluations() {
+    if (!$("nfe-chart")) return;
+    const metric = $("nfe-metric").value, group = $("nfe-group").value;
+    const rows = evaluationPoints(metric, group);
+    if (metricOfEvaluations !== metric + group) {
+      $("nfe-log").checked = spread(rows.map((row) => row.y));
+      metricOfEvaluations = metric + group;
+    }
+    const log = $("nfe-log").checked && rows.every((row) => row.y > 0);
+    const counts = [...new Set(rows.map((row) => row.x))].sort((a, b) => a - b);
+    const x = {
+      field: "x", type: "quantitative", title: "evaluations of the network a sample",
+      scale: { type: "log", nice: false, domain: [counts[0] * 0.9, counts[counts.length - 1] * 1.5] },
+      axis: { grid: false, values: counts, format: ",d", labelOverlap: true },
+    };
+    const y = {
+      field: "y", type: "quantitative", title: title(metric) + arrow(metric),
+      scale: scaleOf(log, log ? { nice: false, padding: 12 } : { padding: 12 }),
+      axis: { tickCount: 5, labelExpr: LABEL, labelOverlap: true },
+    };
+    const color = { field: "colour", type: "nominal", scale: null, legend: null };
+    const base = { x, y, color, detail: { field: "line" } };
+    const ends = {};
+    rows.forEach((row) => { if (!ends[row.line] || row.x > ends[row.line].x) ends[row.line] = row; });
+    const layer = [
+      {
+        data: { values: rows.filter((row) => row.low < row.high && (!log || row.low > 0)) },
+        mark: { type: "rule", strokeWidth: 1.5 },
+        encoding: { x, color, opacity: { value: 0.7 }, y: { ...y, field: "low" }, y2: { field: "high" } },
+      },
+      {
+        data: { values: rows }, mark: { type: "line", strokeWidth: 1.8, point: { size: 40, filled: true } },
+        encoding: {
+          ...base,
+          tooltip: [
+            { field: "name", title: "configuration" }, { field: "x", title: "evaluations" },
+            { field: "y", title: title(metric), format: ".5~g" },
+          ],
+        },
+      },
+    ];
+    const floors = comparable(metric, group).rows.map((i) => data.evaluations.floors[metric][i])
+      .filter((floor) => floor !== null && (!log || floor > 0));
+    if (floors.length) {
+      const values = [{ y: floors[0], label: "floor: real images" }];
+      layer.push({
+        data: { values }, mark: { type: "rule", strokeDash: [5, 4], opacity: 0.8 }, encoding: { y },
+      }, {
+        data: { values },
+        mark: { type: "text", align: "left", baseline: "bottom", dx: 4, dy: -2, fontSize: 11, opacity: 0.8 },
+        encoding: { x: { value: 0 }, y, text: { field: "label" } },
+      });
+    }
+    if (Object.keys(ends).length <= 12) {
+      layer.push({
+        data: { values: Object.values(ends) },
+        mark: { type: "text", align: "left", dx: 9, fontSize: 11, limit: 170 },
+        encoding: { x, y, text: { field: "name" } },
+      });
+    }
+    draw("nfe-chart", { height: 340, layer });
+  }
+
   // ---- hyperparameters ----------------------------------------------------------------------
 
   // The rows of a data set that have a metric and compare under it: those of the largest kind.
@@ -256,7 +341,7 @@
     ].filter(Boolean).join("; ");
     const xs = {
       field: "x", type: isNumber ? "quantitative" : "nominal", title: title(x),
-      scale: isNumber ? { type: spread(rows.map((r) => r.x)) ? "log" : "linear", zero: false, padding: 20 } : {},
+      scale: isNumber ? scaleOf(spread(rows.map((r) => r.x)), { padding: 20 }) : {},
       axis: {
         labelAngle: 0, grid: false, labelOverlap: true, tickCount: 6,
         ...(isNumber ? { labelExpr: LABEL } : {}),
@@ -265,7 +350,7 @@
     };
     const ys = {
       field: "y", type: "quantitative", title: title(y) + arrow(y),
-      scale: { type: spread(rows.map((r) => r.y)) ? "log" : "linear", zero: false, padding: 16 },
+      scale: scaleOf(spread(rows.map((r) => r.y)), { padding: 16 }),
       axis: { labelExpr: LABEL, tickCount: 5 },
     };
     const color = {
@@ -417,6 +502,11 @@
     options($("time-group"), groupOptions, data.groups[0], several);
     ["time-metric", "time-group", "time-log"].forEach((id) => { $(id).onchange = drawTime; });
   }
+  if ($("nfe-chart")) {
+    options($("nfe-metric"), data.evaluations.metrics.map((key) => [key, title(key)]), data.evaluations.metrics[0]);
+    options($("nfe-group"), groupOptions, data.groups[0], several);
+    ["nfe-metric", "nfe-group", "nfe-log"].forEach((id) => { $(id).onchange = drawEvaluations; });
+  }
   if ($("curve-charts")) {
     options($("curve-group"), groupOptions, data.groups[0], several);
     $("curve-group").onchange = () => { drawLegend(); drawCurves(); };
@@ -434,7 +524,7 @@
     $("scatter-x").onchange = drawScatter;
     ["scatter-y", "scatter-group"].forEach((id) => { $(id).onchange = () => { drawScatter(); drawParallel(); }; });
   }
-  const drawAll = () => { drawTime(); drawCurves(); drawScatter(); drawParallel(); };
+  const drawAll = () => { drawTime(); drawEvaluations(); drawCurves(); drawScatter(); drawParallel(); };
   drawAll();
   dark.addEventListener("change", drawAll);
 })();

@@ -17,6 +17,7 @@ from genlab.comparison.curves import History, Timed, read_history
 from genlab.comparison.leaderboard import Leaderboard, RunRecord, shown_key
 from genlab.comparison.ranking import Block, blocks
 from genlab.comparison.report.chart_data import chart_data, quality_metric
+from genlab.comparison.report.evaluations import evaluations_section
 from genlab.comparison.report.sections import (
     differences_section,
     leaderboard_section,
@@ -86,6 +87,7 @@ def make_page(
     sections = [
         ("leaderboard", "Leaderboard", leaderboard_section(board, ranked, key, front)),
         ("time", "Quality against time", time_body(board, timed, key)),
+        ("evaluations", "Quality against evaluations", evaluations_section(board, rows, key)),
         ("curves", "Learning curves", curves_body(timed)),
         ("samples", "Samples at equal time", pictures_section(timed)),
         ("settings", "Hyperparameters", settings_body(rows)),

@@ -13,7 +13,7 @@ from genlab.runs.storage import temporary
 from genlab.training.generative_module import GenerativeModule
 from genlab.training.saving.checkpoint_io import GENERATIONS
 
-__all__ = ["check_room", "checkpoint_bytes", "explain"]
+__all__ = ["check_room", "checkpoint_bytes", "explain", "snapshot_bytes"]
 
 MARGIN = 20_000_000
 """Bytes for what else a run writes: history, pictures, reports."""
@@ -26,12 +26,29 @@ STORAGE = {
 """Error numbers that mean a failing disk, not a mistake in a program."""
 
 
-def checkpoint_bytes(module: GenerativeModule) -> int:
-    """About the size of a checkpoint: weights, their average, and two moments of each weight."""
+def checkpoint_bytes(module: GenerativeModule, averages: int = 0) -> int:
+    """About the size of a checkpoint: weights, their average, and two moments of each weight.
+
+    Args:
+        module: The module.
+        averages: Copies of the trained weights beside these.
+    """
     state = [t for t in module.model.state_dict().values() if isinstance(t, Tensor)]
     trained = [p for p in module.model.parameters() if p.requires_grad]
     copies = 1 if module.ema is None else 2
-    return copies * size(state) + 2 * size(trained)
+    return copies * size(state) + (2 + averages) * size(trained)
+
+
+def snapshot_bytes(module: GenerativeModule, averages: int, interval: int) -> int:
+    """Size of all snapshots of a run of known length; of one that only time ends, of one of them.
+
+    Args:
+        module: The module.
+        averages: Averages in each.
+        interval: Images between two.
+    """
+    trained = [p for p in module.model.parameters() if p.requires_grad]
+    return -(-(module.max_images or 1) // interval) * averages * size(trained)
 
 
 def size(tensors: list[Tensor] | list[torch.nn.Parameter]) -> int:
@@ -39,7 +56,7 @@ def size(tensors: list[Tensor] | list[torch.nn.Parameter]) -> int:
     return sum(t.numel() * t.element_size() for t in tensors)
 
 
-def check_room(directory: Path, checkpoint: int, key: str) -> None:
+def check_room(directory: Path, checkpoint: int, key: str, beside: int = 0) -> None:
     """Refuses to start where checkpoints cannot be written or will not fit.
 
     Args:
@@ -47,6 +64,7 @@ def check_room(directory: Path, checkpoint: int, key: str) -> None:
         checkpoint: Bytes of one; as many as there are generations and one in the making must fit,
             less those that the directory's run has already.
         key: What the user typed to choose the directory.
+        beside: Bytes of the snapshots of averages that a run keeps beside its checkpoints.
 
     Raises:
         ConfigError: It cannot be written to, or too little is free.
@@ -55,12 +73,13 @@ def check_room(directory: Path, checkpoint: int, key: str) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(directory).free
-        need = (len(GENERATIONS) + 1) * checkpoint + MARGIN - taken(directory)
+        need = (len(GENERATIONS) + 1) * checkpoint + beside + MARGIN - taken(directory)
         if free < need:
+            more = f" and {megabytes(beside)} of snapshots of averages" if beside else ""
             raise ConfigError(
                 f"{key}: {megabytes(need)} are needed for checkpoints of "
-                f"{megabytes(checkpoint)}, and {megabytes(free)} are free; make room, or choose "
-                "another disk with root=DIR"
+                f"{megabytes(checkpoint)}{more}, and {megabytes(free)} are free; make room, or "
+                "choose another disk with root=DIR"
             )
         with probe.open("wb") as file:
             file.write(bytes(4096))
@@ -75,7 +94,7 @@ def check_room(directory: Path, checkpoint: int, key: str) -> None:
 
 def taken(directory: Path) -> int:
     """Bytes of the checkpoints that are there, which new ones replace; links count once."""
-    found = [path.stat() for path in (directory / "checkpoints").glob("*.ckpt")]
+    found = [path.stat() for path in (directory / "checkpoints").rglob("*.ckpt")]
     return sum({stat.st_ino: stat.st_size for stat in found}.values())
 
 
