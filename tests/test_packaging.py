@@ -78,6 +78,11 @@ def test_the_wheel_has_every_config_and_data_file(wheel):
         "py.typed",
         "data/storage/mnist.tar.xz",
         "data/storage/mnist.LICENCE.md",
+        "data/storage/faces/faces.npy.xz",
+        "data/storage/faces/LICENCE.md",
+        "data/storage/emoji/noto.webp",
+        "data/storage/emoji/LICENCE.md",
+        "data/storage/earth/LICENCE.md",
         "metrics/extractors/weights/digits.safetensors",
     ):
         assert f"genlab/{name}" in names
@@ -85,6 +90,10 @@ def test_the_wheel_has_every_config_and_data_file(wheel):
         "genlab",
         next(name for name in names if ".dist-info" in name).partition("/")[0],
     }
+
+
+def test_the_wheel_is_no_larger_than_it_may_be(wheel):
+    assert 14e6 < wheel.stat().st_size < 25e6
 
 
 def test_the_wheel_says_what_it_is(wheel):

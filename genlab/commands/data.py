@@ -11,11 +11,16 @@ from genlab.commands.parser import Parser, add_config_dir
 from genlab.config.catalog import Entry, entries
 from genlab.config.overrides import key_of, value_of
 from genlab.config.quoting import quote_overrides
-from genlab.data.storage.bundled import ARCHIVE
-from genlab.data.storage.manifest import Manifest
+from genlab.data.storage.manifest import DataFile, Manifest
 from genlab.data.storage.manifests import MANIFESTS
 from genlab.data.storage.sources import find, folders
-from genlab.data.storage.verify import problems_of_bundle, problems_of_cache, problems_of_files
+from genlab.data.storage.terms import terms_of
+from genlab.data.storage.verify import (
+    problems_of_bundle,
+    problems_of_cache,
+    problems_of_files,
+    problems_of_others,
+)
 from genlab.errors import ConfigError, DataError, nearest
 from genlab.system.paths import cache_dir, check_writable
 
@@ -30,6 +35,9 @@ ROOT = ("root", "data.root")
 
 ACTIONS = ("list", "verify", "prepare", "show")
 
+SPLITS = ("train", "val", "test", "test_unseen")
+"""Splits that `data show` knows; not every data set has the last."""
+
 MOST_CLASSES = 30
 """Classes whose images are counted one by one in `data show`."""
 
@@ -37,7 +45,7 @@ HELP = """\
 genlab data                       the data sets, their shapes, and where they are
 genlab data NAME                  one of them: files, hashes, licence
 genlab data verify [NAME ...]     compare what is here with the manifests
-genlab data prepare NAME [k=v]    download, verify, decode; repair what is damaged
+genlab data prepare NAME [k=v]    fetch, verify, decode; repair what is damaged
 genlab data show NAME [k=v]       counts, sizes, modes, duplicates, what is left out; a grid as PNG
 """
 
@@ -58,7 +66,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("words", nargs="*", metavar="WORD", help="see above")
     parser.add_argument("--out", metavar="FILE", help="of show: the PNG file (NAME.png)")
     parser.add_argument("-n", type=int, default=64, help="of show: how many images")
-    parser.add_argument("--split", choices=("train", "val", "test"), default="train")
+    parser.add_argument("--split", choices=SPLITS, default="train")
     add_config_dir(parser)
     args = parser.parse_intermixed_args(argv)
     # Names and overrides
@@ -132,7 +140,7 @@ def where(manifest: Manifest | None, root: str | None = None) -> str:
     """Place of a data set's files, in a few words; found, not verified."""
     if manifest is None:
         return "yours"
-    if manifest.origin != "download":
+    if manifest.origin not in ("download", "package"):
         return {"bundled": "bundled", "generated": "generated", "yours": "yours: data.path="}[
             manifest.origin
         ]
@@ -144,6 +152,8 @@ def where(manifest: Manifest | None, root: str | None = None) -> str:
         return str(next(iter(paths.values())).parent)
     if any((cache_dir() / "arrays").glob(f"{manifest.key}*")):
         return str(cache_dir() / "arrays")
+    if manifest.origin == "package":
+        return f"genlab data prepare {manifest.name}, {manifest.megabytes:,} MB"
     return f"to download, {manifest.megabytes:,} MB"
 
 
@@ -156,12 +166,15 @@ def describe(entry: Entry, root: str | None) -> None:
         print(f"  images   {counts(manifest)}")
         names = ", ".join(manifest.class_names)
         print(f"  classes  {manifest.classes or 'by config, or none'}{names and f': {names}'}")
-        if manifest.licence:
-            print(f"  licence  {manifest.licence}")
+        terms = terms_of(manifest)
+        if terms.licence:
+            print(f"  licence  {terms.licence}{f': {terms.notice}' if terms.notice else ''}")
+        if terms.attribution:
+            print(f"  credit   {terms.attribution}")
         print(f"  where    {where(manifest, root)}")
-        if manifest.origin == "download":
+        if manifest.origin in ("download", "package") or manifest.others:
             print(f"  looked for in {', '.join(map(str, folders(manifest, root)))}")
-        for file in manifest.files:
+        for file in (*manifest.files, *manifest.others):
             size = f", {file.size:,} bytes" if file.size is not None else ""
             print(f"  {file.name}: {file.algorithm} of its {file.hashed} {file.hash}{size}")
     print(f"  config   {entry.path}\n  use      genlab train data={entry.name}")
@@ -174,7 +187,7 @@ def verify(names: Sequence[str], root: str | None) -> int:
         0 if all is whole or absent, 2 if something is damaged.
     """
     damaged = 0
-    bundle: list[str] | None = None
+    bundled: dict[tuple[DataFile, ...], tuple[str, list[str]]] = {}  # three are made of one archive
     for name in names or MANIFESTS:
         manifest = MANIFESTS.get(name)
         if manifest is None or not manifest.files:
@@ -182,13 +195,14 @@ def verify(names: Sequence[str], root: str | None) -> int:
                 print(f"{name}: no files of known hashes")
             continue
         if manifest.origin == "bundled":
-            bundle = problems_of_bundle() if bundle is None else bundle
-            looked, problems = str(ARCHIVE), list(bundle)
+            if manifest.files not in bundled:
+                bundled[manifest.files] = problems_of_bundle(manifest)
+            found = [bundled[manifest.files]]
         else:
-            looked, problems = problems_of_files(manifest, root)
-        cached, damage = problems_of_cache(manifest)
-        looked = ", ".join(part for part in (looked, cached) if part)
-        problems += damage
+            found = [problems_of_files(manifest, root)]
+        found += [problems_of_others(manifest, root), problems_of_cache(manifest)]
+        looked = ", ".join(place for place, _ in found if place)
+        problems = [harm for _, harms in found for harm in harms]
         for problem in problems:
             print(f"{name}: DAMAGED: {problem}")
         if not problems:
@@ -239,11 +253,14 @@ def picture(
     counts = survey.counts()
     more = len(counts) - 1 - MOST_CLASSES
     if more > 0:
-        counts[MOST_CLASSES:-1] = [["", f"and {more:,} more", "", "", ""]]
+        counts[MOST_CLASSES:-1] = [["", f"and {more:,} more", *[""] * len(survey.parts)]]
     # (a name may hold what rich or a terminal takes for a command)
     told = "\n".join(line.replace("\n", r"\n").replace("[", r"\[") for line in survey.lines())
-    show(["label", "class", "train", "validation", "test"], counts, told)
+    splits = ["validation" if name == "val" else name for name in survey.parts]
+    show(["label", "class", *splits], counts, told)
     # Some of it
+    if split not in survey.parts:
+        raise ConfigError(f"--split {split}: {name} has {', '.join(survey.parts)}")
     part = survey.parts[split]
     chosen = choose_by_class(part.y, len(part.chosen), n, source.spec.num_classes)
     images, rows = survey.images(split, torch.cat(chosen)), [len(row) for row in chosen]

@@ -18,8 +18,9 @@ genlab export run=last                      into the run's own folder export/
 genlab export run=RUN out=DIR               into another
 genlab export run=RUN checkpoint=last weights=raw
 
-DIR holds model.safetensors, model.json and SHA256SUMS; sha256sum -c SHA256SUMS verifies them, and
-genlab train ... init_from=DIR starts from the weights.
+DIR holds model.safetensors, model.json, SHA256SUMS and, where they are known, the terms of the data
+(DATA_LICENCE.md). sha256sum -c SHA256SUMS verifies them, and genlab train ... init_from=DIR starts
+from the weights.
 """
 
 
@@ -48,7 +49,8 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError(f"out={out}: has something in it; choose another folder with out=DIR")
     loaded = load_run(place, given.get("checkpoint", "best"), given.get("weights", "auto"))
     try:
-        write_portable(out, loaded.model.state_dict(), facts(loaded))
+        notice = loaded.data.source.terms.notice
+        write_portable(out, loaded.model.state_dict(), facts(loaded), notice)
     except OSError as error:
         raise ConfigError(f"out={out}: cannot be written to ({error.strerror})") from None
     print(f"{place.name}: {loaded.weights} weights after {loaded.images_seen:,} images: {out}")

@@ -11,13 +11,24 @@ import torch
 from torch import Tensor
 
 from genlab.data.storage.cache import Arrays, Writer, array_digest, cached
+from genlab.data.storage.manifests import MANIFESTS
+from genlab.data.storage.terms import Terms, terms_of
 from genlab.errors import DataError
 from genlab.system.paths import cache_dir
 from genlab.types import ImageSpec, Spec
 
-__all__ = ["CachedImages", "ImageData", "Split", "SplitName", "check_split", "split_of"]
+__all__ = [
+    "Attributes",
+    "CachedImages",
+    "ImageData",
+    "Split",
+    "SplitName",
+    "check_split",
+    "split_of",
+]
 
-SplitName = Literal["train", "val", "test"]
+SplitName = Literal["train", "val", "test", "test_unseen"]
+"""``test_unseen``: a second test split, of combinations of attributes that are never trained on."""
 
 
 class Split(NamedTuple):
@@ -34,6 +45,27 @@ class Split(NamedTuple):
     def take(self, index: Tensor | slice) -> "Split":
         """The images of an index or a slice, with their labels."""
         return Split(self.x[index], None if self.y is None else self.y[index])
+
+
+class Attributes(NamedTuple):
+    """What is known of each image of a split beside the label that a model is given.
+
+    Args:
+        names: Names of the A attributes.
+        values: Names of the values of each.
+        y: Number of the value, int64 of shape ``(N, A)``.
+        visible: False where an image does not show the value, bool of shape ``(N, A)``: a bald
+            head has no colour of hair that a judge could see.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[tuple[str, ...], ...]
+    y: Tensor
+    visible: Tensor
+
+    def take(self, index: Tensor | slice) -> "Attributes":
+        """Those of the images of an index or a slice."""
+        return self._replace(y=self.y[index], visible=self.visible[index])
 
 
 class ImageData(ABC):
@@ -64,13 +96,30 @@ class ImageData(ABC):
         """True where the data comes with a validation split, so that none is set aside."""
         return False
 
+    @property
+    def terms(self) -> Terms:
+        """Licence and attribution of the images, which go where they or a model of them go."""
+        return terms_of(MANIFESTS.get(self.name))
+
+    def groups(self) -> Tensor | None:
+        """Group of each training image, int64 ``(N,)``; None where each is one by itself.
+
+        Images of a group are alike (overlapping tiles, an emoji and its mirror image), so a group
+        is never divided between training and validation.
+        """
+        return None
+
+    def attributes(self, split: SplitName) -> Attributes | None:
+        """What else is known of the images of a split, in their order; None where nothing is."""
+        return None
+
     def notes(self) -> list[str]:
         """Notes on what was left out of the prepared data or converted, a line each."""
         return []
 
     @abstractmethod
     def load(self, split: SplitName) -> Split:
-        """The images of a split, always in the same order; ``val`` only where `own_val` is true.
+        """The images of a split of `splits_there`, always in the same order.
 
         Raises:
             DataError: A file is missing or damaged.
@@ -158,14 +207,18 @@ class CachedImages(ImageData):
             self._arrays = cached(self.key(), self._build_checked)
         return self._arrays
 
+    def pick(self, arrays: Mapping[str, npt.NDArray[Any]], split: SplitName) -> Split:
+        """A split of the decoded arrays; to be overridden where the labels are one of several."""
+        return split_of(arrays, split)
+
     def _build_checked(self, writer: Writer) -> None:
         """Decodes the images, and stores nothing that does not fit."""
         self.build(writer)
         for split in self.splits_there():
-            check_split(split_of(writer.arrays, split), self.spec, f"{self.name}/{split}")
+            check_split(self.pick(writer.arrays, split), self.spec, f"{self.name}/{split}")
 
     def load(self, split: SplitName) -> Split:
-        loaded = split_of(self.arrays(), split)
+        loaded = self.pick(self.arrays(), split)
         check_split(loaded, self.spec, f"{self.name}/{split}")
         return loaded
 

@@ -11,9 +11,9 @@ from genlab.data.curriculum import Curriculum
 from genlab.data.feed.augment import parse_augment
 from genlab.data.feed.eval_loader import EvalLoader, resampled, resamples
 from genlab.data.feed.residence import fits, materialize, nbytes
-from genlab.data.feed.split import VAL_SIZE, divide
+from genlab.data.feed.split import VAL_SIZE, divide, limited
 from genlab.data.feed.train_loader import TrainLoader
-from genlab.data.images import ImageData, Split, check_split
+from genlab.data.images import Attributes, ImageData, Split, SplitName, check_split
 from genlab.errors import ConfigError
 from genlab.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from genlab.types import ImageSpec
@@ -77,6 +77,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.chunk = chunk
         self.curriculum = curriculum
         self._stored: dict[str, Split] = {}
+        self._index: dict[str, torch.Tensor] = {}
         self._seen: dict[str, Split] = {}
         self._on_device: dict[torch.device, Split] = {}
         self._held = False
@@ -113,12 +114,11 @@ class ImageDataModule(pl.LightningDataModule):
         for name, split in (("train", whole), ("val", val), ("test", test)):
             check_split(split, self.spec, f"{self.source.name}/{name}")
         counts = (len(whole.x), len(val.x) if self.source.own_val else None, len(test.x))
-        index = divide(*counts, self.val_size, self.split_seed, self.limit)
+        groups = None if self.source.own_val else self.source.groups()
+        index = divide(*counts, self.val_size, self.split_seed, self.limit, groups)
+        self._index = index
         self._held = fits(self.resident, nbytes(whole) + nbytes(test))
-        size = (
-            f"{self.val_size:g}" if float(f"{self.val_size:g}") == self.val_size else self.val_size
-        )
-        key = f"split-{self.fingerprint[:16]}-{size}-{self.split_seed}"
+        key = f"split-{self.fingerprint[:16]}-{shortest(self.val_size)}-{self.split_seed}"
         for name, split in (("train", whole), ("val", val), ("test", test)):
             # What is few is held all the same: a file of it would only be in the way.
             held = self._held or (name != "train" and len(index[name]) <= 10_000)
@@ -138,6 +138,27 @@ class ImageDataModule(pl.LightningDataModule):
     def test(self) -> Split:
         """The test images."""
         return self._images("test")
+
+    def further(self, split: SplitName) -> Split:
+        """Images of a split beside the three, such as ``test_unseen``; a `ConfigError` if it has
+        none."""
+        if split not in (there := self.source.splits_there()):
+            raise ConfigError(f"{self.source.name} has no split {split}: {', '.join(there)}")
+        self.setup()
+        if split not in self._stored:
+            loaded = self.source.load(split)
+            self._index[split] = limited(len(loaded.x), self.split_seed, self.limit)
+            self._stored[split] = loaded.take(self._index[split])
+        return self._images(split)
+
+    def attributes(self, split: SplitName) -> Attributes | None:
+        """What the data set knows of the images of a split beside their labels, in their order."""
+        self.setup()
+        if split not in self._index:
+            self.further(split)
+        origin: SplitName = "train" if split == "val" and not self.source.own_val else split
+        known = self.source.attributes(origin)
+        return None if known is None else known.take(self._index[split])
 
     @property
     def n_train(self) -> int:
@@ -250,6 +271,16 @@ class ImageDataModule(pl.LightningDataModule):
             assert moved[0] is not None
             self._on_device = {device: Split(moved[0], moved[1])}
         return self._on_device[device]
+
+
+def shortest(number: float) -> str:
+    """A number in as few digits as it has.
+
+    Example:
+        >>> shortest(5000.0), shortest(0.1), shortest(1234567.0)
+        ('5000', '0.1', '1234567.0')
+    """
+    return f"{number:g}" if float(f"{number:g}") == number else str(number)
 
 
 def refuse(config: Any) -> Any:

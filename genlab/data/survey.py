@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from genlab.data.feed.eval_loader import resampled
-from genlab.data.feed.split import VAL_SIZE, divide
+from genlab.data.feed.split import VAL_SIZE, divide, limited
 from genlab.data.folder import ImageFolder
 from genlab.data.images import ImageData, Split, SplitName
 from genlab.data.storage.headers import Headers
@@ -58,13 +58,21 @@ class Survey:
         self.source = source
         self.split_seed = split_seed
         outline = {name: source.outline(name) for name in source.splits_there()}
-        origin: dict[SplitName, SplitName] = {"train": "train", "test": "test"}
-        origin["val"] = "val" if source.own_val else "train"
+        origin: dict[SplitName, SplitName] = {
+            "train": "train",
+            "val": "val" if source.own_val else "train",
+            "test": "test",
+        }
         n_val = outline["val"][0] if source.own_val else None
         counts = (outline["train"][0], n_val, outline["test"][0])
-        index = divide(*counts, val_size, split_seed, limit)
+        groups = None if source.own_val else source.groups()
+        index = divide(*counts, val_size, split_seed, limit, groups)
+        for name in outline:
+            if name not in index:  # a further test
+                origin[name] = name
+                index[name] = limited(outline[name][0], split_seed, limit)
         self.parts: dict[SplitName, Part] = {}
-        for name in ("train", "val", "test"):
+        for name in origin:
             y = outline[origin[name]][1]
             self.parts[name] = Part(
                 origin[name], index[name], None if y is None else y[index[name]]

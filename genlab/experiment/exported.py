@@ -18,7 +18,7 @@ def facts(loaded: "Loaded") -> dict[str, Any]:
     from genlab.experiment.spec_record import spec_record
     from genlab.system.secrets import redact
 
-    model, spec = loaded.model, loaded.model.spec
+    model, spec, source = loaded.model, loaded.model.spec, loaded.data.source
     described: dict[str, Any] = redact(
         {
             "genlab": genlab.__version__,
@@ -28,6 +28,11 @@ def facts(loaded: "Loaded") -> dict[str, Any]:
             "images_seen": loaded.images_seen,
             "run": loaded.run.name,
             "spec": {"shape": list(spec.shape)} | (spec_record(spec) or {}),
+            "data": {
+                "name": source.name,
+                "licence": source.terms.licence,
+                "attribution": source.terms.attribution,
+            },
             "metrics": loaded.run.read("summary.json").get("metrics", {}),
             "config": loaded.config.content,
         }

@@ -57,6 +57,24 @@ def test_it_is_the_model(exported, trained):
     subprocess.run(["sha256sum", "--status", "-c", "SHA256SUMS"], cwd=folder, check=True)
 
 
+def test_the_terms_of_the_data_go_along(genlab, tmp_path):
+    words = ("model=vae_mlp", "model.hidden=16", "data=faces", "data.size=32", "data.limit=64")
+    tiny = ("data.batch_size=32", "debug=fast", "name=faces")
+    assert genlab("train", *words, *tiny)[0] == 0
+    code, out, err = genlab("export", "run=faces")
+    assert (code, err) == (0, "")
+    folder = tmp_path / "runs" / "faces" / "export"
+    text = (folder / "DATA_LICENCE.md").read_text()
+    assert "Draftbit" in text
+    assert "creativecommons.org/licenses/by/4.0" in text
+    assert "DATA_LICENCE.md" in out
+    told = json.loads((folder / "model.json").read_text())["data"]
+    assert (told["name"], told["licence"]) == ("faces", "CC BY 4.0")
+    assert "DiceBear" in told["attribution"]
+    subprocess.run(["sha256sum", "--status", "-c", "SHA256SUMS"], cwd=folder, check=True)
+    assert import_model(folder).spec.shape == (3, 32, 32)
+
+
 def test_read_back_it_draws_the_same(exported, trained):
     ours, theirs = import_model(exported[0]), load_run(Run(trained)).model
     draws = [m.sample(8, generator=torch.Generator().manual_seed(3)) for m in (ours, theirs)]

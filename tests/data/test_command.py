@@ -65,6 +65,39 @@ def test_verify_finds_damage(tmp_path, small_fashion, capsys):
     assert "test_x.npy: expected sha256" in told
 
 
+def test_show_has_a_split_of_the_data_sets_own(capsys, tmp_path, monkeypatch):
+    out = tmp_path / "unseen.png"
+    words = ["size=32", "labels=hair_colour", "--split", "test_unseen", "-n", "14"]
+    assert run(["show", "faces", *words, "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "test_unseen" in told.splitlines()[0]
+    assert ["all", "8,802", "978", "1,000", "1,206"] in [line.split() for line in told.splitlines()]
+    assert "twice: none" in told
+    assert np.asarray(Image.open(out)).ndim == 3
+    with pytest.raises(ConfigError, match="--split test_unseen: synthetic has train, val, test"):
+        run(["show", "synthetic", "--split", "test_unseen", "--out", str(out)])
+
+
+def test_what_is_bundled_is_described_with_its_terms(capsys):
+    run(["faces"])
+    told = capsys.readouterr().out
+    assert "licence  CC BY 4.0: " in told
+    assert "faces/LICENCE.md" in told
+    assert "credit   Personas by Draftbit" in told
+    run(["mnist"])
+    assert "mnist.LICENCE.md" in capsys.readouterr().out
+
+
+def test_verify_looks_at_further_files(capsys, tmp_path):
+    assert run(["verify", "faces", "emoji", "earth"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("whole, ") == 2
+    assert "earth: not here" in told
+    (tmp_path / "twemoji.webp").write_bytes(b"no sheet")
+    assert run(["verify", "emoji", f"root={tmp_path}"]) == 2
+    assert "emoji: DAMAGED: " in capsys.readouterr().out
+
+
 def test_verify_looks_at_the_bundle(capsys, monkeypatch, tmp_path):
     assert run(["verify", "mnist", "mnist_dyn", "synthetic"]) == 0
     told = capsys.readouterr().out

@@ -390,3 +390,17 @@ def test_curricula_are_chosen_by_name(name):
     module = ImageDataModule(source, chunk=2, curriculum=made, **SMALL)
     x = next(module.train_loader()).x
     assert x.shape == (2, 16, 1, 8, 8)
+
+
+def test_groups_stay_whole():
+    groups = torch.arange(100) // 7
+    train, val = hold_out(100, 20, seed=0, groups=groups)
+    assert not set(groups[train].tolist()) & set(groups[val].tolist())
+    assert torch.equal(torch.cat([train, val]).sort().values, torch.arange(100))
+    assert 14 <= len(val) <= 20
+    few, few_val = hold_out(100, 20, seed=0, limit=5, groups=groups)
+    assert set(few.tolist()) <= set(train.tolist())
+    assert set(few_val.tolist()) <= set(val.tolist())
+    # Where each image is a group, nothing changes.
+    alone = hold_out(100, 20, seed=0, groups=torch.arange(100))
+    assert all(map(torch.equal, alone, hold_out(100, 20, seed=0)))

@@ -13,7 +13,13 @@ VAL_SIZE = 5000
 
 
 def divide(
-    n: int, n_val: int | None, n_test: int, val_size: float, seed: int, limit: int | None
+    n: int,
+    n_val: int | None,
+    n_test: int,
+    val_size: float,
+    seed: int,
+    limit: int | None,
+    groups: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Indices of the images for training, validation and test in the splits of a data set.
 
@@ -22,15 +28,17 @@ def divide(
         n_val: Its validation images; None where it has none, and some of those for training are
             set aside.
         n_test: Its test images.
-        val_size, seed, limit: As for `hold_out`.
+        val_size, seed, limit, groups: As for `hold_out`.
     """
-    train, val = hold_out(n, val_size if n_val is None else 0, seed, limit)
+    train, val = hold_out(n, val_size if n_val is None else 0, seed, limit, groups)
     if n_val is not None:
         val = limited(n_val, seed, limit)
     return {"train": train, "val": val, "test": limited(n_test, seed, limit)}
 
 
-def hold_out(n: int, val_size: float, seed: int, limit: int | None = None) -> tuple[Tensor, Tensor]:
+def hold_out(
+    n: int, val_size: float, seed: int, limit: int | None = None, groups: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Indices of the training and of the validation images, each in rising order.
 
     Args:
@@ -38,6 +46,8 @@ def hold_out(n: int, val_size: float, seed: int, limit: int | None = None) -> tu
         val_size: How many to validate on; below 1, the share of them.
         seed: Decides which ones.
         limit: At most this many of each; a smaller limit takes a subset of a larger one.
+        groups: Group of each image, int64 ``(n,)``. A group stays whole, so there may be somewhat
+            fewer validation images than asked for.
 
     Returns:
         Two int64 tensors without a common element.
@@ -59,10 +69,31 @@ def hold_out(n: int, val_size: float, seed: int, limit: int | None = None) -> tu
             "a value below 1 is a share of them"
         )
     order = torch.randperm(n, generator=stream(seed, "validation split"))
-    val, train = order[:n_val], order[n_val:]
+    if groups is None:
+        val, train = order[:n_val], order[n_val:]
+    else:
+        held = held_groups(groups, order, n_val)[groups[order]]
+        val, train = order[held], order[~held]
     if limit is not None:
         val, train = val[:limit], train[:limit]
     return train.sort().values, val.sort().values
+
+
+def held_groups(groups: Tensor, order: Tensor, n_val: int) -> Tensor:
+    """Whether each group is held out: the first ones of an order of images for which there is room.
+
+    Example:
+        >>> held_groups(torch.tensor([0, 0, 0, 1, 2]), torch.arange(5), 2).tolist()
+        [False, True, True]
+    """
+    sizes = groups.bincount()
+    held = torch.zeros(len(sizes), dtype=torch.bool)
+    room = n_val
+    for group in dict.fromkeys(groups[order].tolist()):
+        if sizes[group] <= room:
+            held[group] = True
+            room -= int(sizes[group])
+    return held
 
 
 def limited(n: int, seed: int, limit: int | None) -> Tensor:

@@ -27,27 +27,30 @@ class DataFile:
         hash: Digest in hex.
         algorithm: Which hash it is; MD5 only where the data set's publisher or torchvision pins
             nothing better: it catches damage, not malice.
-        hashed: Whether the digest is of the file as it lies on disk or of its decompressed
-            content (then ``name``, ``name.gz`` and ``name.xz`` will all do).
+        hashed: Whether the digest is of the file as it lies on disk, of its decompressed
+            content (then ``name``, ``name.gz`` and ``name.xz`` will all do), or of the pixels of a
+            picture without loss, which any encoder may have written.
         size: Bytes of what is hashed, None where not known.
         urls: Where it can be downloaded, tried in this order; ``name.gz`` where the content is
             hashed.
         packed: SHA-256 of that ``name.gz``.
+        alias: Its name in a package that has it under another.
     """
 
     name: str
     hash: str
     algorithm: Literal["sha256", "md5"] = "sha256"
-    hashed: Literal["file", "content"] = "file"
+    hashed: Literal["file", "content", "pixels"] = "file"
     size: int | None = None
     urls: tuple[str, ...] = ()
     packed: str = ""
+    alias: str = ""
 
     def candidates(self) -> tuple[str, ...]:
         """The file names that would do."""
-        if self.hashed == "file":
-            return (self.name,)
-        return (self.name, f"{self.name}.gz", f"{self.name}.xz")
+        if self.hashed == "content":
+            return (self.name, f"{self.name}.gz", f"{self.name}.xz")
+        return (self.name, self.alias) if self.alias else (self.name,)
 
     def find(self, folder: Path) -> Path | None:
         """The file in a folder under any of its names, or None."""
@@ -74,7 +77,10 @@ class DataFile:
         Raises:
             DataError: It is not the file that the manifest describes.
         """
-        found, size = digest(path, self.algorithm, self.hashed == "content", self.size)
+        if self.hashed == "pixels":
+            found, size = pixel_digest(path, self.size)
+        else:
+            found, size = digest(path, self.algorithm, self.hashed == "content", self.size)
         if self.size is not None and size != self.size:
             more = "more" if size > self.size else size
             raise DataError(f"{path}: expected {self.size} bytes, found {more}")
@@ -94,10 +100,15 @@ class Manifest:
         classes: Number of labels; they are ``0 .. classes - 1``.
         levels: Number of values of a sub-pixel.
         files: The files, empty for generated data and the user's own.
+        others: Further files, which an option asks for and which are looked for by themselves.
         folders: Names of the folders in which the files may lie under ``data.root``.
         system: Absolute folders where a distribution's package puts them.
-        origin: "bundled", "download", "generated" or "yours".
+        module: Python module in whose folder they lie where it is installed.
+        origin: "bundled", "download", "package" (of a package manager, fetched when asked for),
+            "generated" or "yours".
         licence: The licence or terms of the data.
+        attribution: Who made it, and what was changed.
+        notice: Name of the file beside this one that has the whole text of the terms.
         megabytes: About how much a download is.
         class_names: Names of the classes in the order of the labels, where the set has any.
     """
@@ -111,8 +122,12 @@ class Manifest:
     files: tuple[DataFile, ...] = ()
     folders: tuple[str, ...] = ()
     system: tuple[str, ...] = ()
-    origin: Literal["bundled", "download", "generated", "yours"] = "generated"
+    module: str = ""
+    others: tuple[DataFile, ...] = ()
+    origin: Literal["bundled", "download", "package", "generated", "yours"] = "generated"
     licence: str = ""
+    attribution: str = ""
+    notice: str = ""
     megabytes: int = 0
     class_names: tuple[str, ...] = ()
 
@@ -157,6 +172,29 @@ def digest(
             state.update(block)
             size += len(block)
     return state.hexdigest(), size
+
+
+def pixel_digest(path: Path, most: int | None = None) -> tuple[str, int]:
+    """SHA-256 in hex and number of bytes of a picture's pixels, row by row.
+
+    Args:
+        path: A PNG or WebP file.
+        most: Bytes beyond which it is not decoded.
+
+    Raises:
+        DataError: It is no such picture.
+    """
+    from PIL import Image
+
+    errors = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+    with (
+        expecting("a picture", path, errors),
+        Image.open(path, formats=["PNG", "WEBP"]) as picture,
+    ):
+        size = picture.width * picture.height * len(picture.getbands())
+        if most is not None and size > most:
+            return "", size
+        return hashlib.sha256(picture.tobytes()).hexdigest(), size
 
 
 def repair_command(name: str, root: str | Path | None = None) -> str:

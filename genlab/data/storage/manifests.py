@@ -5,6 +5,7 @@ installed version.
 """
 
 from genlab.data.storage.class_names import CIFAR10, DIGITS, FASHION, KUZUSHIJI
+from genlab.data.storage.drawn import EARTH, EMOJI, FACES
 from genlab.data.storage.manifest import DataFile, Manifest
 
 __all__ = ["MANIFESTS", "MNIST_FILES"]
@@ -48,6 +49,8 @@ def _bundled(
         MNIST_FILES,
         origin="bundled",
         licence="CC BY-SA 3.0",
+        attribution="MNIST by Yann LeCun and Corinna Cortes",
+        notice="mnist.LICENCE.md",
         class_names=DIGITS if classes == 10 else (),
     )
 
@@ -214,6 +217,9 @@ MANIFESTS: dict[str, Manifest] = {
             licence="non-commercial research only",
             megabytes=1_400,
         ),
+        FACES,
+        EMOJI,
+        EARTH,
         Manifest("folder", None, None, None, origin="yours"),
         Manifest("hf", None, None, None, origin="yours"),
         Manifest("gaussians", None, None, None),

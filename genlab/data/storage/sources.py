@@ -4,6 +4,8 @@ Nothing here imports torch.
 """
 
 import logging
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from genlab.data.storage.damage import repairable
@@ -12,16 +14,28 @@ from genlab.errors import DataError
 from genlab.system.download import download_file
 from genlab.system.paths import cache_dir
 
-__all__ = ["find", "folders", "holds", "obtain", "problems"]
+__all__ = ["find", "folders", "holds", "obtain", "obtain_file", "problems"]
 
 log = logging.getLogger("genlab")
 
 
 def folders(manifest: Manifest, root: str | Path | None = None) -> list[Path]:
-    """Folders to look in, in this order: data.root, the system, the cache."""
+    """Folders to look in, in this order: data.root, the system, an installed package, the cache."""
     base = None if root is None else Path(root).expanduser()
     under = [] if base is None else [base, *(base / name for name in manifest.folders)]
-    return [*under, *map(Path, manifest.system), cache_dir() / "downloads" / manifest.name]
+    installed = module_folders(manifest.module) if manifest.module else []
+    system = map(Path, manifest.system)
+    return [*under, *system, *installed, cache_dir() / "downloads" / manifest.name]
+
+
+def module_folders(module: str) -> list[Path]:
+    """Folders of an installed Python module, which is not imported for it; empty where there is
+    none."""
+    try:
+        spec = find_spec(module)
+    except ModuleNotFoundError:  # the package that it is part of
+        return []
+    return [] if spec is None else [Path(place) for place in spec.submodule_search_locations or ()]
 
 
 def holds(manifest: Manifest, folder: Path) -> bool:
@@ -60,6 +74,33 @@ def problems(manifest: Manifest, folder: Path) -> list[str]:
         except DataError as error:
             lines.append(str(error))
     return lines
+
+
+def obtain_file(file: DataFile, places: Sequence[Path], repair: str, absent: str) -> Path:
+    """One verified file, from the first folder that has it whole.
+
+    Args:
+        file: What it has to be.
+        places: Folders to look in.
+        repair: What to do where it is damaged.
+        absent: What to say where it is in none of them.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
+    harms: list[str] = []
+    for folder in places:
+        if (path := file.find(folder)) is None:
+            continue
+        try:
+            file.check(path)
+        except DataError as error:
+            harms.append(str(error))
+            continue
+        for harm in harms:
+            log.warning("%s; using %s instead", harm, path)
+        return path
+    raise DataError(f"{harms[0]}; repair: {repair}" if harms else absent)
 
 
 def obtain(

@@ -2,7 +2,8 @@
 
     model.safetensors   the weights, a name and a tensor each
     model.json          the config, what the weights are, and the SHA-256 of their file
-    SHA256SUMS          of both files, for ``sha256sum -c SHA256SUMS``
+    DATA_LICENCE.md     the terms of the data that it was trained on, where they are known
+    SHA256SUMS          of all files, for ``sha256sum -c SHA256SUMS``
 
 A flipped bit in a safetensors file loads without a word, so the hashes are compared on reading.
 """
@@ -21,21 +22,25 @@ from torch import Tensor
 from genlab.errors import DataError
 from genlab.system.paths import write_atomically, write_json
 
-__all__ = ["FACTS", "SUMS", "WEIGHTS", "read_portable", "write_portable"]
+__all__ = ["FACTS", "NOTICE", "SUMS", "WEIGHTS", "read_portable", "write_portable"]
 
 WEIGHTS = "model.safetensors"
 FACTS = "model.json"
+NOTICE = "DATA_LICENCE.md"
 SUMS = "SHA256SUMS"
 FORMAT = "genlab-1"
 
 
-def write_portable(folder: Path, state: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+def write_portable(
+    folder: Path, state: Mapping[str, Tensor], facts: Mapping[str, Any], notice: Path | None = None
+) -> None:
     """Writes a model's weights and what is known of it.
 
     Args:
         folder: Where to; made if it does not exist.
         state: Tensors by name; those that share memory are written once each.
         facts: What else there is to say, as JSON can hold it; without secrets.
+        notice: File with the terms of the data, which is copied.
     """
     whole = torch.contiguous_format
     content = save({n: t.detach().cpu().clone(memory_format=whole) for n, t in state.items()})
@@ -43,6 +48,10 @@ def write_portable(folder: Path, state: Mapping[str, Tensor], facts: Mapping[str
     digest = hashlib.sha256(content).hexdigest()
     write_json(folder / FACTS, {"format": FORMAT, **facts, "weights_sha256": digest})
     sums = [(hashlib.sha256((folder / FACTS).read_bytes()).hexdigest(), FACTS), (digest, WEIGHTS)]
+    if notice is not None:
+        terms = notice.read_bytes()
+        write_atomically(folder / NOTICE, terms)
+        sums.append((hashlib.sha256(terms).hexdigest(), NOTICE))
     text = "".join(f"{found}  {name}\n" for found, name in sums)
     write_atomically(folder / SUMS, text.encode())
 
