@@ -15,7 +15,8 @@ from PIL import Image
 from genlab.data.storage.archive import FileImages
 from genlab.data.storage.cache import Writer
 from genlab.data.storage.damage import expecting, read_bounded
-from genlab.data.storage.decoding import fill, fit
+from genlab.data.storage.decoding import fill
+from genlab.data.storage.fitting import Fitting
 from genlab.errors import ConfigError, nearest
 from genlab.ranges import PositiveInt
 from genlab.types import ImageSpec
@@ -75,6 +76,7 @@ class CelebA(FileImages):
         path = paths["img_align_celeba.zip"]
         partition = dict(self._table(paths["list_eval_partition.txt"]))
         labels = self._labels(paths["list_attr_celeba.txt"])
+        fitting = Fitting(self.size, 3)
         lock = Lock()  # one reader at a time in the archive; decoding is what takes time
         with expecting("CelebA's zip archive", path), zipfile.ZipFile(path) as archive:
 
@@ -82,7 +84,7 @@ class CelebA(FileImages):
                 with lock, archive.open(f"img_align_celeba/{name}") as member:
                     data = read_bounded(member, LARGEST, name)
                 with Image.open(io.BytesIO(data)) as picture:
-                    return fit(self._cut(picture), self.size, 3)
+                    return fitting(self._cut(picture))
 
             for split, code in PARTITIONS.items():
                 names = [name for name, number in partition.items() if number == code]

@@ -15,6 +15,7 @@ from genlab.data.images import CachedImages, SplitName
 from genlab.data.storage.cache import Writer
 from genlab.data.storage.damage import repairable
 from genlab.data.storage.decoding import Decoder
+from genlab.data.storage.fitting import Fitting, Way
 from genlab.data.storage.folder_layout import Layout, read_layout
 from genlab.data.storage.picture_files import SUFFIXES, find_pictures, stamp
 from genlab.data.storage.tally import tally
@@ -46,6 +47,11 @@ class ImageFolder(CachedImages):
         splits: Whether folders named so are the splits; if None, they are where no others lie
             beside them. True leaves out the others, False takes all folders alike.
         bits: Used bits of grey pictures with 16; None takes those that the largest value needs.
+        fit: What makes a square of a picture that is none: ``crop`` takes its centre, ``pad`` puts
+            ground beside it.
+        ground: What is behind transparent parts, and beside what is padded: ``white``, ``black``,
+            ``grey`` or ``#rrggbb``.
+        strict: Whether pictures that would be changed by more than being made smaller are refused.
 
     Raises:
         ConfigError: ``channels`` is neither 1 nor 3, there are no classes, or it is unclear what
@@ -65,8 +71,11 @@ class ImageFolder(CachedImages):
         test_seed: int = 0,
         splits: bool | None = None,
         bits: PositiveInt | None = None,
+        fit: Way = "crop",
+        ground: str = "white",
+        strict: bool = False,
     ):
-        Decoder(size, channels, bits)  # which knows what it can do
+        self.fitting = Fitting(size, channels, bits, fit, ground)
         self.path = Path(path).expanduser()
         self.size = size
         self.channels = channels
@@ -74,7 +83,7 @@ class ImageFolder(CachedImages):
         self.test_size = test_size
         self.test_seed = test_seed
         self.by_name = splits
-        self.bits = bits
+        self.strict = strict
 
     @property
     def spec(self) -> ImageSpec:
@@ -94,9 +103,9 @@ class ImageFolder(CachedImages):
         return "val" in self.splits
 
     def key(self) -> str:
-        # 2: how pictures are decoded; to be raised with any change of that.
+        # 3: how pictures are decoded; to be raised with any change of that.
         where = str(self.path.resolve())
-        state = hashlib.sha256(repr((2, where, self.size, self.channels, self.bits)).encode())
+        state = hashlib.sha256(repr((3, where, self.fitting, self.strict)).encode())
         state.update(repr(self.classes).encode())
         for split, paths in self.splits.items():
             for path in paths:
@@ -104,7 +113,7 @@ class ImageFolder(CachedImages):
         return f"folder-{state.hexdigest()[:16]}"
 
     def build(self, writer: Writer) -> None:
-        decoder = Decoder(self.size, self.channels, self.bits)
+        decoder = Decoder(self.fitting, self.strict)
         with repairable("replace or remove them"):
             for split, paths in self.splits.items():
                 shape = (len(paths), self.channels, self.size, self.size)
@@ -129,10 +138,10 @@ class ImageFolder(CachedImages):
     def peek(self, split: SplitName, index: Tensor) -> Tensor:
         names = [str(self.splits[split][i]) for i in index.tolist()]
         out = np.empty((len(names), self.channels, self.size, self.size), np.uint8)
-        decoder = Decoder(self.size, self.channels, self.bits)
+        decoder = Decoder(self.fitting, self.strict)
         with repairable("replace or remove them"):
             decoder.fill(out, names)
-        if decoder.deep and self.bits is None:  # all pictures decide on the bits
+        if decoder.deep and self.fitting.bits is None:  # all pictures decide on the bits
             return super().peek(split, index)
         return torch.from_numpy(out)
 

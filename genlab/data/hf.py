@@ -15,6 +15,7 @@ from genlab.data.feed.split import set_aside
 from genlab.data.images import CachedImages
 from genlab.data.storage.cache import Writer
 from genlab.data.storage.decoding import Decoder
+from genlab.data.storage.fitting import Fitting, Way
 from genlab.data.storage.picture_files import stamp
 from genlab.data.storage.tally import tally
 from genlab.errors import ConfigError, DataError, nearest
@@ -44,6 +45,11 @@ class HuggingFace(CachedImages):
             Without one, what was read first is kept until ``genlab data prepare``; local folders
             are read again when a file in them changes.
         bits: Used bits of grey pictures with 16; None takes those that the largest value needs.
+        fit: What makes a square of a picture that is none: ``crop`` takes its centre, ``pad`` puts
+            ground beside it.
+        ground: What is behind transparent parts, and beside what is padded: ``white``, ``black``,
+            ``grey`` or ``#rrggbb``.
+        strict: Whether pictures that would be changed by more than being made smaller are refused.
 
     Raises:
         ConfigError: The datasets library is not installed, or there is no such column.
@@ -68,8 +74,11 @@ class HuggingFace(CachedImages):
         channels: PositiveInt = 3,
         revision: str | None = None,
         bits: PositiveInt | None = None,
+        fit: Way = "crop",
+        ground: str = "white",
+        strict: bool = False,
     ):
-        Decoder(size, channels, bits)  # which knows what it can do
+        self.fitting = Fitting(size, channels, bits, fit, ground)
         if label is not None and classes is None:
             raise ConfigError(f"data.label={label} needs data.classes, the number of classes")
         self.path = path
@@ -85,7 +94,7 @@ class HuggingFace(CachedImages):
         self.size = size
         self.channels = channels
         self.revision = revision
-        self.bits = bits
+        self.strict = strict
 
     @property
     def spec(self) -> ImageSpec:
@@ -98,7 +107,7 @@ class HuggingFace(CachedImages):
 
     def key(self) -> str:
         described = sorted((k, v) for k, v in vars(self).items() if not k.startswith("_"))
-        state = hashlib.sha256(repr((2, described, os.environ.get("HF_ENDPOINT"))).encode())
+        state = hashlib.sha256(repr((3, described, os.environ.get("HF_ENDPOINT"))).encode())
         for place in (self.path, self.data_dir):
             if place is not None and Path(place).exists():
                 state.update(repr(local_state(Path(place))).encode())
@@ -113,7 +122,7 @@ class HuggingFace(CachedImages):
         else:
             rest, aside = set_aside(len(train), self.test_size, self.test_seed)
             chosen = {"train": (train, rest.tolist()), "test": (train, aside.tolist())}
-        decoder = Decoder(self.size, self.channels, self.bits)
+        decoder = Decoder(self.fitting, self.strict)
         for split, (rows, index) in chosen.items():
             self._put(writer, decoder, split, rows, index)
         writer.about["converted"] = decoder.finish()

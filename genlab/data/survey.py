@@ -18,6 +18,7 @@ from genlab.data.feed.eval_loader import resampled
 from genlab.data.feed.split import VAL_SIZE, divide, limited
 from genlab.data.folder import ImageFolder
 from genlab.data.images import ImageData, Split, SplitName
+from genlab.data.storage.fitting import Fitting
 from genlab.data.storage.headers import Headers
 from genlab.data.storage.picture_files import stamp
 from genlab.data.storage.tally import tally
@@ -106,7 +107,7 @@ class Survey:
         same = same_files(every)
         lines = [
             *source.layout.notes,
-            *headers(every, source.path, source.size, source.channels),
+            *headers(every, source.path, source.fitting),
             *self.repeated({name: [same[p] for p in paths] for name, paths in files.items()}),
             *tally("left out", source.skipped),
         ]
@@ -133,13 +134,13 @@ class Survey:
         return tally("twice", {words: n for words, n in counts.items() if n}) or ["twice: none"]
 
 
-def headers(paths: Sequence[Path], root: Path, size: int, channels: int) -> list[str]:
+def headers(paths: Sequence[Path], root: Path, fitting: Fitting) -> list[str]:
     """Sizes, formats and modes of pictures, and what will be done to them, from their headers."""
     sizes: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     treated: Counter[str] = Counter()
     unread: list[str] = []
-    read = Headers(size, channels).read
+    read = Headers(fitting).read
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         for path in paths:
@@ -157,7 +158,7 @@ def headers(paths: Sequence[Path], root: Path, size: int, channels: int) -> list
         common = sizes.most_common(4)
         sizes = Counter(dict(common) | {"others": sizes.total() - sum(n for _, n in common)})
     lines = [*tally("sizes", sizes), *tally("modes", kinds), *tally("converted", treated)]
-    if channels == 3 and treated["grey to colour"] == len(paths):
+    if fitting.channels == 3 and treated["grey to colour"] == len(paths):
         lines.append(
             "all pictures are grey: data.channels=1 has the same in a third of the numbers"
         )

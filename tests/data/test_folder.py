@@ -10,7 +10,7 @@ from PIL import Image
 
 from genlab.data.folder import ImageFolder
 from genlab.data.hf import HuggingFace
-from genlab.data.storage.decoding import fit
+from genlab.data.storage.fitting import Fitting
 from genlab.errors import ConfigError, DataError
 from genlab.system.paths import cache_dir
 
@@ -118,22 +118,22 @@ def test_nothing_there_is_named(tmp_path):
 def test_fit_crops_the_centre_and_turns_pictures_upright():
     wide = np.zeros((4, 12), np.uint8)
     wide[:, 4:8] = 200
-    assert (fit(Image.fromarray(wide), 4, 1) == 200).all()
+    assert (Fitting(4, 1)(Image.fromarray(wide)) == 200).all()
     upright = RNG.integers(0, 256, (6, 6), np.uint8)
     turned = Image.fromarray(np.rot90(upright))
     turned.getexif()[0x0112] = 6  # to be turned clockwise to be upright
-    assert (fit(turned, 6, 1)[0] == upright).all()
+    assert (Fitting(6, 1)(turned)[0] == upright).all()
 
 
 def test_fit_knows_the_modes():
     clear = Image.new("RGBA", (4, 4), (9, 9, 9, 0))
-    assert (fit(clear, 4, 3) == 255).all()
+    assert (Fitting(4, 3)(clear) == 255).all()
     deep = Image.fromarray(np.array([[0, 65535], [257, 32896]], np.uint16))
-    assert fit(deep, 2, 1).tolist() == [[[0, 255], [1, 128]]]
+    assert Fitting(2, 1)(deep).tolist() == [[[0, 255], [1, 128]]]
     palette = picture((4, 4)).convert("P")
-    assert (fit(palette, 4, 3) == np.asarray(palette.convert("RGB")).transpose(2, 0, 1)).all()
+    assert (Fitting(4, 3)(palette) == np.asarray(palette.convert("RGB")).transpose(2, 0, 1)).all()
     with pytest.raises(ValueError, match="32 bits"):
-        fit(Image.new("F", (4, 4)), 4, 1)
+        Fitting(4, 1)(Image.new("F", (4, 4)))
 
 
 # ----------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from genlab.data.storage.decoding import open_picture, treatments
+from genlab.data.storage.decoding import open_picture
+from genlab.data.storage.fitting import Fitting
 from genlab.data.storage.headers import Header, Headers
 
 
@@ -56,10 +57,10 @@ KINDS: dict[str, Callable[[Path, int], None]] = {
 }
 
 
-def by_pillow(path: Path, size: int, channels: int) -> Header:
+def by_pillow(path: Path, fitting: Fitting) -> Header:
     with open_picture(str(path)) as picture:
         said = f"{picture.width}x{picture.height}", f"{picture.format} {picture.mode}"
-        return Header(*said, treatments(picture, size, channels))
+        return Header(*said, fitting.treatments(picture))
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +74,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
-@pytest.mark.parametrize(("size", "channels"), [(8, 3), (4, 1)])
-def test_headers_of_all_kinds_are_those_of_pillow(
-    files: list[Path], size: int, channels: int
-) -> None:
-    headers = Headers(size, channels)
+@pytest.mark.parametrize("fitting", [Fitting(8, 3), Fitting(4, 1, way="pad")])
+def test_headers_of_all_kinds_are_those_of_pillow(files: list[Path], fitting: Fitting) -> None:
+    headers = Headers(fitting)
     for path in files:
-        assert headers.read(path) == by_pillow(path, size, channels), path.name
+        assert headers.read(path) == by_pillow(path, fitting), path.name
 
 
 def test_pictures_of_one_program_are_opened_once(
@@ -92,7 +91,7 @@ def test_pictures_of_one_program_are_opened_once(
         return open_picture(source)
 
     monkeypatch.setattr("genlab.data.storage.headers.open_picture", spy)
-    headers = Headers(8, 3)
+    headers = Headers(Fitting(8, 3))
     for k in range(4):
         for name in ("plain.png", "plain.jpg"):
             KINDS[name](tmp_path / f"{k}.{name}", k)
@@ -101,7 +100,7 @@ def test_pictures_of_one_program_are_opened_once(
 
 
 def test_damage_is_found_after_whole_pictures_of_the_same_kind(tmp_path: Path) -> None:
-    headers = Headers(8, 3)
+    headers = Headers(Fitting(8, 3))
     KINDS["plain.png"](tmp_path / "whole.png", 0)
     headers.read(tmp_path / "whole.png")
     content = (tmp_path / "whole.png").read_bytes()

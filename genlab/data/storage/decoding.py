@@ -1,4 +1,4 @@
-"""Pictures of any kind and size as arrays of one shape."""
+"""Decoding of many pictures into one array, several at a time."""
 
 import warnings
 from collections import Counter
@@ -8,12 +8,13 @@ from os import cpu_count
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
+from genlab.data.storage.fitting import Fitting, is_deep
 from genlab.data.storage.picture_files import FORMATS
-from genlab.errors import ConfigError, DataError
+from genlab.errors import DataError
 
-__all__ = ["Decoder", "bits_of", "fill", "fit", "is_deep", "open_picture", "treatments"]
+__all__ = ["Decoder", "bits_of", "fill", "open_picture"]
 
 NAMED = 5
 """How many unreadable pictures a message names."""
@@ -22,58 +23,6 @@ DEPTHS = (8, 10, 12, 14, 16)
 """Bits that instruments deliver in files of 16."""
 
 Array = npt.NDArray[np.uint8]
-
-
-def fit(picture: Image.Image, size: int, channels: int, bits: int = 16) -> Array:
-    """A picture as an array: turned upright, centre-cropped to a square and resized.
-
-    Transparent parts become white; grey of 16 bits is scaled to 8 bits. Colour profiles are not
-    applied.
-
-    Args:
-        picture: Of any mode and size.
-        size: Height and width wanted.
-        channels: 1 for grey, 3 for colour.
-        bits: Used bits of grey pictures with 16.
-
-    Returns:
-        uint8 of shape ``(channels, size, size)``.
-
-    Raises:
-        ValueError: The range of its values is not known.
-    """
-    picture = ImageOps.exif_transpose(picture)
-    if is_deep(picture):
-        top = 2**bits - 1
-        values = np.asarray(picture, np.float64)
-        if values.min() < 0 or values.max() > top:
-            raise ValueError(
-                f"values from {values.min():.0f} to {values.max():.0f} in a picture of {bits} bits"
-            )
-        picture = Image.fromarray(np.rint(values / (top / 255)).astype(np.uint8))
-    elif picture.mode == "F":
-        raise ValueError("pixels of 32 bits (mode F) have no known range: save 8 or 16 bits")
-    if is_transparent(picture):
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    if picture.mode == "LAB":  # which Pillow makes no grey of
-        picture = picture.convert("RGB")
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    if picture.size != (size, size):
-        picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
-    array = np.asarray(picture, np.uint8)
-    return array[None] if channels == 1 else array.transpose(2, 0, 1)
-
-
-def is_deep(picture: Image.Image) -> bool:
-    """True for grey of 16 bits, which Pillow gives in 32 where the file's format has both."""
-    return picture.mode.startswith("I")
-
-
-def is_transparent(picture: Image.Image) -> bool:
-    """True where a picture has transparent parts, or may have some."""
-    return picture.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in picture.info
 
 
 def bits_of(top: int) -> int:
@@ -86,30 +35,6 @@ def bits_of(top: int) -> int:
     return next((bits for bits in DEPTHS if top < 2**bits), DEPTHS[-1])
 
 
-def treatments(picture: Image.Image, size: int, channels: int) -> list[str]:
-    """Changes that `fit` makes to a picture, from its header."""
-    grey = picture.mode in ("1", "L", "LA") or is_deep(picture)
-    # Pillow looks for what a PNG's header does not have at its end, and decodes it to get there
-    exif = picture.getexif() if picture.format != "PNG" or "exif" in picture.info else {}
-    layout = getattr(picture, "tile", None)  # of a pixel's bytes
-    known = {
-        "first frame of several": bool(getattr(picture, "is_animated", False))
-        and picture.format != "MPO",  # a photograph and its preview
-        "turned upright (EXIF)": exif.get(0x0112, 1) not in (0, 1),
-        "grey of 16 bits to 8": is_deep(picture),
-        "colour of 16 bits to its upper 8": picture.mode in ("RGB", "RGBA")
-        and ";16" in str(layout),
-        "laid on white (transparent)": is_transparent(picture),
-        f"{picture.mode} to RGB": picture.mode in ("CMYK", "HSV", "LAB", "P", "PA", "YCbCr"),
-        "black and white to grey": picture.mode == "1",
-        "colour to grey": channels == 1 and not grey,
-        "grey to colour": channels == 3 and grey,
-        "cropped to a square": picture.width != picture.height,
-        "enlarged": min(picture.size) < size,
-    }
-    return [words for words, true in known.items() if true]
-
-
 def open_picture(source: str) -> Image.Image:
     """Opens a picture of a format that is read, whatever its suffix says."""
     Image.init()
@@ -120,23 +45,15 @@ class Decoder:
     """Decodes pictures into arrays, and counts what it did to them.
 
     Args:
-        size: Height and width wanted.
-        channels: 1 for grey, 3 for colour.
-        bits: Used bits of grey pictures with 16; None takes those that the largest value needs.
-
-    Raises:
-        ConfigError: There are no pictures of so many channels or bits.
+        fitting: How they are made alike.
+        strict: Whether what would be changed by more than being made smaller is refused.
     """
 
-    def __init__(self, size: int, channels: int, bits: int | None):
-        if channels not in (1, 3):
-            raise ConfigError(f"data.channels={channels}: must be 1 (grey) or 3 (colour)")
-        if bits is not None and not 1 <= bits <= 16:
-            raise ConfigError(f"data.bits={bits}: must be 1 to 16")
-        self.size = size
-        self.channels = channels
-        self.bits = bits
+    def __init__(self, fitting: Fitting, strict: bool = False):
+        self.fitting = fitting
+        self.strict = strict
         self.treated: list[list[str]] = []
+        self.refused: list[str] = []
         self.deep: list[tuple[Array, str, Callable[[str], Image.Image], int]] = []
 
     def fill(
@@ -148,16 +65,22 @@ class Decoder:
             out: ``(N, C, H, W)``, possibly a memory map.
             names: What to call each of the N pictures; no two alike.
             opener: Opens one.
+
+        Raises:
+            DataError: Some cannot be read; the first few are named.
         """
         rows = {name: i for i, name in enumerate(names)}
 
         def read(name: str) -> Array:
             with opener(name) as picture:
-                self.treated.append(treatments(picture, self.size, self.channels))
+                treated = self.fitting.treatments(picture)
+                if treated and self.strict:
+                    self.refused.append(f"{name} ({', '.join(treated)})")
+                self.treated.append(treated)
                 if is_deep(picture):
                     place = out[rows[name]]
                     self.deep.append((place, name, opener, int(np.asarray(picture).max())))
-                return fit(picture, self.size, self.channels, self.bits or 16)
+                return self.fitting(picture, self.fitting.bits or 16)
 
         fill(out, names, read)
 
@@ -166,17 +89,28 @@ class Decoder:
 
         Returns:
             How many pictures were treated in each way.
+
+        Raises:
+            DataError: Some were to be changed, which `strict` refuses; the first few are named.
         """
-        bits = self.bits or bits_of(max((top for *_, top in self.deep), default=0))
-        if self.bits is None and bits < 16:
+        if self.refused:
+            raise DataError(
+                f"expected pictures that need no change (data.strict=true), found "
+                f"{len(self.refused)}: {few(self.refused)}"
+            )
+        # The bits of those that have 16
+        bits = self.fitting.bits or bits_of(max((top for *_, top in self.deep), default=0))
+        if self.fitting.bits is None and bits < 16:
             for place, name, opener, _ in self.deep:
                 with opener(name) as picture:
-                    place[...] = fit(picture, self.size, self.channels, bits)
+                    place[...] = self.fitting(picture, bits)
+        # What was done to how many
         counts = dict(
             sorted(Counter(words for treated in self.treated for words in treated).items())
         )
         if (n := counts.pop("grey of 16 bits to 8", 0)) and bits < 16:
-            known = "" if self.bits else f": the largest value is {max(t for *_, t in self.deep)}"
+            top = max(top for *_, top in self.deep)
+            known = "" if self.fitting.bits else f": the largest value is {top}"
             counts[f"read as grey of {bits} bits in 16{known}"] = n
         elif n:
             counts["grey of 16 bits to 8"] = n
@@ -212,8 +146,17 @@ def fill(
         for _ in pool.map(put, range(len(sources))):
             pass
     if bad:
-        more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
         raise DataError(
-            f"expected {len(sources)} pictures, found {len(bad)} that cannot be read: "
-            f"{'; '.join(sorted(bad)[:NAMED])}{more}"
+            f"expected {len(sources)} pictures, found {len(bad)} that cannot be read: {few(bad)}"
         )
+
+
+def few(lines: Sequence[str]) -> str:
+    """The first few, and how many more.
+
+    Example:
+        >>> few(["b", "a"]), few(list("gfedcba"))
+        ('a; b', 'a; b; c; d; e and 2 more')
+    """
+    more = f" and {len(lines) - NAMED} more" if len(lines) > NAMED else ""
+    return f"{'; '.join(sorted(lines)[:NAMED])}{more}"

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from genlab.data.storage.decoding import open_picture, treatments
+from genlab.data.storage.decoding import open_picture
+from genlab.data.storage.fitting import Fitting
 
 __all__ = ["Header", "Headers", "before_pixels"]
 
@@ -25,7 +26,7 @@ class Header(NamedTuple):
     Args:
         size: ``32x32``, width first.
         kind: Format and mode, as Pillow calls them.
-        treated: Changes that will be made to it (`treatments`).
+        treated: Changes that will be made to it (`Fitting.treatments`).
     """
 
     size: str
@@ -37,13 +38,11 @@ class Headers:
     """Reads headers of pictures, each kind once.
 
     Args:
-        size: Height and width wanted.
-        channels: 1 for grey, 3 for colour.
+        fitting: How they are to be made alike.
     """
 
-    def __init__(self, size: int, channels: int):
-        self.size = size
-        self.channels = channels
+    def __init__(self, fitting: Fitting):
+        self.fitting = fitting
         self.known: dict[bytes, Header] = {}
 
     def read(self, path: Path) -> Header:
@@ -56,7 +55,7 @@ class Headers:
             header = Header(
                 f"{picture.width}x{picture.height}",
                 f"{picture.format} {picture.mode}",
-                treatments(picture, self.size, self.channels),
+                self.fitting.treatments(picture),
             )
         if start is not None:
             self.known[start] = header
