@@ -43,15 +43,18 @@ def measure(metric: Metric, sets: Sequence[Any], real: RealSamples) -> list[Valu
         DataError: Too few samples.
         ConfigError: The metric gave something else than the numbers that it declares.
     """
+    # How many samples count
     extractor = real.extractor
     standard = metric.count_for(extractor)
     there = len(real.reference.train), len(real.reference.test)
     n = metric.usable(min(len(sets[0]), standard), *there)
+    # Measure samples, then real ones in their place
     started = time.perf_counter()
     runs = [numbers_of(metric, take(x, n, real.seed), real) for x in sets]
     seconds = time.perf_counter() - started
     floor_n = min(n, len(real.reference.test))
     floors = floors_of(metric, floor_n, real) if any(runs) else {}
+    # A value a number
     values = []
     for number in metric.numbers:
         found = [run[number.name] for run in runs if number.name in run]

@@ -70,6 +70,7 @@ def make_page(
         keys: Keys of the Pareto front that was asked for.
         best: The rows on it.
     """
+    # The rows, and the curves of their runs
     ranked = blocks(board, key)
     rows = [row for block in ranked for row in block.rows]
     # A run's curves are shown once, however often it was evaluated.
@@ -81,6 +82,7 @@ def make_page(
         ]
         for row in rows
     }
+    # Its sections; those that are empty are left out
     notes = [note for found in histories.values() for h in found for note in h.notes]
     front = {id(row) for row in best}
     timed = [(row, histories[id(row)]) for row in rows]
@@ -95,6 +97,7 @@ def make_page(
         ("notes", "Notes", notes_section(board, rows, notes)),
     ]
     kept = [(name, title, body) for name, title, body in sections if body]
+    # One file that asks for nothing
     data = chart_data(board, timed, key, list(keys), front)
     script = asset("page.js")
     plot = library()

@@ -68,6 +68,7 @@ def leaderboard_section(
     board: Leaderboard, ranked: Sequence[Block], key: str, front: set[int]
 ) -> str:
     """A table a block; those that do not compare say why."""
+    # What all rows share, said once
     kept, same = filled(board, key)
     arrow = {"lower": " ↓", "higher": " ↑", None: ""}[better(board, key)]
     facts = [f"ranked by {shown_key(key)}{arrow}", *(f"{k} {v}" for k, v in same.items())]
@@ -75,6 +76,7 @@ def leaderboard_section(
     if front:
         facts.append("★ on the Pareto front")
     parts = [f'<p class="muted">{text("; ".join(facts))}</p>']
+    # A table a block
     index = 0
     for block in ranked:
         if block.reason:
@@ -137,10 +139,12 @@ def cell(column: Column, row: RunRecord, first: bool, floor: str) -> str:
 
 def times_section(timed: Timed, metric: str, way: str) -> str:
     """Best values of each configuration by 1, 3, 10, 30 minutes, a table a data set."""
+    # Configurations of the same data
     groups: dict[object, list[int]] = {}
     for i, (row, histories) in enumerate(timed):
         if any(metric in history.curves for history in histories):
             groups.setdefault(row.facts["fingerprint"], []).append(i)
+    # A table for each
     parts = []
     for indices in sorted(groups.values(), key=len, reverse=True):
         chosen = [timed[i] for i in indices]
@@ -195,6 +199,7 @@ def reached(
 
 def pictures_section(timed: Timed) -> str:
     """Sample grids side by side: a row a configuration, a column a time."""
+    # One run of each configuration that drew pictures
     shown = []
     for index, (row, histories) in enumerate(timed[:MOST_PICTURED]):
         if row.sampling:
@@ -205,6 +210,7 @@ def pictures_section(timed: Timed) -> str:
                 break
     if not shown:
         return ""
+    # A row for each
     times = moments([history for *_, history, _ in shown])
     head = "".join(f"<th>{minutes(t)}</th>" for t in times)
     body = []
@@ -219,6 +225,7 @@ def pictures_section(timed: Timed) -> str:
             f'<tr><th scope="row">{chip(index, row)}<br><span class="muted">{text(facts)}</span>'
             f"</th>{''.join(line)}</tr>"
         )
+    # What is left out
     left = len(timed) - MOST_PICTURED
     more = (
         f" Of the first {MOST_PICTURED} configurations; {left} more are left out."
@@ -254,10 +261,12 @@ def differences_section(rows: Sequence[RunRecord]) -> str:
     """Table of the keys that differ, with each configuration's value."""
     if len(rows) < 2:
         return ""
+    # The keys
     differs = differing(rows)
     if not differs:
         return "<p>The configurations differ in nothing but the seed.</p>"
     shown = {key: [shown_value(value) for value in values] for key, values in differs.items()}
+    # A column a configuration, or a row where there are many
     if len(rows) <= 8:
         head = "".join(f"<th>{chip(i, row)}</th>" for i, row in enumerate(rows))
         body = "".join(

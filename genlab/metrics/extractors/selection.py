@@ -58,6 +58,7 @@ def build(name: str, shape: Shape, *, path: str | None = None, download: bool = 
         "fashion": (1, 28, 28),
         "stacked_digits": (3, 28, 28),
     }
+    # Whether it exists, and is for such images
     if name not in EXTRACTORS:
         raise ConfigError(
             f"metrics.extractors={name}: allowed are auto, fast, {', '.join(EXTRACTORS)}"
@@ -68,6 +69,7 @@ def build(name: str, shape: Shape, *, path: str | None = None, download: bool = 
             f"metrics.extractors={name}: it was trained on images of shape {needed[name]}, these "
             f"are {shape}; choose inception or pixels"
         )
+    # Build it
     match name:
         case "plane":
             raise ConfigError(
