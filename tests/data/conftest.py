@@ -4,11 +4,13 @@ import dataclasses
 import gzip
 import hashlib
 import os
+import time
 
 import numpy as np
 import pytest
 
 from genlab.data.mnist import Mnist
+from genlab.data.storage.cache import Writer
 from genlab.data.storage.idx import to_idx
 from genlab.data.storage.manifest import DataFile
 from genlab.data.storage.manifests import MANIFESTS
@@ -41,6 +43,16 @@ def mnist(tmp_path_factory):
 def mnist_everywhere(mnist, monkeypatch):
     """Every `Mnist` uses the arrays that are decoded already."""
     monkeypatch.setattr(Mnist, "_arrays", mnist.arrays())
+
+
+def decodes_within(seconds, source, tries=3):
+    """Whether a data set decodes in so many CPU-seconds, at best of a few tries."""
+    for _ in range(tries):
+        before = time.process_time()
+        source.build(Writer(None))
+        if time.process_time() - before < seconds:
+            return True
+    return False
 
 
 def idx_contents(n_train=20, n_test=8):

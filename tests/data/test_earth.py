@@ -24,7 +24,7 @@ from genlab.data.storage.manifests import MANIFESTS
 from genlab.data.storage.packages import Package
 from genlab.errors import ConfigError, DataError
 
-from .conftest import shrink
+from .conftest import decodes_within, shrink
 
 COUNTS = {"train": 2_315, "test": 549}
 
@@ -84,7 +84,7 @@ def test_a_tile_is_cut_where_it_says(tmp_path, manifest, layer, name):
     suffix = "png" if name == "map" else "jpg"
     (tmp_path / f"{name}.{suffix}").write_bytes(content)
     source = Earth(name, root=str(tmp_path))
-    source.prepare()
+    assert decodes_within(1.5, source)
     for split, n in COUNTS.items():
         loaded = source.load(split)
         assert loaded.x.shape == (n, 3, 64, 64)
