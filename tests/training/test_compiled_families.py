@@ -42,7 +42,7 @@ def trace(model, compilation, batch, steps):
     for step in range(steps):
         seed_global(0, "noise", step)
         model.step, model.images_seen = step, step * len(batch.x)
-        for player in filter(model.moves, model.players):
+        for player in filter(model.updates, model.players):
             turns.switch(player)
 
             def work(player=player):
