@@ -20,6 +20,7 @@ MeanVelocity = Callable[[Tensor, Tensor, Tensor], Tensor]
 """``(z, r, t) -> u``: points ``(B, ...)``, times ``(B,)``, their mean velocity from r to t."""
 
 
+@torch.compiler.disable  # forward differentiation stays outside of compiled graphs
 def with_target(
     velocity: MeanVelocity, z: Tensor, v: Tensor, r: Tensor, t: Tensor
 ) -> tuple[Tensor, Tensor]:
