@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": "rank runs that can be compared: genlab compare runs",
     "wandb": "upload offline runs, or a leaderboard: genlab wandb sync runs",
     "export": "a trained model as safetensors and JSON: genlab export run=last",
+    "card": "model card, or a data set's datasheet: genlab card run=last",
     "verify": "where a picture comes from, and whether it was changed: genlab verify FILE",
     "dashboard": "all runs in a browser, live, on this machine: genlab dashboard runs",
     "list": "what there is to choose: genlab list models",
