@@ -182,7 +182,10 @@ def test_a_text_has_its_record_beside_it(genlab, tmp_path):
 @pytest.mark.parametrize(
     "packet",
     [
-        '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;">]><a>&c;</a>',
+        xmp_packet('{"run": "RUN"}', "synthetic", "4x4", "")
+        .decode()
+        .replace("<x:xmp", '<!DOCTYPE a [<!ENTITY b "tiny">]><x:xmp', 1)
+        .replace("RUN", "&b;"),
         '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
         "<a>" * 100_000 + "</a>" * 100_000,
         "<a",
