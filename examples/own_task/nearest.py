@@ -36,4 +36,5 @@ class Nearest(Task):
         distance = torch.cdist(drawn.flatten(1).float(), real.flatten(1).float())
         nearest = distance.topk(min(self.neighbours, len(real)), largest=False).indices
         rows = torch.cat([drawn[:, None], real[nearest]], 1)
-        return Outcome(rows.flatten(0, 1), columns=rows.shape[1])
+        kinds = ("synthetic", *(rows.shape[1] - 1) * ("real",))
+        return Outcome(rows.flatten(0, 1), columns=rows.shape[1], kinds=kinds)

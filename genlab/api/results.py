@@ -66,15 +66,22 @@ class Samples:
 
     def save(self, target: str | Path) -> Path:
         """Writes them in the form that the name asks for; images: ``.png``, ``.npz``, a folder, and
-        a film ``.gif``.
+        a film ``.gif``. Where a file has no record of its origin, a JSON file beside it has.
 
         Raises:
             ConfigError: The name asks for something else, or cannot be written to.
         """
-        if self.made.film:
-            return self.modality.save_film(self.made.x, Path(target).expanduser(), self.note)
+        from genlab.modalities.provenance import write_sidecar
+        from genlab.modalities.provenance_reading import find_record
+
         path = Path(target).expanduser()
-        return self.modality.save(self.made.x, path, self.made.columns, self.note)
+        if self.made.film:
+            written = self.modality.save_film(self.made.x, path, self.note)
+        else:
+            written = self.modality.save(self.made.x, path, self.made.columns, self.note)
+        if written.is_file() and find_record(written) is None:
+            write_sidecar(written, self.note)
+        return written
 
     def _repr_png_(self) -> bytes | None:
         pixels = self.render().pixels

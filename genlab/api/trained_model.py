@@ -85,7 +85,12 @@ class TrainedModel:
         from genlab.experiment.perform import origin, perform
 
         made = perform(self.loaded, task, n, **asked)
-        note = origin(self.loaded, seed=asked.get("seed", 0), sampling=asked.get("sampling"))
+        note = origin(
+            self.loaded,
+            seed=asked.get("seed", 0),
+            sampling=asked.get("sampling"),
+            kinds=made.kinds,
+        )
         return Samples(made, self.loaded.modality, note)
 
     def log_prob(

@@ -18,9 +18,9 @@ genlab export run=last                      into the run's own folder export/
 genlab export run=RUN out=DIR               into another
 genlab export run=RUN checkpoint=last weights=raw
 
-DIR holds model.safetensors, model.json, SHA256SUMS and, where they are known, the terms of the data
-(DATA_LICENCE.md). sha256sum -c SHA256SUMS verifies them, and genlab train ... init_from=DIR starts
-from the weights.
+DIR holds model.safetensors, model.json, its card (CARD.md, card.json, samples.png), SHA256SUMS and,
+where they are known, the terms of the data (DATA_LICENCE.md). sha256sum -c SHA256SUMS verifies
+them, and genlab train ... init_from=DIR starts from the weights.
 """
 
 
@@ -38,6 +38,8 @@ def run(argv: Sequence[str]) -> int:
     given = read(parser.parse_args(argv).words)
 
     from genlab.config.check import trust_modules
+    from genlab.experiment.cards.card_files import run_card
+    from genlab.experiment.cards.gathered import gather
     from genlab.experiment.trained import load_run
     from genlab.runs.directory import find_run
     from genlab.training.saving.portable import SUMS, write_portable
@@ -49,8 +51,9 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError(f"out={out}: has something in it; choose another folder with out=DIR")
     loaded = load_run(place, given.get("checkpoint", "best"), given.get("weights", "auto"))
     try:
-        notice = loaded.data.source.terms.notice
-        write_portable(out, loaded.model.state_dict(), facts(loaded), notice)
+        source = loaded.data.source
+        card = run_card(place, gather(place, source), inside=False)
+        write_portable(out, loaded.model.state_dict(), facts(loaded), source.terms.notice, card)
     except OSError as error:
         raise ConfigError(f"out={out}: cannot be written to ({error.strerror})") from None
     print(f"{place.name}: {loaded.weights} weights after {loaded.images_seen:,} images: {out}")

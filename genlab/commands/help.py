@@ -22,6 +22,8 @@ COMMANDS = {
     "compare": "rank runs that can be compared: genlab compare runs",
     "wandb": "upload offline runs, or a leaderboard: genlab wandb sync runs",
     "export": "a trained model as safetensors and JSON: genlab export run=last",
+    "card": "model card, or a data set's datasheet: genlab card run=last",
+    "verify": "where a picture comes from, and whether it was changed: genlab verify FILE",
     "dashboard": "all runs in a browser, live, on this machine: genlab dashboard runs",
     "list": "what there is to choose: genlab list models",
     "show": "print a config, or copy it to change it: genlab show model/vae",
@@ -30,7 +32,11 @@ COMMANDS = {
     "completion": 'tab completion: eval "$(genlab completion bash)"',
 }
 
-MODULES = {"completion": "shell_completion", "wandb": "wandb_upload"}
+MODULES = {
+    "completion": "shell_completion",
+    "verify": "verify_pictures",
+    "wandb": "wandb_upload",
+}
 """Modules not named after their command, as those names are libraries' and other rooms'."""
 
 FLAGS = """\

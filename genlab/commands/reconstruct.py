@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from genlab.config.check import check
 from genlab.config.invocation import Invocation
 from genlab.errors import ConfigError, Unsupported
+from genlab.experiment.perform import origin
 from genlab.experiment.relocation import check_unchanged
 from genlab.experiment.trained import load_run, use_device
 from genlab.modalities.images.grid import show
@@ -66,7 +67,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     suffix = "png" if shown.pixels is not None else "txt"
     name = f"{loaded.images_seen:09d}-{config.split}.{suffix}"
     target = Path(config.out or loaded.run.path / "reconstructions" / name)
-    save_rendering(target, shown)
+    save_rendering(target, shown, origin(loaded, seed=config.seed, kinds=("real", "synthetic")))
     say(
         f"{len(order)} {loaded.modality.noun} of the {config.split} split (odd rows) and their "
         f"reconstructions by {loaded.run.name} (even rows): {target}"

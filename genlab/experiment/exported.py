@@ -15,6 +15,7 @@ __all__ = ["facts", "import_model", "is_export"]
 def facts(loaded: "Loaded") -> dict[str, Any]:
     """Facts about a trained model, as JSON can hold them."""
     import genlab
+    from genlab.experiment.cards.gathered import terms
     from genlab.experiment.spec_record import spec_record
     from genlab.system.secrets import redact
 
@@ -28,11 +29,7 @@ def facts(loaded: "Loaded") -> dict[str, Any]:
             "images_seen": loaded.images_seen,
             "run": loaded.run.name,
             "spec": {"shape": list(spec.shape)} | (spec_record(spec) or {}),
-            "data": {
-                "name": source.name,
-                "licence": source.terms.licence,
-                "attribution": source.terms.attribution,
-            },
+            "data": terms(source),
             "metrics": loaded.run.read("summary.json").get("metrics", {}),
             "config": loaded.config.content,
         }

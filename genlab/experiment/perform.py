@@ -10,6 +10,7 @@ from torch import Tensor
 from genlab.config.sampling import build_options
 from genlab.errors import ConfigError, nearest
 from genlab.experiment.trained import Loaded
+from genlab.modalities.provenance import Kind, marked
 from genlab.system.progress import Progress, quiet
 from genlab.tasks.base import Outcome, Request, Task
 from genlab.tasks.drawing import conditions_for
@@ -52,19 +53,30 @@ def perform(
 
 
 def origin(
-    loaded: Loaded, *, seed: int, sampling: Mapping[str, Any] | None = None
+    loaded: Loaded,
+    *,
+    seed: int,
+    sampling: Mapping[str, Any] | None = None,
+    kinds: Sequence[Kind] = ("synthetic",),
 ) -> dict[str, Any]:
-    """Origin of what a run makes, for the note in a file."""
+    """Origin of what a run makes, for the note in a file.
+
+    Args:
+        loaded: The run.
+        seed: Key of the random streams.
+        sampling: Options of the family's sampling by their names.
+        kinds: What the examples are, in turn; see `Outcome`.
+    """
     options = build_options(loaded.model.usual_sampling, dict(sampling or {}))
-    return {
+    note = {
         "run": loaded.run.name,
         "checkpoint": loaded.checkpoint.stem,
         "weights": loaded.weights,
         "images_seen": loaded.images_seen,
         "seed": seed,
         "sampling": asdict(options),
-        "synthetic": True,
     }
+    return marked(note, kinds)
 
 
 def conditions(

@@ -7,6 +7,7 @@ from typing import Any
 from genlab.experiment.trained import Loaded
 from genlab.metrics.report import Report
 from genlab.modalities.images.grid import grid
+from genlab.modalities.provenance import Kind, marked
 from genlab.modalities.rendering import save_png
 from genlab.system.clock import now
 from genlab.system.paths import write_json
@@ -42,7 +43,11 @@ def keep_report(report: Report, loaded: Loaded, name: str) -> None:
     write_json(file, provenance | report.to_dict())
     if report.panel is not None:
         # Samples beside their nearest training images: what a copy would look like.
-        save_png(file.with_suffix(".png"), grid(report.panel.picture[None], columns=1))
+        note = {"run": loaded.run.name, "checkpoint": loaded.checkpoint.stem, "seed": report.seed}
+        note |= {"weights": loaded.weights, "images_seen": loaded.images_seen}
+        picture = grid(report.panel.picture[None], columns=1)
+        neighbours: list[Kind] = ["real"] * report.panel.neighbours.shape[1]
+        save_png(file.with_suffix(".png"), picture, marked(note, ("synthetic", *neighbours)))
     # The summary
     if report.sampling:
         return

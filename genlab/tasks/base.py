@@ -9,6 +9,7 @@ from torch import Tensor
 from genlab.data.module import ImageDataModule
 from genlab.errors import Unsupported
 from genlab.modalities.base import Modality
+from genlab.modalities.provenance import Kind
 from genlab.models.base import GenerativeModel
 from genlab.system.progress import Progress
 from genlab.types import SamplingOptions
@@ -59,11 +60,15 @@ class Outcome:
         x: Examples ``(n, ...)``; of a film frames of examples ``(frames, n, ...)``.
         columns: Examples a row, where rows mean something.
         film: Whether it is a film.
+        kinds: What the examples are, in turn (of a table, what its columns are): ``synthetic``,
+            ``real``, or ``composite`` where part of an example is real. What holds real ones does
+            not say of itself that a model made it all.
     """
 
     x: Tensor
     columns: int | None = None
     film: bool = False
+    kinds: tuple[Kind, ...] = ("synthetic",)
 
 
 class Task(ABC):

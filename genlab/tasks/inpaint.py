@@ -3,6 +3,7 @@
 import torch
 
 from genlab.errors import ConfigError, Unsupported
+from genlab.modalities.provenance import Kind
 from genlab.models.base import GenerativeModel
 from genlab.ranges import PositiveFloat
 from genlab.rng import stream
@@ -74,7 +75,8 @@ class Complete(Task):
         completed = display(drawn).flatten(2).unflatten(0, (rows, DRAWS))
         table = torch.cat([masked[:, None], completed, shown[:, None]], 1)
         x = table.flatten(0, 1).unflatten(2, (spec.height, spec.width)).cpu()
-        return Outcome(x, COLUMNS)
+        parts: list[Kind] = ["composite"] * DRAWS
+        return Outcome(x, COLUMNS, kinds=("real", *parts, "real"))
 
 
 def kept_pixels(keep: float, height: int, width: int) -> int:

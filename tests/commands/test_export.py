@@ -41,6 +41,9 @@ def test_it_is_the_model(exported, trained):
         "model.safetensors",
         "model.json",
         "SHA256SUMS",
+        "CARD.md",
+        "card.json",
+        "samples.png",
     }
     loaded = load_run(Run(trained))
     torch.testing.assert_close(load_file(folder / "model.safetensors"), loaded.model.state_dict())

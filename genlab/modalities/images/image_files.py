@@ -1,5 +1,6 @@
-"""Images as files: a grid, an array, or a PNG each; all of them say that they are synthetic."""
+"""Images as files: a grid, an array, or a PNG each; what is synthetic says that it is."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,11 +8,21 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from genlab.errors import ConfigError
+from genlab.modalities.gif_xmp import insert_xmp
 from genlab.modalities.images.grid import grid
+from genlab.modalities.provenance import (
+    SOURCES,
+    Kind,
+    array_digest,
+    kind_at,
+    kind_of,
+    pixel_digest,
+    png_info,
+    xmp_packet,
+)
 from genlab.system.paths import write_atomically
 
 __all__ = ["write_film", "write_images"]
@@ -30,7 +41,8 @@ def write_images(
         target: ``.png`` for a grid, ``.npz`` for an array ``images`` of shape ``(n, H, W, C)``,
             a name without a suffix for a folder.
         columns: Of a grid; about square if None.
-        provenance: Where the images come from; kept in the file.
+        provenance: Where the images come from; kept in the file. An example of a folder that is
+            a real image gets no note.
 
     Returns:
         The file or folder.
@@ -38,23 +50,22 @@ def write_images(
     Raises:
         ConfigError: The name asks for something else, or cannot be written to.
     """
-    note = json.dumps(dict(provenance))
     try:
         if target.suffix == ".png":
             target.parent.mkdir(parents=True, exist_ok=True)
-            save(grid(images, columns=columns), target, note)
+            save(grid(images, columns=columns), target, provenance, kind_of(provenance))
         elif target.suffix == ".npz":
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
-                np.savez_compressed(
-                    file, images=images.permute(0, 2, 3, 1).numpy(), provenance=np.array(note)
-                )
+                array = images.permute(0, 2, 3, 1).numpy()
+                told = array_note({**provenance, "sha256": array_digest(array)})
+                np.savez_compressed(file, images=array, provenance=np.array(told))
         elif target.suffix == "":
             target.mkdir(parents=True, exist_ok=True)
             check_unmixed(target, len(images))
             for i, image in enumerate(images.permute(0, 2, 3, 1).numpy()):
-                save(image, target / f"{i:06d}.png", note)
-            write_atomically(target / "provenance.json", note.encode())
+                save(image, target / f"{i:06d}.png", provenance, kind_at(provenance, i))
+            write_atomically(target / "provenance.json", array_note(provenance).encode())
         else:
             raise ConfigError(f"out={target}: a .png, a .npz, or a folder (no suffix) is needed")
     except OSError as error:
@@ -91,24 +102,36 @@ def write_film(frames: Tensor, target: Path, provenance: Mapping[str, Any]) -> P
     if target.suffix != ".gif":
         raise ConfigError(f"out={target}: a film needs a name that ends in .gif")
     pictures = [Image.fromarray(grid(images)) for images in frames]
+    note = json.dumps(dict(provenance), default=str)
+    content = io.BytesIO()
+    pictures[0].save(
+        content,
+        format="GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=FRAME,
+        loop=0,
+        comment=note.encode(),
+    )
+    # The digest is of what a decoder gives: a GIF has fewer colours, and no frame twice in a row.
+    with Image.open(io.BytesIO(content.getvalue())) as film:
+        size, pixels = f"{film.width}x{film.height}", pixel_digest(film)
+    packet = xmp_packet(note, kind_of(provenance), size, pixels)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        pictures[0].save(
-            target,
-            save_all=True,
-            append_images=pictures[1:],
-            duration=FRAME,
-            loop=0,
-            comment=json.dumps(dict(provenance)).encode(),
-        )
+        write_atomically(target, insert_xmp(content.getvalue(), packet))
     except OSError as error:
         raise ConfigError(f"out={target}: cannot be written to ({error.strerror})") from None
     return target
 
 
-def save(image: np.ndarray, path: Path, note: str) -> None:
+def array_note(provenance: Mapping[str, Any]) -> str:
+    """The note of an array or a folder, with IPTC's term."""
+    source = SOURCES.get(kind_of(provenance))
+    return json.dumps({**provenance, "digitalSourceType": source}, default=str)
+
+
+def save(pixels: np.ndarray, path: Path, provenance: Mapping[str, Any], kind: Kind) -> None:
     """One PNG with a note of where it comes from."""
-    info = PngInfo()
-    info.add_text("genlab", note)
-    squeezed = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
-    Image.fromarray(squeezed).save(path, pnginfo=info)
+    squeezed = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels
+    image = Image.fromarray(squeezed)
+    image.save(path, pnginfo=png_info(image, provenance, kind))

@@ -9,12 +9,19 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from genlab.modalities.rendering import Pixels, save_png
+from genlab.modalities.provenance import Kind, marked
+from genlab.modalities.rendering import Pixels, Rendering, save_png, save_rendering
 from genlab.runs import history
 from genlab.runs.directory import Run
-from genlab.system.paths import write_atomically
 
 __all__ = ["FilesLogger", "image_path"]
+
+KINDS: dict[str, tuple[Kind, ...]] = {
+    "samples": ("synthetic",),
+    "interpolations": ("synthetic",),
+    "reconstructions": ("real", "synthetic"),
+}
+"""What genlab's own pictures of a run show, by their key; see `Outcome.kinds`."""
 
 
 class FilesLogger(Logger):
@@ -103,13 +110,25 @@ class FilesLogger(Logger):
         if step is None:
             raise ValueError("images are logged at a number of images seen, and there is none")
         for i, image in enumerate(images):
-            save_png(image_path(self.run, key, int(step), i if len(images) > 1 else None), image)
+            path = image_path(self.run, key, int(step), i if len(images) > 1 else None)
+            save_png(path, image, self.note(key, int(step)))
 
     @rank_zero_only
     def log_text(self, key: str, text: str, step: int) -> None:
         """Saves text of one kind, beside the pictures."""
         path = image_path(self.run, key, int(step)).with_suffix(".txt")
-        write_atomically(path, text.encode() + b"\n")
+        save_rendering(path, Rendering(text=text), self.note(key, int(step)))
+
+    def note(self, key: str, images_seen: int) -> dict[str, Any] | None:
+        """Where a picture of a kind comes from; None of a kind that is not known to be a model's.
+
+        Pictures of training have the run's own seed, and no checkpoint yet.
+        """
+        if key not in KINDS:
+            return None
+        seed = self.run.read("run.json").get("seed")
+        made = {"run": self.run.name, "images_seen": images_seen, "seed": seed}
+        return marked(made, KINDS[key])
 
     @rank_zero_only
     def log_alert(self, title: str, text: str, step: int) -> None:

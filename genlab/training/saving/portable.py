@@ -3,6 +3,7 @@
     model.safetensors   the weights, a name and a tensor each
     model.json          the config, what the weights are, and the SHA-256 of their file
     DATA_LICENCE.md     the terms of the data that it was trained on, where they are known
+    CARD.md, card.json, samples.png   its card
     SHA256SUMS          of all files, for ``sha256sum -c SHA256SUMS``
 
 A flipped bit in a safetensors file loads without a word, so the hashes are compared on reading.
@@ -32,7 +33,11 @@ FORMAT = "genlab-1"
 
 
 def write_portable(
-    folder: Path, state: Mapping[str, Tensor], facts: Mapping[str, Any], notice: Path | None = None
+    folder: Path,
+    state: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    notice: Path | None = None,
+    card: Mapping[str, bytes] | None = None,
 ) -> None:
     """Writes a model's weights and what is known of it.
 
@@ -41,6 +46,7 @@ def write_portable(
         state: Tensors by name; those that share memory are written once each.
         facts: What else there is to say, as JSON can hold it; without secrets.
         notice: File with the terms of the data, which is copied.
+        card: Files of its card by their names.
     """
     whole = torch.contiguous_format
     content = save({n: t.detach().cpu().clone(memory_format=whole) for n, t in state.items()})
@@ -48,10 +54,12 @@ def write_portable(
     digest = hashlib.sha256(content).hexdigest()
     write_json(folder / FACTS, {"format": FORMAT, **facts, "weights_sha256": digest})
     sums = [(hashlib.sha256((folder / FACTS).read_bytes()).hexdigest(), FACTS), (digest, WEIGHTS)]
+    others = dict(card or {})
     if notice is not None:
-        terms = notice.read_bytes()
-        write_atomically(folder / NOTICE, terms)
-        sums.append((hashlib.sha256(terms).hexdigest(), NOTICE))
+        others[NOTICE] = notice.read_bytes()
+    for name, added in others.items():
+        write_atomically(folder / name, added)
+        sums.append((hashlib.sha256(added).hexdigest(), name))
     text = "".join(f"{found}  {name}\n" for found, name in sums)
     write_atomically(folder / SUMS, text.encode())
 
