@@ -28,8 +28,9 @@ LAYERS = (
 )
 """The tower, from the ground up: a room knows itself and the layers below it, and no neighbour."""
 
-FORWARDS = {"genlab": ("genlab.api",)}
-"""What a module hands on from above when it is asked for, and imports at no other time."""
+FORWARDS = {"genlab": ("genlab.api", "genlab.system.lean_imports")}
+"""What a module hands on from above when it is asked for, and imports at no other time; and what
+the package's first line needs: it is imported before anything else can import torchmetrics."""
 
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 

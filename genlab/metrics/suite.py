@@ -281,9 +281,8 @@ class Suite:
             for extractor, seen in zip(extractors, features, strict=True):
                 seen.append(extract(extractor, x, device=device).of(y))
             step(size)
-        views: dict[Extractor | None, Any] = {None: torch.cat(images)}
-        views |= {by: join(seen) for by, seen in zip(extractors, features, strict=True)}
-        return views, spent
+        views = map(join, features)
+        return {None: torch.cat(images), **dict(zip(extractors, views, strict=True))}, spent
 
 
 def real_sides(

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -249,18 +249,9 @@ class GenerativeModel(nn.Module, ABC):
         """The optional methods that the family implements."""
         return frozenset(method for method in OPTIONAL if self.can(method))
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
+    def evaluating(self) -> AbstractContextManager[None]:
         """Evaluation mode inside, and each sub-module's own mode again afterwards."""
-        # Only what changes is touched: setting an attribute of every module takes milliseconds.
-        training = [module for module in self.modules() if module.training]
-        for module in training:
-            module.training = False
-        try:
-            yield
-        finally:
-            for module in training:
-                module.training = True
+        return evaluation_mode(self)
 
     @contextmanager
     def reporting(self, on_progress: OnProgress | None) -> Iterator[None]:
@@ -282,6 +273,20 @@ class GenerativeModel(nn.Module, ABC):
         """The conditions of n examples, checked and on the model's device."""
         y = check_condition(y, self.condition, n)
         return None if y is None else y.to(self.device)
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, and each sub-module's own mode again afterwards."""
+    # Only what changes is touched: setting an attribute of every module takes milliseconds.
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def check_fit(family: type[GenerativeModel], spec: Spec, conditional: bool) -> None:
