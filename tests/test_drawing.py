@@ -50,8 +50,9 @@ def test_labels_are_drawn_in_turn_over_batches():
     model = Copies(ImageSpec(1, 2, 2, num_classes=3))
     assert drawn_from(model, 7, batch=2)[:, 0, 0, 0].tolist() == [0, 1, 2, 0, 1, 2, 0]
     sampler = sampler_of(model)
-    drawn = [sampler(n, None)[:, 0, 0, 0].tolist() for n in (2, 3)]
-    assert drawn == [[0, 1], [2, 0, 1]]
+    drawn = [sampler(n, None) for n in (2, 3)]
+    assert [batch.x[:, 0, 0, 0].tolist() for batch in drawn] == [[0, 1], [2, 0, 1]]
+    assert [batch.y.tolist() for batch in drawn] == [[0, 1], [2, 0, 1]]
 
 
 def test_conditions_of_the_data_are_drawn_in_turn():
@@ -60,8 +61,9 @@ def test_conditions_of_the_data_are_drawn_in_turn():
     assert given.flatten().tolist() == [0, 1, 2, 0, 1]
     assert drawn_from(model, 5, y=given, batch=2)[:, 0, 1, 1].tolist() == [0, 1, 2, 0, 1]
     sampler = sampler_of(model, GIVEN)
-    drawn = [sampler(n, None)[:, 0, 0, 0].tolist() for n in (2, 3)]
-    assert drawn == [[0, 1], [2, 0, 1]]
+    drawn = [sampler(n, None) for n in (2, 3)]
+    assert [batch.x[:, 0, 0, 0].tolist() for batch in drawn] == [[0, 1], [2, 0, 1]]
+    assert [batch.y for batch in drawn] == [None, None]  # no labels
     with pytest.raises(Unsupported, match="Copies draws given images of the data"):
         drawn_from(model, 2)
     assert conditions_for(Copies(PIXEL), 5, GIVEN) is None

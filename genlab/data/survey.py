@@ -113,8 +113,12 @@ class Survey:
         ]
         pairs = defaultdict(list)
         for path in every:
-            pairs[same[path]].append(str(path.relative_to(source.path)))
-        twice = [" = ".join(names[:3]) for names in pairs.values() if len(names) > 1]
+            pairs[same[path]].append(path)
+        twice = [
+            " = ".join(str(path.relative_to(source.path)) for path in paths[:3])
+            for paths in pairs.values()
+            if len(paths) > 1
+        ]
         return [*lines, *(f"  the same: {names}" for names in twice[:3])]
 
     def contents(self, split: SplitName) -> list[bytes]:
@@ -175,9 +179,13 @@ def same_files(paths: Iterable[Path]) -> dict[Path, bytes]:
         by_size[stamp(path)[0]].append(path)
     keys = {}
     for size, alike in by_size.items():
+        if len(alike) == 1:
+            keys[alike[0]] = b"%d" % size
+            continue
         for path in alike:
-            content = path.read_bytes() if len(alike) > 1 else b""
-            keys[path] = b"%d %b" % (size, hashlib.blake2b(content, digest_size=16).digest())
+            with open(path, "rb", buffering=0) as file:
+                content = hashlib.blake2b(file.readall(), digest_size=16)
+            keys[path] = b"%d %b" % (size, content.digest())
     return keys
 
 
