@@ -15,7 +15,7 @@ from genlab.nn.diffusion.denoisers import DenoiserName, make_denoiser
 from genlab.nn.diffusion.noise_levels import DensityName, GridName, draw_levels, stratified
 from genlab.nn.diffusion.ode_bound import Dequantization, ode_bound
 from genlab.nn.diffusion.output_rules import RULES, RuleName
-from genlab.nn.scaling import to_signed
+from genlab.nn.scaling import mean_and_spread, to_signed
 from genlab.ranges import Fraction, PositiveFloat, PositiveInt, Range
 from genlab.row_streams import portions
 from genlab.types import Batch, ImageSpec, Loss
@@ -122,13 +122,7 @@ class Diffusion(DenoisingModel):
 
     def begin(self, batches: Iterable[Batch]) -> None:
         """Measures the spread of the data, which scales what the network sees and is asked for."""
-        count, total, squared = 0, 0.0, 0.0
-        for batch in batches:
-            x = to_signed(batch.x, self.spec.levels).double()
-            count += x.numel()
-            total, squared = total + float(x.sum()), squared + float(x.square().sum())
-        variance = squared / count - (total / count) ** 2
-        self.data_std.fill_(max(math.sqrt(max(variance, 0.0)), 1e-2))
+        self.data_std.fill_(mean_and_spread(batches, self.spec.levels)[1])
 
     # ------------------------------------------------------------------------------------------
     # The denoiser

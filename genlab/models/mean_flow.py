@@ -12,7 +12,7 @@ from genlab.nn.conditions import condition_embedding
 from genlab.nn.diffusion.denoisers import make_denoiser
 from genlab.nn.diffusion.features import waves
 from genlab.nn.diffusion.mean_velocity import draw_times, prepare, with_target
-from genlab.nn.scaling import from_signed, to_signed
+from genlab.nn.scaling import from_signed, mean_and_spread, to_signed
 from genlab.ranges import Fraction, PositiveFloat, PositiveInt, Range
 from genlab.row_streams import normal, part_of, portions
 from genlab.types import Batch, ImageSpec, Loss, SamplingOptions
@@ -102,14 +102,9 @@ class MeanFlow(GenerativeModel):
 
     def begin(self, batches: Iterable[Batch]) -> None:
         """Measures mean and spread of the data: the network sees them as 0 and 1."""
-        count, total, squared = 0, 0.0, 0.0
-        for batch in batches:
-            x = to_signed(batch.x, self.spec.levels).double()
-            count += x.numel()
-            total, squared = total + float(x.sum()), squared + float(x.square().sum())
-        mean = total / count
+        mean, std = mean_and_spread(batches, self.spec.levels)
         self.mean.fill_(mean)
-        self.std.fill_(max(squared / count - mean**2, 1e-4) ** 0.5)
+        self.std.fill_(std)
 
     def velocity(self, z: Tensor, r: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         """The mean velocity from time r to time t, ``(B, C, H, W)``.

@@ -4,10 +4,14 @@ Both scales put the lowest level on the lower end and the highest on the upper e
 trip gives back every integer, and a float beyond the ends becomes the end.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
-__all__ = ["from_signed", "from_unit", "to_signed", "to_unit"]
+from genlab.types import Batch
+
+__all__ = ["from_signed", "from_unit", "mean_and_spread", "to_signed", "to_unit"]
 
 
 def to_unit(x: Tensor, levels: int) -> Tensor:
@@ -48,3 +52,19 @@ def from_unit(u: Tensor, levels: int) -> Tensor:
 def from_signed(s: Tensor, levels: int) -> Tensor:
     """The nearest level, as uint8, of floats on the scale ``[-1, 1]``; beyond it, the end."""
     return from_unit((s + 1) / 2, levels)
+
+
+def mean_and_spread(batches: Iterable[Batch], levels: int) -> tuple[float, float]:
+    """Mean and standard deviation, at least 0.01, of all pixels on the scale ``[-1, 1]``.
+
+    Example:
+        >>> mean_and_spread([Batch(torch.tensor([0, 1, 1, 0]))], 2)
+        (0.0, 1.0)
+    """
+    count, total, squared = 0, 0.0, 0.0
+    for batch in batches:
+        x = to_signed(batch.x, levels).double()
+        count += x.numel()
+        total, squared = total + float(x.sum()), squared + float(x.square().sum())
+    mean = total / count
+    return mean, max(squared / count - mean**2, 1e-4) ** 0.5
