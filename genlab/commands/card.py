@@ -4,6 +4,7 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from genlab.commands.key_values import key_values
 from genlab.commands.parser import Parser, add_config_dir
 from genlab.config.overrides import value_of
 from genlab.errors import ConfigError, nearest
@@ -123,18 +124,8 @@ def read(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     Raises:
         ConfigError: A key is unknown or given twice, or there is neither a run nor data.
     """
-    given: dict[str, str] = {}
     overrides = [word for word in words if word.startswith("data.") and "=" in word]
-    for word in words:
-        if word in overrides:
-            continue
-        key, sign, value = word.partition("=")
-        key, value = (key, value) if sign else ("run", word)
-        if key not in KEYS:
-            raise ConfigError(f"{word}: unknown key {key!r}{nearest(key, KEYS)}; {', '.join(KEYS)}")
-        if key in given or not value:
-            raise ConfigError(f"{word}: {key} needs one value")
-        given[key] = value
+    given = key_values([word for word in words if word not in overrides], KEYS)
     if ("run" in given) == ("data" in given):
         raise ConfigError("run: give one with run=VALUE, or run=last; or data=NAME, not both")
     return given, overrides

@@ -4,9 +4,10 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 
+from genlab.commands.key_values import key_values
 from genlab.commands.parser import Parser
 from genlab.config.overrides import value_of
-from genlab.errors import ConfigError, nearest
+from genlab.errors import ConfigError
 from genlab.experiment.exported import facts
 
 __all__ = ["run"]
@@ -67,15 +68,7 @@ def read(words: Sequence[str]) -> dict[str, str]:
     Raises:
         ConfigError: A key is unknown or given twice, or there is no run.
     """
-    given: dict[str, str] = {}
-    for word in words:
-        key, sign, value = word.partition("=")
-        key, value = (key, value) if sign else ("run", word)
-        if key not in KEYS:
-            raise ConfigError(f"{word}: unknown key {key!r}{nearest(key, KEYS)}; {', '.join(KEYS)}")
-        if key in given or not value:
-            raise ConfigError(f"{word}: {key} needs one value")
-        given[key] = value
+    given = key_values(words, KEYS)
     if "run" not in given:
         raise ConfigError("run: no value; give one with run=VALUE, or run=last")
     return given
