@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckedLoader"]
 
+RUN = "hydra.mode=RUN"
+"""The override that Hydra appends to those of a run."""
+
 
 @dataclass(eq=False)
 class CheckedLoader:
@@ -45,6 +48,7 @@ class CheckedLoader:
         runs: True if jobs will run; a config that is only shown may be incomplete.
         on_sweep: Called with the config of a sweep once it and its jobs are checked.
         jobs: Configs of jobs that were composed, by their overrides.
+        asked: The config that was composed to ask for ``hydra.mode``, by what it was composed of.
     """
 
     loader: Any
@@ -53,9 +57,10 @@ class CheckedLoader:
     runs: bool
     on_sweep: Callable[["DictConfig"], None] | None = None
     jobs: dict[tuple[str, ...], "DictConfig"] = field(default_factory=dict)
+    asked: dict[tuple[str, ...], "DictConfig"] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "jobs": {}, "on_sweep": None}
+        return {**vars(self), "jobs": {}, "asked": {}, "on_sweep": None}
 
     def __getattr__(self, name: str) -> Any:
         if name == "loader":  # not set yet: a copy is being unpickled
@@ -83,7 +88,7 @@ class CheckedLoader:
             check_logging(shown)
             return shown
         if not validate_sweep_overrides:  # Hydra 1.3 asks for hydra.mode, and uses nothing else
-            return self.compose(config_name, overrides, run_mode, validate=False)
+            return self.compose_to_ask(config_name, overrides, run_mode)
         if run_mode == RunMode.RUN or not self.runs:
             return self.compose_checked(config_name, overrides, run_mode, runs=self.runs)
         # A sweep: all that can be wrong with its jobs is found before it begins.
@@ -124,12 +129,49 @@ class CheckedLoader:
     def compose(
         self, config_name: str | None, overrides: list[str], mode: Any, validate: bool = True
     ) -> "DictConfig":
-        """Composes as Hydra does."""
+        """Composes as Hydra does, but not again what was composed to ask for the mode."""
+        if validate and (kept := self.composed_to_ask(config_name, overrides)) is not None:
+            return kept
         prefer_own_configs()
         cfg: DictConfig = self.loader.load_configuration(
             config_name, list(overrides), mode, True, validate
         )
         return expand_config(end_as_typed(cfg, overrides))
+
+    def compose_to_ask(
+        self, config_name: str | None, overrides: list[str], mode: Any
+    ) -> "DictConfig":
+        """Composes the config whose ``hydra.mode`` Hydra asks for, and keeps it for the run.
+
+        A run's config is the same, unless a choice that its defaults demand is missing: then Hydra
+        composes without it, since a sweep may be about to choose.
+        """
+        from hydra.errors import MissingConfigException
+        from hydra.types import RunMode
+
+        try:
+            cfg = self.compose(config_name, overrides, RunMode.RUN, validate=False)
+        except MissingConfigException:
+            return self.compose(config_name, overrides, mode, validate=False)
+        self.asked[config_name or "", *overrides] = cfg
+        return cfg
+
+    def composed_to_ask(self, config_name: str | None, overrides: list[str]) -> "DictConfig | None":
+        """The config that `compose_to_ask` kept, if it is that of a run; it is given once.
+
+        Hydra has appended ``hydra.mode=RUN`` where the config left that open.
+        """
+        from hydra.types import RunMode
+
+        if overrides[-1:] != [RUN]:
+            return None
+        if (cfg := self.asked.pop((config_name or "", *overrides[:-1]), None)) is None:
+            return None
+        parsed = parse_overrides(overrides, self.loader)
+        self.loader.validate_sweep_overrides_legal(parsed, RunMode.RUN, True)
+        cfg.hydra.mode = RunMode.RUN
+        cfg.hydra.overrides.hydra.append(RUN)
+        return cfg
 
     def compose_checked(
         self,
