@@ -8,6 +8,7 @@ import socket
 import threading
 
 import pytest
+from warm_python import WarmPython
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["WANDB_MODE"] = "offline"
@@ -64,6 +65,22 @@ def _no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory):
+    """An interpreter with torch, Lightning and Hydra in it, to fork commands from."""
+    python = WarmPython(tmp_path_factory.mktemp("warm"))
+    yield python
+    python.close()
+
+
+@pytest.fixture
+def forked_jobs(monkeypatch):
+    """The jobs of a sweep are forks of this process, to spare their imports."""
+    from commands.warm import fork_jobs
+
+    fork_jobs(monkeypatch.setattr)
 
 
 @pytest.fixture

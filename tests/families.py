@@ -5,6 +5,7 @@ import functools
 import re
 from pathlib import Path
 
+import pytest
 import torch
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -42,6 +43,42 @@ TINIEST: dict[type[Spec], Spec] = {
 """Of each kind, one of so few examples that all of them can be listed, or numbers integrated."""
 
 TINY = TINIEST[ImageSpec]
+
+
+HEAVY = frozenset(
+    (
+        "dit",
+        "flow_glow",
+        "flow_nice",
+        "flow_nsf",
+        "flow_realnvp",
+        "gan_progressive",
+        "gan_sagan",
+        "gan_stylegan",
+        "image_gpt",
+        "pixelcnn_gated",
+        "pixelcnn_pp",
+        "pixelrnn",
+        "pixelsnail",
+        "vae_resnet",
+        "vae_vamp",
+        "vq_vae",
+    )
+)
+"""Families that take longest, of a kind that a lighter one has, too: what takes long of their
+contract is held by `make test-all`, what is quick by `make test`."""
+
+
+def heavy_are_slow(cases, name_of=lambda case: case[0], id_of=lambda case: None) -> list:
+    """Parameters of a test, of which those of heavy families are marked as slow."""
+    return [
+        pytest.param(
+            *(case if isinstance(case, tuple) else (case,)),
+            id=id_of(case),
+            marks=[pytest.mark.slow] * (name_of(case) in HEAVY),
+        )
+        for case in cases
+    ]
 
 
 def config(name: str, **overrides) -> DictConfig:

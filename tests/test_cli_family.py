@@ -1,9 +1,6 @@
 """A family of the user's own: one .py and one YAML in a folder, and no other edit."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -51,22 +48,20 @@ def folder(tmp_path):
     return tmp_path
 
 
-def genlab(folder, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", "genlab", *words],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def genlab(warm, folder):
+    """Runs a command in the folder; returns what it prints."""
+
+    def run(*words):
+        done = warm.run("-m", "genlab", *words, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
-def test_it_is_listed_like_any_other(folder):
-    listed = json.loads(genlab(folder, "list", "models", "--config-dir", "mine", "--json"))
+def test_it_is_listed_like_any_other(folder, genlab):
+    listed = json.loads(genlab("list", "models", "--config-dir", "mine", "--json"))
     (mine,) = [entry for entry in listed if entry["name"] == "pixels"]
     assert mine["family"] == {
         "likelihood": "exact",
@@ -78,11 +73,11 @@ def test_it_is_listed_like_any_other(folder):
     }
 
 
-def test_it_trains_is_measured_and_drawn_from(folder):
+def test_it_trains_is_measured_and_drawn_from(folder, genlab):
     tiny = ["data=synthetic", "debug=fast", "trainer.progress=false", "logger=none"]
     own = ["--config-dir", "mine", "model=pixels", "trust=[mine]"]
-    genlab(folder, "train", *own, *tiny, "name=first", "optimizer.lr=0.1")
+    genlab("train", *own, *tiny, "name=first", "optimizer.lr=0.1")
     metrics = json.loads((folder / "runs/first/summary.json").read_text())["metrics"]
     assert metrics["bpd_exact"] < 8.0  # of 256 levels, untrained
-    genlab(folder, "sample", "run=first", "trust=[mine]", "n=4", "out=grid.png")
+    genlab("sample", "run=first", "trust=[mine]", "n=4", "out=grid.png")
     assert (folder / "grid.png").read_bytes().startswith(b"\x89PNG")

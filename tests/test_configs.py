@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from families import tiny_autoencoder
+from families import heavy_are_slow, tiny_autoencoder
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
@@ -40,6 +40,12 @@ def _hydra():
         prefer_own_configs()
         yield
     GlobalHydra.instance().clear()
+
+
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory):
+    """A cache of all tests of this file that read bundled data, which are decoded once."""
+    return tmp_path_factory.mktemp("cache")
 
 
 def parts_of(model, spec):
@@ -99,14 +105,17 @@ TINY_DATA = {
 
 
 @pytest.mark.parametrize("data", TINY_DATA)
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_trains_on_every_kind_of_data_or_says_why_not(model, data, request):
+@pytest.mark.parametrize("model", heavy_are_slow(MODELS, name_of=str, id_of=str))
+def test_every_model_trains_on_every_kind_of_data_or_says_why_not(
+    model, data, shared_cache, monkeypatch
+):
+    monkeypatch.setenv("GENLAB_CACHE", str(shared_cache))
     cfg = composed(
         f"model={model}",
         *MISSING.get(model, []),
         f"data={data}",
         *TINY_DATA[data],
-        "data.batch_size=8",
+        "data.batch_size=2",
         "data.val_size=16",
     )
     config = check(cfg, "train")

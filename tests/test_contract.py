@@ -3,6 +3,7 @@
 import contract
 import pytest
 from families import (
+    HEAVY,
     NAMES,
     SPECS,
     TINIEST,
@@ -22,12 +23,15 @@ from families import (
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 
-HEAVY = ("pixelcnn_gated", "pixelcnn_pp", "pixelsnail")
-"""Autoregressive families that take longest to train; the lighter ones do so in `make test`."""
-
 TRAINED = [
     pytest.param(case, id=case_id(case), marks=[pytest.mark.slow] * (case[0] in HEAVY))
     for case in cases()
+]
+"""Heavy families train in `make test-all`."""
+
+LIKELY = [
+    pytest.param(case, id=case_id(case), marks=[pytest.mark.slow] * (case[0] in HEAVY))
+    for case in variants()
 ]
 
 
@@ -127,6 +131,7 @@ def test_half_precision_trains(variant):
     contract.check_half_precision(model, batch)
 
 
+@pytest.mark.parametrize("variant", LIKELY)
 def test_the_declared_likelihood_is_honest(variant):
     name, kind, overrides = variant
     model = build(name, spec_of(name, kind), **overrides)

@@ -2,15 +2,18 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
-import sys
 
 import pytest
 from pages import ROOT, apply, blocks, write_files
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 RECIPES = ("A model family", "A data set", "A metric", "A task", "A command")
+PROGRAMS = {"genlab": ["genlab"], "pytest": ["pytest", "-W", "ignore:Module already imported"]}
+"""What is typed, as python runs it: in a fork, a library with a plugin is imported already."""
+
 LARGE = 100_000
 """Bytes above which a file is linked rather than copied: data and weights."""
 
@@ -29,16 +32,16 @@ def take(source, target):
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path, warm):
     """A copy of the project, in which `genlab` and `pytest` are the copy's."""
     unwanted = shutil.ignore_patterns("__pycache__", "*.pyc")
     for name in ("genlab", "configs", "tests", "scripts"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=unwanted, copy_function=take)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "bin").mkdir()
-    for name in ("genlab", "pytest"):
+    for name, words in PROGRAMS.items():
         program = tmp_path / "bin" / name
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {name} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(warm.command("-m", *words))} "$@"\n')
         program.chmod(0o755)
     return tmp_path
 

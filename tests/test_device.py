@@ -10,7 +10,7 @@ import dataclasses
 import pytest
 import torch
 from contract import LATE
-from families import build, conditions, examples, spec_of, variants
+from families import build, conditions, examples, heavy_are_slow, spec_of, variants
 from torch import nn
 
 from genlab.errors import ConfigError
@@ -26,9 +26,9 @@ CASES = [
     ("pixelcnn", ImageSpec(1, 12, 12, levels=256), {"head": "spiked", "marks": True}),
     ("vae", spec_of("vae"), {"warmup": 1000, "prior": "normal", "free_bits": 0.1}),
 ]
-CASES = [
-    pytest.param(*c, id=" ".join([c[0], *(f"{k}={v}" for k, v in c[2].items())])) for c in CASES
-]
+CASES = heavy_are_slow(
+    CASES, id_of=lambda c: " ".join([c[0], *(f"{k}={v}" for k, v in c[2].items())])
+)
 
 
 def away(batch):

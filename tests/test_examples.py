@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 
 import nbformat
@@ -16,7 +15,11 @@ from PIL import Image
 
 EXAMPLES = ROOT / "examples"
 NOTEBOOKS = sorted(EXAMPLES.rglob("*.ipynb"))
-SHORT = {"trainer.epochs=8": "trainer.epochs=1", "trainer.epochs=20": "trainer.epochs=8"}
+SHORT = {
+    "trainer.epochs=8": "trainer.epochs=1",
+    "trainer.epochs=20": "trainer.epochs=8",
+    "data.limit=6000": "data.limit=600",
+}
 """Less training than the headers have: the test looks at everything but the pictures' beauty."""
 
 FEW = ["closing.n_samples=500", "closing.likelihood_images=500"]
@@ -31,15 +34,17 @@ def copied(tmp_path):
     return folder
 
 
-def run(folder, *words):
-    """What a command prints."""
-    places = os.pathsep.join([str(ROOT), *sys.path])
-    done = subprocess.run(
-        [sys.executable, *words], cwd=folder, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": places, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
+@pytest.fixture
+def run(warm):
+    """Runs a command in a folder; returns what it prints."""
+    places = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+
+    def run(folder, *words):
+        done = warm.run(*words, cwd=folder, environment={"PYTHONPATH": places})
+        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    return run
 
 
 def commands(file):
@@ -61,7 +66,7 @@ def test_every_example_stands_in_the_table():
         assert f"]({file.relative_to(EXAMPLES)})" in table
 
 
-def test_load_and_sample(copied):
+def test_load_and_sample(copied, run):
     said = run(copied, "load_and_sample.py")
     nats = dict(re.findall(r"log p of (\w+) \w+ +(-[\d.]+) nats", said))
     assert float(nats["real"]) > float(nats["random"]) + 50
@@ -72,7 +77,7 @@ def test_load_and_sample(copied):
     assert dict(re.findall(r"log p of (\w+) \w+ +(-[\d.]+) nats", again)) == nats
 
 
-def test_own_model(copied):
+def test_own_model(copied, run):
     folder = copied / "own_model"
     listed, *others = commands(folder / "neighbours.py")
     assert "neighbours" in run(folder, "-m", "genlab", *listed)
@@ -85,7 +90,7 @@ def test_own_model(copied):
     assert len(np.unique(picture)) > 2
 
 
-def test_own_metric(copied):
+def test_own_metric(copied, run):
     folder = copied / "own_metric"
     for line in commands(folder / "ink.py"):
         said = run(folder, "-m", "genlab", *line)
@@ -97,7 +102,7 @@ def test_own_metric(copied):
     assert "the floor" in said
 
 
-def test_own_data(copied):
+def test_own_data(copied, run):
     folder = copied / "own_data"
     show, train, sample = commands(folder / "rings.py")
     assert "small" in run(folder, "-m", "genlab", *show)
@@ -112,7 +117,7 @@ def test_own_data(copied):
     assert sizes["large"] > 1.2 * sizes["small"]
 
 
-def test_own_task(copied):
+def test_own_task(copied, run):
     folder = copied / "own_task"
     train, sample = commands(folder / "nearest.py")
     run(folder, "-m", "genlab", *train, *FEW)
@@ -124,7 +129,17 @@ def test_own_task(copied):
     assert (distance > 0).all()
 
 
-@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+LONG = ("load_and_sample",)
+"""Notebooks that do what a script beside them does, which is tested, too."""
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(file, id=file.stem, marks=[pytest.mark.slow] * (file.stem in LONG))
+        for file in NOTEBOOKS
+    ],
+)
 def test_a_notebook_runs_and_shows_what_it_is_kept_with(file, copied, monkeypatch):
     assert file.stat().st_size < 200_000
     kept = nbformat.read(file, as_version=4)

@@ -31,6 +31,7 @@ print(scipy.signal.__spec__.name, scipy.signal.firwin.__module__.split(".")[1])
 """
 
 
+@pytest.mark.slow
 def test_lightning_comes_without_scipy_signal_which_works_when_it_is_imported() -> None:
     assert output(LEAN) == ["False True", "[0.08, 1.0, 0.08] True", "scipy.signal signal"]
 

@@ -25,7 +25,7 @@ SHORT = {
         "trainer.threads=1",
         "metrics.n_samples=64",
         "closing.n_samples=64",
-        "closing.likelihood_images=32",
+        "closing.likelihood_images=8",
     ],
     "evaluate": ["metrics.n_samples=160", "metrics.likelihood_images=32"],
 }
@@ -42,7 +42,7 @@ FEWER = {
 }
 """What makes long work short, or short work long enough."""
 
-INSTEAD = {"model=vae,gan": "model=vae_mlp,gan_mlp"}
+INSTEAD = {"model=vae,gan": "model=vae_mlp,gan_mlp", "model=diffusion": "model=diffusion_mlp"}
 """Smaller models."""
 
 SERVERS = {"dashboard"}
@@ -75,6 +75,7 @@ def test_the_readme_has_commands():
 
 
 @pytest.mark.parametrize("pages", PAGES, ids="+".join)
+@pytest.mark.usefixtures("forked_jobs")
 def test_every_command_of_a_page_runs_in_its_order(pages, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     ran = 0

@@ -3,7 +3,7 @@
 import contract  # noqa: F401 - where the families' helpers are
 import pytest
 import torch
-from families import NAMES, accepted, build, spec_of
+from families import NAMES, accepted, build, heavy_are_slow, spec_of
 
 from genlab.modalities.by_spec import modality_of
 from genlab.row_streams import RowGenerator, categorical, normal, part_of, uniform
@@ -78,7 +78,7 @@ def test_to_torch_it_is_one_generator():
     assert not torch.equal(torch.randn(3, generator=rows(1, 2)), first)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", heavy_are_slow(NAMES, name_of=str, id_of=str))
 def test_an_image_is_the_same_whatever_batch_and_number(name):
     """All families: alone, in threes, all at once, and with more behind it."""
     for kind in accepted(name):

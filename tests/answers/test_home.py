@@ -58,6 +58,7 @@ def test_a_run_is_made_found_and_drawn_from(genlab, home, tmp_path, form):
     assert api.load("~/runs/last").path == home / "runs" / "s"
 
 
+@pytest.mark.usefixtures("forked_jobs")
 def test_a_sweep_and_a_folder_of_configs(genlab, home):
     (home / "mine/model").mkdir(parents=True)
     (home / "mine/model/own.yaml").write_text("defaults: [vae_mlp]\nlatent: 3\n")

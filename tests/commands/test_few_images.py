@@ -59,7 +59,7 @@ def few(family, n, **more):
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 15])
-@pytest.mark.parametrize("family", ["vae_mlp", "flow_mlp"])
+@pytest.mark.parametrize("family", ["vae_mlp", pytest.param("flow_mlp", marks=pytest.mark.slow)])
 def test_few_test_images_are_enough(genlab, tmp_path, family, n):
     code, _, err = genlab("train", *few(family, n))
     assert code == 0, err

@@ -1,7 +1,6 @@
 """A task and a modality of the user's own: one file and one YAML each, outside the package."""
 
 import os
-import subprocess
 import sys
 
 import pytest
@@ -54,34 +53,38 @@ def mine(tmp_path):
     return tmp_path
 
 
-def run(folder, *line, code=0):
-    """What a command prints."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "genlab", *line]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
-    return done.stdout + done.stderr
+@pytest.fixture
+def run(warm, mine):
+    """Runs a command in the folder; returns what it prints."""
+
+    def run(*line, code=0):
+        environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        done = warm.run("-m", "genlab", *line, cwd=mine, environment=environment)
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    return run
 
 
-def test_both_are_listed_checked_and_used(mine):
+def test_both_are_listed_checked_and_used(mine, run):
     own = ("--config-dir", "conf")
-    assert "negative" in run(mine, "list", "task", *own)
-    assert "ascii" in run(mine, "list", "modality", *own)
+    assert "negative" in run("list", "task", *own)
+    assert "ascii" in run("list", "modality", *own)
     # Without trust nothing of it is imported.
-    refused = run(mine, "train", *own, *words(), "modality=ascii", code=2)
+    refused = run("train", *own, *words(), "modality=ascii", code=2)
     assert "trust=[my_ascii]" in refused
     both = "trust=[my_ascii,my_negative]"
     pictures = "{_target_: genlab.training.pictures.Pictures, every: 1 epoch, n: 4}"
     short = words("vae_mlp", "trainer.epochs=1", f"callbacks.samples={pictures}")
-    run(mine, "train", *own, *short, "modality=ascii", both, "name=text")
+    run("train", *own, *short, "modality=ascii", both, "name=text")
     texts = sorted((mine / "runs/text/samples").glob("*.txt"))
     assert texts
     lines = texts[0].read_text().splitlines()
     assert {len(line) for line in lines} == {8}
     assert set("".join(lines)) <= set(" .:#")
     assert "4 drawings of text" in run(
-        mine, "sample", *own, both, "run=text", "n=4", "task=negative", "task.strength=0.5"
+        "sample", *own, both, "run=text", "n=4", "task=negative", "task.strength=0.5"
     )
     assert list((mine / "runs/text/negative").glob("*.png"))
-    wrong = run(mine, "sample", *own, both, "run=text", "task=negative", "task.strenght=1", code=2)
+    wrong = run("sample", *own, both, "run=text", "task=negative", "task.strenght=1", code=2)
     assert "strength" in wrong

@@ -1,10 +1,8 @@
 """genlab train from the first word to the closing table, and every way of going on from there."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -167,23 +165,15 @@ def test_what_is_fitted_to_a_finished_model_is_kept(genlab, tmp_path):
     assert genlab("sample", "run=fit", "n=4")[0] == 0
 
 
-START = [sys.executable, "-m", "genlab"]
-
-
-def heed_signals():
-    """A shell has its background jobs ignore Ctrl-C, and they their children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_signal_keeps_everything_and_the_run_goes_on_bit_by_bit(genlab, tmp_path, name, code):
+def test_a_signal_keeps_everything_and_the_run_goes_on_bit_by_bit(
+    genlab, warm, tmp_path, name, code
+):
     words = [*TINY, "trainer.epochs=60", "trainer.validate_every=60 epochs", "callbacks=none"]
     assert genlab("train", *words, "name=whole")[0] == 0
     process = subprocess.Popen(
-        [*START, "train", *words, "name=cut"],
+        warm.command("-m", "genlab", "train", *words, "name=cut"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        preexec_fn=heed_signals,
     )  # fmt: skip
     history = tmp_path / "runs" / "cut" / "metrics.jsonl"
     deadline = time.monotonic() + 180

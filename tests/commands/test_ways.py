@@ -14,6 +14,7 @@ from genlab.training.saving.checkpoint_io import read_checkpoint
 from .conftest import TINY
 
 
+@pytest.mark.usefixtures("forked_jobs")
 def test_a_multirun_is_runs_of_their_own(genlab, tmp_path):
     words = [w for w in TINY if not w.startswith(("model", "logger"))]
     words += ["trainer.epochs=1", "logger=wandb", "model.hidden=16", "model.latent=4"]

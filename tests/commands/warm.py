@@ -65,9 +65,16 @@ class Forked:
         os.kill(self.pid, 9)
 
 
-if __name__ == "__main__":
-    supervise.subprocess = SimpleNamespace(
-        Popen=Forked, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT
+def fork_jobs(replace=setattr):
+    """From now on the jobs of this process' sweeps are forks of it."""
+    replace(
+        supervise,
+        "subprocess",
+        SimpleNamespace(Popen=Forked, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT),
     )
+
+
+if __name__ == "__main__":
+    fork_jobs()
     sys.argv[0] = "genlab"
     sys.exit(main())
