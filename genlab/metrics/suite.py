@@ -38,9 +38,9 @@ class Suite:
 
     Args:
         extractors: ``auto`` (the data set's own classifier where there is one, else Inception
-            where its weights are, else pixels), ``fast`` (``auto``, but never Inception on a
-            CPU), or one or more names: digits, fashion, stacked_digits, inception, dinov2,
-            efficientnet, pixels, plane (of data whose modes are points).
+            where its weights are, else pictures or pixels), ``fast`` (``auto``, but never Inception
+            on a CPU), or one or more names: digits, fashion, stacked_digits, pictures, inception,
+            dinov2, efficientnet, pixels, plane (of data whose modes are points).
         metrics: Names of `BUILT_IN`, ``likelihood``, ``ode_likelihood``, metrics of your own.
         ode: How ``ode_likelihood`` is measured.
         n_samples: Samples to draw; None is what the metrics' protocols ask for: 50,000 for

@@ -6,12 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genlab.data.emoji import Emoji
+from genlab.data.faces import Faces
 from genlab.data.feed.eval_loader import resampled
 from genlab.data.gaussians import Gaussians
 from genlab.data.images import ImageData
 from genlab.data.module import ImageDataModule
 from genlab.metrics.builtin import LIKELIHOOD, ODE
 from genlab.metrics.extractors.base import Extractor
+from genlab.metrics.extractors.picture_network import PicturesExtractor
 from genlab.metrics.extractors.plane import PlaneExtractor
 from genlab.metrics.likelihood import Likelihood
 from genlab.metrics.ode import HasOde
@@ -207,7 +210,12 @@ def reference_of(data: ImageDataModule) -> Reference:
 
 
 def given_by(source: ImageData) -> Extractor | None:
-    """The extractor that comes with a data set whose modes are points of the plane."""
-    if isinstance(source, Gaussians):
-        return PlaneExtractor(source.points, source.centres, source.std)
+    """The extractor that comes with a data set: of known modes, or a judge of its labels."""
+    match source:
+        case Gaussians():
+            return PlaneExtractor(source.points, source.centres, source.std)
+        case Faces(labels=str(label)) if label != "nose":  # which cannot be told at 32 pixels
+            return PicturesExtractor(f"faces/{label}")
+        case Emoji(labels=str(label)):
+            return PicturesExtractor(f"emoji/{label}")
     return None

@@ -191,14 +191,18 @@ def test_a_data_set_has_its_own_extractor(dataset, shape, name):
         assert [e.name for e in choose("auto", dataset, shape)] == [name]
 
 
-def test_auto_without_weights_warns_once_and_looks_at_pixels(no_weights):
-    with pytest.warns(UserWarning, match="no fid: .*6726825d") as seen:
-        found = choose("auto", "cifar10", (3, 32, 32))
+@pytest.mark.parametrize(
+    ("dataset", "shape", "name"),
+    [("cifar10", (3, 32, 32), "pictures"), ("kmnist", (1, 28, 28), "pixels")],
+)
+def test_auto_without_weights_warns_once_and_says_what_is_taken(no_weights, dataset, shape, name):
+    with pytest.warns(UserWarning, match=f"no fid: .*6726825d.*Distances are of {name}") as seen:
+        found = choose("auto", dataset, shape)
     assert len(seen) == 1
-    assert [e.name for e in found] == ["pixels"]
+    assert [e.name for e in found] == [name]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert [e.name for e in choose("fast", "cifar10", (3, 32, 32))] == ["pixels"]
+        assert [e.name for e in choose("fast", "cifar10", (3, 32, 32))] == ["pictures"]
 
 
 def test_an_extractor_asked_for_by_name_is_an_error_without_its_weights(no_weights):

@@ -122,7 +122,7 @@ def test_a_report_without_weights_has_no_fid(no_weights):
             lambda n, g: noise(n, g, (3, 32, 32)), rgb
         )
     assert len(seen) == 1
-    assert list(found.scalars()) == ["fd_pixels_50", "floor_fd_pixels_50"]
+    assert list(found.scalars()) == ["fd_pictures_50", "floor_fd_pictures_50"]
     with pytest.raises(WeightsMissing, match="6726825d0af5"):
         Suite(["inception"]).load_extractors("cifar10", (3, 32, 32))
 

@@ -6,19 +6,16 @@ times cheaper and sees what matters. Its weights are part of this package, becau
 extractor is another extractor: with equal accuracy, most distances move by 16 to 21 %.
 """
 
-import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from genlab.errors import DataError
-from genlab.metrics.extractors.base import Features, file_sha256
+from genlab.metrics.extractors.base import Features
+from genlab.metrics.extractors.shipped_weights import WEIGHTS, read_shipped
 
 __all__ = ["Classifier", "ClassifierExtractor", "StackedClassifierExtractor"]
-
-WEIGHTS = Path(__file__).parent / "weights"
 
 
 class Classifier(nn.Module):
@@ -68,18 +65,8 @@ class ClassifierExtractor:
     batch = 64
 
     def __init__(self, name: str, folder: Path = WEIGHTS):
-        path, card = folder / f"{name}.safetensors", folder / f"{name}.json"
-        for file in (path, card):
-            if not file.exists():
-                raise DataError(f"extractor {name}: {file} is missing; reinstall genlab")
-        self.card = json.loads(card.read_text(encoding="utf-8"))
-        self.name, self.id = name, file_sha256(path)
-        if self.id != self.card["sha256"]:
-            raise DataError(
-                f"extractor {name}: {path} has sha256 {self.id}, expected {self.card['sha256']}; "
-                "the file is damaged or replaced: reinstall genlab"
-            )
-        weights = load(path.read_bytes())
+        weights, self.card, self.id = read_shipped(name, folder)
+        self.name = name
         width, dim = weights["conv1.weight"].shape[0], weights["fc1.weight"].shape[0]
         self.dim, self.classes = dim, weights["fc2.weight"].shape[0]
         self.modes = self.classes

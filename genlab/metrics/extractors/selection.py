@@ -11,6 +11,7 @@ from genlab.metrics.extractors.classifier import ClassifierExtractor, StackedCla
 from genlab.metrics.extractors.dinov2 import DinoV2Extractor
 from genlab.metrics.extractors.efficientnet import EfficientNetExtractor
 from genlab.metrics.extractors.inception import InceptionExtractor
+from genlab.metrics.extractors.picture_network import PicturesExtractor
 from genlab.metrics.extractors.pixels import PixelsExtractor
 from genlab.metrics.extractors.weights_files import WeightsMissing
 
@@ -20,6 +21,7 @@ EXTRACTORS = (
     "digits",
     "fashion",
     "stacked_digits",
+    "pictures",
     "inception",
     "dinov2",
     "efficientnet",
@@ -29,14 +31,19 @@ EXTRACTORS = (
 
 Shape = tuple[int, int, int]
 
+LEAST_SIDE = 16
+"""Height and width from which the network of pictures is chosen: it sees 64x64."""
+
 
 def own(dataset: str, shape: Shape) -> str | None:
     """The extractor that was trained on the kind of image of a data set, if there is one.
 
     Example:
-        >>> own("mnist_dyn", (1, 28, 28)), own("cifar10", (3, 32, 32))
-        ('digits', None)
+        >>> own("mnist_dyn", (1, 28, 28)), own("faces", (3, 32, 32)), own("cifar10", (3, 32, 32))
+        ('digits', 'pictures', None)
     """
+    if dataset in ("faces", "emoji"):
+        return "pictures"
     if shape == (3, 28, 28) and dataset == "stacked_mnist":
         return "stacked_digits"
     if shape != (1, 28, 28):
@@ -44,6 +51,16 @@ def own(dataset: str, shape: Shape) -> str | None:
     if dataset == "fashion_mnist":
         return "fashion"
     return "digits" if dataset == "mnist" or dataset.startswith("mnist_") else None
+
+
+def without_weights(shape: Shape) -> str:
+    """The extractor for data of any kind that needs no weights from elsewhere.
+
+    Example:
+        >>> without_weights((3, 64, 64)), without_weights((1, 28, 28)), without_weights((3, 4, 4))
+        ('pictures', 'pixels', 'pixels')
+    """
+    return "pictures" if shape[0] == 3 and min(shape[1:]) >= LEAST_SIDE else "pixels"
 
 
 def build(name: str, shape: Shape, *, path: str | None = None, download: bool = True) -> Extractor:
@@ -79,6 +96,8 @@ def build(name: str, shape: Shape, *, path: str | None = None, download: bool = 
             return ClassifierExtractor(name)
         case "stacked_digits":
             return StackedClassifierExtractor()
+        case "pictures":
+            return PicturesExtractor()
         case "inception":
             return InceptionExtractor(path, download=download)
         case "dinov2":
@@ -103,8 +122,9 @@ def choose(
 
     Args:
         names: Their names, or ``auto``: the data set's own classifier where there is one, else
-            Inception where its weights are, else pixels with one warning. ``fast`` is ``auto``
-            without Inception on a CPU, where it costs half a second an image.
+            Inception where its weights are, else, with one warning, the network of pictures for
+            colour and pixels for gray. ``fast`` is ``auto`` without Inception on a CPU, where it
+            costs half a second an image.
         dataset: Name of the data set.
         shape: ``(C, H, W)`` of its images.
         paths: Weights files by name of the extractor.
@@ -130,11 +150,12 @@ def choose(
     elif name := own(dataset, shape):
         found = [build(name, shape)]
     elif names == "fast" and torch.device(device).type == "cpu":
-        found = [build("pixels", shape)]
+        found = [build(without_weights(shape), shape)]
     else:
         try:
             found = [build("inception", shape, path=paths.get("inception"), download=download)]
         except WeightsMissing as error:
-            warnings.warn(f"no fid: {error}. Distances are of pixels instead", stacklevel=2)
-            found = [build("pixels", shape)]
+            name = without_weights(shape)
+            warnings.warn(f"no fid: {error}. Distances are of {name} instead", stacklevel=2)
+            found = [build(name, shape)]
     return [extractor.to(device) for extractor in found]
