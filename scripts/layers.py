@@ -17,7 +17,7 @@ LAYERS = (
     ("system",),
     ("runs", "config", "modalities", "nn"),
     ("models", "data", "metrics", "sweeps"),
-    ("tasks", "comparison"),
+    ("tasks", "comparison", "applications"),
     ("training", "dashboard"),
     ("experiment",),
     ("launch",),

@@ -27,6 +27,7 @@ SHORT = {
         "closing.n_samples=64",
         "closing.likelihood_images=8",
     ],
+    "detect": ["alpha=0.1", "n=32"],
     "evaluate": ["metrics.n_samples=160", "metrics.likelihood_images=32"],
 }
 """What makes a command short without changing what it does."""

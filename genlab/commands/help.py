@@ -15,6 +15,7 @@ HYDRA_COMMANDS = {
     "evaluate": "measure a trained run: genlab evaluate run=last",
     "sample": "draw images from a run: genlab sample run=last n=64",
     "reconstruct": "encode and decode real images: genlab reconstruct run=last",
+    "detect": "find odd images by a run's likelihood: genlab detect run=last vs=[mirrored]",
 }
 COMMANDS = {
     **HYDRA_COMMANDS,

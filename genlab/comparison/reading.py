@@ -130,7 +130,9 @@ def read_run(run: Run, root: Path, jobs: dict[Path, tuple[Path, Job]]) -> list[R
         facts["images_seen"] = numeral(identity["images_seen"])
     # Its reports, by the way of sampling
     reports = [
-        json.loads(file.read_text(encoding="utf-8")) for file in run.path.glob("evaluation/*.json")
+        json.loads(file.read_text(encoding="utf-8"))
+        for pattern in ("evaluation/*.json", "applications/*/*.json")
+        for file in run.path.glob(pattern)
     ]
     ways: dict[str, list[dict[str, Any]]] = {"{}": []}
     for report in sorted(reports, key=lambda report: moment(report["created"])):

@@ -18,6 +18,7 @@ from genlab.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, 
 __all__ = [
     "Closing",
     "Component",
+    "Detect",
     "Ema",
     "Evaluate",
     "Guard",
@@ -208,3 +209,17 @@ class Reconstruct(OfRun):
     split: Literal["test", "val", "train"]
     out: str | None
     show: bool
+
+
+@dataclass(kw_only=True)
+class Detect(OfRun):
+    """``genlab detect``."""
+
+    run: str
+    images: str | None
+    vs: list[str]
+    score: Literal["residual", "nll", "typical", "complexity"]
+    alpha: Annotated[float, Range(low=0, high=1, open_low=True, open_high=True)]
+    n: PositiveInt
+    likelihood_samples: PositiveInt
+    out: str | None

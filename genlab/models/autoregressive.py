@@ -76,6 +76,16 @@ class Autoregressive(Completing):
                 found.append(self.head.log_prob(params, x[part]))
         return torch.cat(found)
 
+    @torch.no_grad()
+    def pixel_log_prob(self, batch: Batch) -> Tensor:
+        """Log-probability of each pixel given those before it, nats ``(B, H, W)``; where an image
+        is odd. Their sum is `log_prob`."""
+        labels = self._check_condition(batch.y if self.conditional else None, len(batch.x))
+        x = self._to_canvas(self._checked(batch.x))
+        with self.evaluating():
+            nats = self.head.pixel_log_prob(self._params(x, self._context(labels)), x)
+        return nats.unflatten(2, (-1, self.spec.channels)).sum(-1) if self.flat else nats
+
     def evaluations(self, options: SamplingOptions | None = None) -> int:
         """The number of pixels, each of which waits for those before it."""
         return self.spec.dims // (1 if self.flat else self.spec.channels)

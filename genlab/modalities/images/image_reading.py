@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genlab.errors import DataError
 
-__all__ = ["read_images"]
+__all__ = ["image_names", "read_images"]
 
 OTHERS = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".tif", ".tiff", ".webp"])
 """Suffixes of pictures that are not read: most of these formats are not exact."""
@@ -49,6 +49,14 @@ def read_images(path: str | Path, *, channels: int | None = None) -> Tensor:
     if channels is not None and images.shape[1] != channels:
         raise DataError(f"images={path}: {images.shape[1]} channels, the data has {channels}")
     return images
+
+
+def image_names(path: str | Path, n: int) -> list[str]:
+    """Names of the n images that `read_images` reads: files of a folder, places in an array."""
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        return [str(i) for i in range(n)]
+    return [file.relative_to(path).as_posix() for file in sorted(_png_files(path))]
 
 
 def _read_folder(folder: Path) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from genlab.errors import DataError
 
-__all__ = ["check_images", "to_bytes"]
+__all__ = ["check_images", "from_bytes", "to_bytes"]
 
 
 def to_bytes(x: Tensor, levels: int) -> Tensor:
@@ -26,6 +26,25 @@ def to_bytes(x: Tensor, levels: int) -> Tensor:
         return x
     top = levels - 1
     return ((x.to(torch.int32) * 255 + top // 2) // top).to(torch.uint8)
+
+
+def from_bytes(images: Tensor, levels: int) -> Tensor:
+    """The nearest of so many levels to each byte: what `to_bytes` made bytes of, and any picture.
+
+    Args:
+        images: uint8 of any shape, 0..255.
+        levels: Number of values, 2 to 256.
+
+    Returns:
+        uint8 of the same shape, ``0 .. levels - 1``.
+
+    Example:
+        >>> from_bytes(torch.tensor([0, 100, 128, 255], dtype=torch.uint8), 2).tolist()
+        [0, 0, 1, 1]
+    """
+    if levels == 256:
+        return images
+    return ((images.to(torch.int32) * (levels - 1) + 127) // 255).to(torch.uint8)
 
 
 def check_images(images: Tensor, name: str = "images") -> None:

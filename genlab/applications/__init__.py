@@ -1,0 +1,1 @@
+"""Mathematics of what a trained model is used for: numbers in, numbers out, no model."""
