@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["Residual", "png_nats", "statistics"]
+__all__ = ["Residual", "picture_of", "png_nats", "statistics"]
 
 
 def png_nats(images: Tensor) -> Tensor:
-    """Length of each image's PNG file, in nats; 1 bit a pixel where there are but two values.
+    """Length of each image's PNG file, in nats; 1 bit a pixel where it is black and white.
 
     Args:
         images: uint8 ``(n, C, H, W)``, values 0..255.
@@ -24,14 +24,20 @@ def png_nats(images: Tensor) -> Tensor:
     Returns:
         float64 ``(n,)``.
     """
-    binary = images.shape[1] == 1 and bool(((images == 0) | (images == 255)).all())
     found = []
-    for image in images.permute(0, 2, 3, 1).numpy():
-        picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    for image in images:
         file = io.BytesIO()
-        (picture.convert("1") if binary else picture).save(file, "PNG", optimize=True)
+        picture_of(image).save(file, "PNG", optimize=True)
         found.append(file.tell())
     return torch.tensor(found, dtype=torch.float64) * 8 * math.log(2)
+
+
+def picture_of(image: Tensor) -> Image.Image:
+    """An image ``(C, H, W)`` as a picture: of 1 bit where it is black and white, gray or RGB."""
+    if image.shape[0] == 3:
+        return Image.fromarray(image.permute(1, 2, 0).numpy())
+    picture = Image.fromarray(image[0].numpy())
+    return picture.convert("1") if bool(((image == 0) | (image == 255)).all()) else picture
 
 
 def statistics(images: Tensor) -> Tensor:

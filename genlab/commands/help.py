@@ -16,6 +16,8 @@ HYDRA_COMMANDS = {
     "sample": "draw images from a run: genlab sample run=last n=64",
     "reconstruct": "encode and decode real images: genlab reconstruct run=last",
     "detect": "find odd images by a run's likelihood: genlab detect run=last vs=[mirrored]",
+    "compress": "images as a small file, by a run's likelihood: genlab compress run=last out=x.glz",
+    "decompress": "the images again: genlab decompress run=last file=x.glz out=DIR",
 }
 COMMANDS = {
     **HYDRA_COMMANDS,

@@ -18,6 +18,8 @@ from genlab.ranges import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, 
 __all__ = [
     "Closing",
     "Component",
+    "Compress",
+    "Decompress",
     "Detect",
     "Ema",
     "Evaluate",
@@ -223,3 +225,25 @@ class Detect(OfRun):
     n: PositiveInt
     likelihood_samples: PositiveInt
     out: str | None
+
+
+@dataclass(kw_only=True)
+class Compress(OfRun):
+    """``genlab compress``."""
+
+    run: str
+    images: str | None
+    n: PositiveInt
+    out: str
+    codec: Literal["fast", "portable"]
+    batch: PositiveInt
+    verify: bool
+
+
+@dataclass(kw_only=True)
+class Decompress(OfRun):
+    """``genlab decompress``."""
+
+    run: str
+    file: str
+    out: str

@@ -22,6 +22,7 @@ from genlab.types import Batch
 
 __all__ = ["Detection", "Judged", "judge", "odd_picture"]
 
+
 @runtime_checkable
 class HasPixels(Protocol):
     """A model that says of each pixel how likely it is, given those before it."""

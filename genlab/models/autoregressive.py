@@ -130,6 +130,24 @@ class Autoregressive(Completing):
             fill(x[part], u, *model, known=first, temperature=scale, report=report)
         return self._from_canvas(x)
 
+    def fill_with(self, head: Head, x: Tensor) -> Tensor:
+        """Runs the sampler with another head in the place of its own, for one that codes.
+
+        Args:
+            head: Its `quantile` is handed pixels of x in the place of noise, one number a pixel of
+                the canvas, in the order of sampling.
+            x: Images, uint8 ``(B, C, H, W)``.
+
+        Returns:
+            The images that the head returned pixel by pixel.
+        """
+        given = self._to_canvas(self._checked(x))
+        canvas = torch.zeros_like(given, memory_format=torch.contiguous_format)
+        with torch.no_grad(), self.evaluating():
+            noise = given.to(next(self.parameters()).dtype)
+            fill(canvas, noise, self.network, head, self.fold)
+        return self._from_canvas(canvas)
+
     # ------------------------------------------------------------------------------------------
     # Arguments
 

@@ -31,7 +31,8 @@ def fill(
 
     Args:
         x: Images, uint8 ``(B, C, H, W)``, contiguous; they are changed.
-        u: Uniform noise ``(B, uniforms, H, W)``, see `genlab.nn.heads.base.Head.quantile`.
+        u: Uniform noise ``(B, uniforms, H, W)``, see `genlab.nn.heads.base.Head.quantile`, of the
+            network's dtype.
         network: The network, in evaluation mode; called with sites, see `Fold`, and the context.
         head: The distribution of a pixel, given the network's output.
         fold: How pixels are put together to sites.
@@ -56,7 +57,7 @@ def fill(
     with torch.inference_mode(), torch.autocast(x.device.type, enabled=False):
         sites = fold.sites(x)
         first = known // columns
-        engine = make_engine(network, to_signed(sites, head.levels), context, first)
+        engine = make_engine(network, to_signed(sites, head.levels).to(u.dtype), context, first)
 
         # Pixels and noise in the order of the lines: what a line needs lies together.
         order = torch.tensor([site for line in engine.lines for site in line], device=x.device)
@@ -83,7 +84,7 @@ def fill(
                         value = value.view(stop - skip, batch, -1, ordered)
                         chosen = slice(color, color + 1) if ordered > 1 else slice(None)
                         pixels[skip:stop, :, :, offset, chosen] = value[..., chosen]
-                    engine.put(to_signed(drawn[start:stop], head.levels))
+                    engine.put(to_signed(drawn[start:stop], head.levels).to(u.dtype))
                 if params is not None and skip < stop:
                     where = order[skip:stop] * size + offset
                     given = found.view(stop - skip, batch, -1).permute(1, 2, 0)
