@@ -21,8 +21,11 @@ __all__ = ["CODED", "RAW", "Header", "Part", "deflate", "inflate", "pack", "sha2
 MAGIC = b"GLZ1"
 LONGEST_HEADER = 65_536
 MOST_PIXELS = 2**31
-CODED, RAW = 0, 1
-"""Kinds of a batch: coded by the model, or deflated pixels."""
+CODED = 0
+"""Kind of a batch that the model coded."""
+
+RAW = 1
+"""Kind of a batch of deflated pixels."""
 
 
 @dataclass(frozen=True)
