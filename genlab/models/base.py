@@ -67,6 +67,10 @@ class GenerativeModel(nn.Module, ABC):
     players: ClassVar[tuple[str, ...]] = ("model",)
     """The parts with an optimizer each, in the order they are trained; see `player`."""
 
+    optimizer: ClassVar[str | None] = None
+    """Name of the config of gradient descent that the family must have, of plain `torch.optim.SGD`
+    without clipping; None of a family whose loss any optimizer can lower."""
+
     images_seen: int = 0
     """How many training images the model has seen before this step, see `begin_step`."""
 
