@@ -55,11 +55,11 @@ class GenerativeModel(nn.Module, ABC):
     sampling_options: ClassVar[type[SamplingOptions]] = Tempered
     """The record of what can be chosen when samples are drawn."""
 
-    likelihood: ClassVar[Literal["exact", "bound", "none"]] = "none"
-    """True if `log_prob` is the log-probability, a lower bound of it, or does not exist."""
+    likelihood: Literal["exact", "bound", "estimate", "none"] = "none"
+    """Whether `log_prob` is the log-probability, a lower bound or an estimate of it, or missing."""
 
-    bound_name: ClassVar[str | None] = None
-    """Name of a bound whose samples are averaged, ``vlb``; None where k of them tighten it."""
+    bound_name: str | None = None
+    """Name of a bound or an estimate that k samples tighten no further; None where they do."""
 
     draws_in_steps: ClassVar[bool] = False
     """True if `draw` reports partial results, see `report_progress`."""
