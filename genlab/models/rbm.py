@@ -63,7 +63,7 @@ class RBM(GibbsDrawing):
     """
 
     likelihood: Literal["exact", "bound", "estimate", "none"] = "estimate"
-    optimizer = "sgd_pcd"
+    optimizer = "pcd"
     chains: Tensor
     visible_mean: Tensor
     hidden_mean: Tensor

@@ -17,7 +17,7 @@ class Phase(NamedTuple):
     Args:
         v: ``(n, V)``.
         field: Log-odds of the hidden units, ``(n, H)``.
-        weights: Of the states, summing to 1: ``(n,)``.
+        weights: Of the states, summing to 1 ``(n,)``.
         y: Labels ``(n,)``, or None.
     """
 
@@ -47,8 +47,14 @@ def centred_gradient(
     Returns:
         Gradients by the names of `RBMCore`'s parameters.
     """
-    sums = [expectations(core, phase, visible_mean, hidden_mean) for phase in (negative, positive)]
-    found = {name: sums[0][name] - sums[1][name] for name in sums[0]}
+    # One product for both, the data's states weighing as much below 0 as the model's above
+    v, field = torch.cat([negative.v, positive.v]), torch.cat([negative.field, positive.field])
+    weights = torch.cat([negative.weights, -positive.weights])
+    labels = None
+    if positive.y is not None and negative.y is not None:
+        labels = torch.cat([negative.y, positive.y])
+    both = Phase(v, field, weights, labels)
+    found = expectations(core, both, visible_mean, hidden_mean)
     weight = found["weight"]
     found["visible_bias"] = found["visible_bias"] - weight @ hidden_mean
     found["hidden_bias"] = found["hidden_bias"] - core.units.scaled(visible_mean) @ weight
@@ -58,7 +64,7 @@ def centred_gradient(
 def expectations(
     core: RBMCore, phase: Phase, visible_mean: Tensor, hidden_mean: Tensor
 ) -> dict[str, Tensor]:
-    """Expected derivatives of log p* under a phase's states."""
+    """Sums of the derivatives of log p* over a phase's states, by their weights."""
     units, weights = core.units, phase.weights
     h = phase.field.sigmoid()
     centred = weights[:, None] * (h - hidden_mean)
