@@ -76,9 +76,10 @@ class Mixture(Completing):
         group = torch.arange(self.groups, device=y.device).repeat_interleave(self.per_group)
         return y[:, None] != group
 
-    def joint(self, log_p: Tensor, y: Tensor | None) -> Tensor:
+    def joint(self, log_p: Tensor, y: Tensor | None, log_weights: Tensor | None = None) -> Tensor:
         """log p(x, k | y) of log p(x | k) ``(B, M)``; -inf outside of the class."""
-        found, outside = log_p + self.log_weights(), self.outside(y)
+        log_weights = self.log_weights() if log_weights is None else log_weights
+        found, outside = log_p + log_weights, self.outside(y)
         return found if outside is None else found.masked_fill(outside, -torch.inf)
 
     def loss(self, batch: Batch, player: str = "model") -> Loss:
@@ -88,7 +89,7 @@ class Mixture(Completing):
             # E step: what the statistics would be
             with torch.no_grad():
                 v = self.family.prepare(batch.x)
-                joint = self.joint(self.family.log_density(self.weights, self.statistics, v), y)
+                joint = self.scores(v, y)
                 log_p = joint.logsumexp(1, keepdim=True)
                 r = (joint - log_p).exp_()
                 weights = r.mean(0)
@@ -96,9 +97,17 @@ class Mixture(Completing):
             # M step: the step towards them
             far = (self.weights - weights).square().sum()
             far = far + (self.statistics - statistics).square().sum()
-        nats = -log_p.mean()
+        nats = self.penalty() - log_p.mean()
         bits = nats / (self.spec.dims * 0.6931471805599453)
         return Loss(nats + 0.5 * (far - far.detach()), {"loss": nats, "bpd": bits})
+
+    def scores(self, v: Tensor, y: Tensor | None) -> Tensor:
+        """log of what the training's responsibilities are in proportion to, ``(B, M)``."""
+        return self.joint(self.family.log_density(self.weights, self.statistics, v), y)
+
+    def penalty(self) -> Tensor:
+        """What the training's objective has beside the likelihood, nats an image ``()``."""
+        return self.weights.new_zeros(())
 
     @torch.no_grad()
     def log_prob(

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.distributions import Beta, kl_divergence
 
 from genlab.nn.mixtures.components import Components
 
@@ -66,6 +67,24 @@ class BernoulliComponents(Components):
 
     def mean(self, weights: Tensor, statistics: Tensor) -> Tensor:
         return self.probabilities(weights, statistics)
+
+    def posterior(self, weights: Tensor, statistics: Tensor, n: Tensor) -> Beta:
+        """Beta posterior ``(K, D)`` of the probabilities of a one."""
+        ones = statistics.clamp_min(0)
+        zeros = (weights.clamp_min(0)[:, None] - ones).clamp_min(0)
+        return Beta(n * (ones + self.prior), n * (zeros + self.prior), validate_args=False)
+
+    def expected_log_density(
+        self, weights: Tensor, statistics: Tensor, v: Tensor, n: Tensor
+    ) -> Tensor:
+        q = self.posterior(weights, statistics, n)
+        one, zero = q.concentration1.digamma(), q.concentration0.digamma()
+        no = zero - (q.concentration1 + q.concentration0).digamma()
+        return torch.addmm(no.sum(1), v, (one - zero).T)
+
+    def divergence(self, weights: Tensor, statistics: Tensor, n: Tensor) -> Tensor:
+        q, count = self.posterior(weights, statistics, n), n * self.prior
+        return kl_divergence(q, Beta(count, count, validate_args=False)).sum()
 
     def log_prior(self, weights: Tensor, statistics: Tensor) -> Tensor:
         p = self.probabilities(weights, statistics)

@@ -25,9 +25,12 @@ class Components(nn.Module, ABC):
         prior: Weight of the prior, as a share of the data.
     """
 
+    prior: Tensor
+
     def __init__(self, spec: ImageSpec, prior: float):
         super().__init__()
-        self.levels, self.dims, self.prior = spec.levels, spec.dims, prior
+        self.levels, self.dims = spec.levels, spec.dims
+        self.register_buffer("prior", torch.tensor(prior))
 
     @property
     @abstractmethod
@@ -83,6 +86,17 @@ class Components(nn.Module, ABC):
     def log_prior(self, weights: Tensor, statistics: Tensor) -> Tensor:
         """log of the prior of the components' parameters ``()``, up to a constant, as a share of
         the data: with it, EM's objective is the mean log-likelihood and ``prior`` times this."""
+
+    @abstractmethod
+    def expected_log_density(
+        self, weights: Tensor, statistics: Tensor, v: Tensor, n: Tensor
+    ) -> Tensor:
+        """Expectation of log p(v | k) ``(B, K)`` under the posterior given n observations."""
+
+    @abstractmethod
+    def divergence(self, weights: Tensor, statistics: Tensor, n: Tensor) -> Tensor:
+        """Kullback-Leibler divergence ``()`` of that posterior, over all components, from the
+        conjugate prior, whose counts are ``prior * n``."""
 
     def begin(self, x: Iterable[Tensor]) -> None:
         """Looks at training images ``(B, C, H, W)`` before the first step."""

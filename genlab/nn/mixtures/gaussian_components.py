@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from torch.distributions import Gamma, kl_divergence
 
 from genlab.nn.mixtures.components import Components
 from genlab.types import ImageSpec
@@ -111,6 +112,36 @@ class GaussianComponents(Components):
     def mean(self, weights: Tensor, statistics: Tensor) -> Tensor:
         # x + u has the mean of x and a half
         return self.on_levels(weights, statistics)[0] - 0.5
+
+    def posterior(
+        self, weights: Tensor, statistics: Tensor, n: Tensor
+    ) -> tuple[Tensor, Tensor, Gamma]:
+        """Normal-gamma posterior: means and their counts ``(K, D)``, and gammas of the precisions.
+
+        The prior is that of ``prior * n`` observations of mean 0 and variance 1.
+        """
+        mean, variance = self.moments(weights, statistics)
+        counts = n * (weights.clamp_min(0) + self.prior)[:, None].expand_as(mean)
+        return mean, counts, Gamma(counts / 2, counts * variance / 2, validate_args=False)
+
+    def expected_log_density(
+        self, weights: Tensor, statistics: Tensor, v: Tensor, n: Tensor
+    ) -> Tensor:
+        mean, counts, gamma = self.posterior(weights, statistics, n)
+        precise = gamma.concentration / gamma.rate
+        log_precise = gamma.concentration.digamma() - gamma.rate.log()
+        const = mean.square() * precise + 1 / counts - log_precise + math.log(2 * math.pi)
+        quadratic = v.square() @ precise.T - 2 * v @ (mean * precise).T
+        return -0.5 * (quadratic + const.sum(1)) - self.spread.log().sum()
+
+    def divergence(self, weights: Tensor, statistics: Tensor, n: Tensor) -> Tensor:
+        mean, counts, gamma = self.posterior(weights, statistics, n)
+        before = n * self.prior
+        ratio = before / counts
+        precise = gamma.concentration / gamma.rate
+        of_means = 0.5 * (ratio - 1 - ratio.log() + before * mean.square() * precise)
+        of_precisions = kl_divergence(gamma, Gamma(before / 2, before / 2, validate_args=False))
+        return (of_means + of_precisions).sum()
 
     def log_prior(self, weights: Tensor, statistics: Tensor) -> Tensor:
         mean, variance = self.moments(weights, statistics)
