@@ -16,6 +16,7 @@ from genlab.models.gibbs_drawing import GibbsSampling
 from genlab.models.rbm import RBM
 from genlab.nn.energy.rbm_gradient import Phase
 from genlab.rng import seed_global
+from genlab.training.pictures import HasReceptiveFields, as_pixels
 from genlab.types import Batch, ImageSpec, LabelSpec
 
 TINY = ImageSpec(1, 2, 3, levels=2, condition=LabelSpec(2))
@@ -250,3 +251,15 @@ def test_what_it_cannot_do_is_said():
     assert RBM(ImageSpec(1, 4, 5, levels=2), hidden=30).likelihood == "exact"
     assert RBM(ImageSpec(1, 4, 8, levels=2), hidden=21).likelihood == "estimate"
     assert RBM(grey, hidden=21, visible="gaussian").likelihood == "estimate"
+
+
+def test_receptive_fields_are_pictures_of_the_weights_on_scales_of_their_own():
+    model = make()
+    fields = model.receptive_fields()
+    torch.testing.assert_close(fields[3].flatten(), model.core.weight[:, 3].detach())
+    shown = as_pixels(fields)
+    assert shown.shape == (5, 1, 2, 3)
+    assert isinstance(model, HasReceptiveFields)
+    most = fields.flatten(1).abs().amax(1)
+    back = (shown.float() / 127.5 - 1).flatten(1) * most[:, None]
+    assert (back - fields.flatten(1)).abs().max() < most.max() / 127
