@@ -51,7 +51,7 @@ class Measured:
             images, the extractor's weights, and the metric where it is none of genlab's.
         std: Standard deviation over training seeds (divisor n - 1), where it is a mean.
         runs: How many runs it is of.
-        kind: Of a likelihood: ``exact``, or which bound (``elbo``, ``iw1000``).
+        kind: Of a likelihood: ``exact``, which bound (``elbo``, ``iw1000``) or estimate (``ais``).
     """
 
     value: float

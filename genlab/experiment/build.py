@@ -26,6 +26,7 @@ from genlab.training.run_context import RunContext, RunTrainer
 from genlab.training.saving.checkpoint_io import AtomicCheckpointIO
 from genlab.training.step.compilation import Compilation
 from genlab.training.step.ema import EMA
+from genlab.training.step.optimizers import check_optimizer
 from genlab.types import Spec
 
 __all__ = [
@@ -120,10 +121,11 @@ def build_module(config: Train, model: GenerativeModel, n_train: int) -> Generat
         max_images = None
     else:
         raise ConfigError("trainer: one of max_images, epochs and max_time must say when to stop")
-    ema = config.ema
+    ema, optimizer = config.ema, make(config.optimizer)
+    check_optimizer(model, optimizer, t.clip)
     return GenerativeModule(
         model,
-        make(config.optimizer),
+        optimizer,
         make(config.scheduler),
         seed=config.seed,
         max_images=max_images,

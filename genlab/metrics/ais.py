@@ -1,36 +1,15 @@
 """Annealed importance sampling: the log partition function of an energy model (Neal 2001)."""
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from genlab.errors import DataError
+from genlab.nn.energy.log_partition import LogPartition, estimated
 
 __all__ = ["LogPartition", "annealed_importance_sampling"]
-
-
-class LogPartition(NamedTuple):
-    """An estimate of log Z. Its error is one-sided: too few temperatures give too small a Z.
-
-    Args:
-        log_z: The estimate, in nats.
-        low: log of the estimate of Z less 3 standard errors (-inf where that is below 0).
-        high: log of the estimate of Z plus 3 standard errors.
-        effective: Effective number of chains; near 1 means that one chain decided.
-        chains: Number of chains.
-        temperatures: Number of intermediate distributions.
-    """
-
-    log_z: float
-    low: float
-    high: float
-    effective: float
-    chains: int
-    temperatures: int
 
 
 def annealed_importance_sampling(
@@ -69,15 +48,4 @@ def annealed_importance_sampling(
         for before, beta in pairwise(steps):
             log_w += (log_density(x, beta) - log_density(x, before)).to("cpu", torch.float64)
             x = transition(x, beta)
-    weights = (log_w - log_w.max()).exp()  # relative to the largest
-    mean = float(weights.mean())
-    error = 3 * float(weights.std()) / math.sqrt(chains)
-    scale = float(log_w.max()) + log_z0
-    return LogPartition(
-        log_z=scale + math.log(mean),
-        low=scale + math.log(mean - error) if mean > error else -math.inf,
-        high=scale + math.log(mean + error),
-        effective=float(weights.sum() ** 2 / weights.square().sum()),
-        chains=chains,
-        temperatures=len(steps) - 1,
-    )
+    return estimated(log_w, log_z0, len(steps) - 1)

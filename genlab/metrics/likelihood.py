@@ -8,6 +8,9 @@ The key says which:
     nll_vlb, bpd_vlb          a bound whose samples are averaged: k makes it steadier, no tighter
     nll_ode, bpd_ode          by a diffusion's ODE: a bound up to the solver's error, which stands
                               beside it as ode_halving, the change from half as many steps
+    nll_ais, bpd_ais          an estimate by annealed importance sampling of log Z, too good on
+                              average; beside it ais_effective, the chains that decided
+    nll_raise_100             of 100 of the images by chains led back from them: too bad on average
     nll_exact_1k              of 1,000 images drawn at random, rather than of the whole split
 
 Nats are of a whole image, bits of a sub-pixel. All are negative log-likelihoods: lower is better.
@@ -16,7 +19,7 @@ Nats are of a whole image, bits of a sub-pixel. All are negative log-likelihoods
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -27,10 +30,14 @@ from genlab.metrics.base import Number
 from genlab.metrics.keys import count_suffix
 from genlab.rng import key
 
+if TYPE_CHECKING:  # which imports this module
+    from genlab.metrics.estimate import HasPartition
+
 __all__ = [
     "BITS",
     "HALVING",
     "NATS",
+    "Kind",
     "Likelihood",
     "bits_per_dim",
     "bootstrap",
@@ -44,6 +51,9 @@ NATS = Number("nll", "lower", "negative log-likelihood", "nats", rank=4, shown=F
 BITS = Number("bpd", "lower", "negative log-likelihood", "bits/dim", rank=3, shown=False)
 HALVING = Number("ode_halving", None, "nll_ode less that of half the steps", "nats", shown=False)
 
+Kind = Literal["exact", "bound", "estimate"]
+"""Whether a likelihood is one, a lower bound of it, or an estimate."""
+
 LOG2 = math.log(2)
 BUDGET = 20_000
 """Importance samples in one call of a model: enough to be fast, few enough for a memory."""
@@ -56,21 +66,23 @@ class Likelihood:
     Args:
         log_prob: ``(x, y, k, generator) -> nats (B,)``: log-probability of discrete images, or the
             bound of it from k importance samples.
-        kind: ``exact`` or ``bound``.
+        kind: ``exact``, ``bound`` or ``estimate``.
         x: The images to evaluate on, as the model takes them, uint8 ``(N, C, H, W)``.
         y: Their labels for a conditional model, or None.
         dims: Number of real sub-pixels of an image: those of padding do not count.
         split: Name of the split that x is.
-        bound: Name of a bound whose samples are averaged, see `likelihood_keys`.
+        bound: Name of a bound whose samples are averaged, or of an estimate: `likelihood_keys`.
+        partition: The model, where its likelihood is an estimate.
     """
 
     log_prob: Callable[[Tensor, Tensor | None, int, torch.Generator], Tensor]
-    kind: Literal["exact", "bound"]
+    kind: Kind
     x: Tensor
     y: Tensor | None
     dims: int
     split: str = "test"
     bound: str | None = None
+    partition: "HasPartition | None" = None
 
 
 def bits_per_dim(nats: float, dims: int) -> float:
@@ -89,16 +101,17 @@ def nats(bits: float, dims: int) -> float:
 
 
 def likelihood_keys(
-    kind: Literal["exact", "bound"], k: int, n: int, total: int, bound: str | None = None
+    kind: Kind, k: int, n: int, total: int, bound: str | None = None
 ) -> tuple[str, str]:
     """The keys of the nats and of the bits/dim.
 
     Args:
-        kind: Exact or bound.
-        k: Importance samples of a bound.
+        kind: Exact, bound or estimate.
+        k: Importance samples of a bound, or of an estimate of one.
         n: Images evaluated.
         total: Images of the whole split.
-        bound: Name of a bound whose samples are averaged; None where k of them tighten it.
+        bound: Name of a bound whose samples are averaged, or of an estimate; None where k of them
+            tighten it.
 
     Example:
         >>> likelihood_keys("bound", 16, 10_000, 10_000, bound="vlb")
@@ -107,8 +120,13 @@ def likelihood_keys(
         ('nll_iw1000', 'bpd_iw1000')
         >>> likelihood_keys("exact", 1, 1000, 10_000)
         ('nll_exact_1k', 'bpd_exact_1k')
+        >>> likelihood_keys("estimate", 1, 10_000, 10_000, bound="ais")
+        ('nll_ais', 'bpd_ais')
+        >>> likelihood_keys("estimate", 1000, 10_000, 10_000)
+        ('nll_ais_iw1000', 'bpd_ais_iw1000')
     """
-    which = "exact" if kind == "exact" else bound or ("elbo" if k == 1 else f"iw{k}")
+    tightened = ("ais_" if kind == "estimate" else "") + ("elbo" if k == 1 else f"iw{k}")
+    which = "exact" if kind == "exact" else bound or tightened
     suffix = count_suffix(n, total)
     return f"nll_{which}{suffix}", f"bpd_{which}{suffix}"
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genlab.errors import ConfigError, DataError
 from genlab.metrics.base import Metric, Number
+from genlab.metrics.estimate import estimate_values, with_partition
 from genlab.metrics.extractors.base import Extractor, Features, full_precision
 from genlab.metrics.keys import metric_key
 from genlab.metrics.likelihood import (
@@ -140,7 +141,7 @@ def measure_likelihood(
     device: torch.device | str = "cpu",
     progress: Progress = quiet,
 ) -> list[Value]:
-    """Nats and bits/dim, with 95 % bootstrap intervals over images.
+    """Nats and bits/dim, with 95 % bootstrap intervals over images; what stands beside estimates.
 
     Args:
         likelihood: Model and images.
@@ -157,7 +158,12 @@ def measure_likelihood(
     advance = progress("likelihood", n)
     found = -log_probs(likelihood, k=k, n=n, batch=batch, seed=seed, device=device, advance=advance)
     keys = likelihood_keys(likelihood.kind, k, n, total, likelihood.bound)
-    return nats_and_bits(likelihood, keys, found, seed, started)
+    values = nats_and_bits(likelihood, keys, found, seed, started)
+    if likelihood.partition is None:
+        return values
+    index = random_subset(total, n, seed)
+    beside = estimate_values(likelihood, likelihood.partition, index, found, seed, device)
+    return [*with_partition(values, likelihood.partition, likelihood.dims), *beside]
 
 
 def nats_and_bits(

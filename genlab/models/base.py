@@ -55,17 +55,21 @@ class GenerativeModel(nn.Module, ABC):
     sampling_options: ClassVar[type[SamplingOptions]] = Tempered
     """The record of what can be chosen when samples are drawn."""
 
-    likelihood: ClassVar[Literal["exact", "bound", "none"]] = "none"
-    """True if `log_prob` is the log-probability, a lower bound of it, or does not exist."""
+    likelihood: Literal["exact", "bound", "estimate", "none"] = "none"
+    """Whether `log_prob` is the log-probability, a lower bound or an estimate of it, or missing."""
 
-    bound_name: ClassVar[str | None] = None
-    """Name of a bound whose samples are averaged, ``vlb``; None where k of them tighten it."""
+    bound_name: str | None = None
+    """Name of a bound or an estimate that k samples tighten no further; None where they do."""
 
     draws_in_steps: ClassVar[bool] = False
     """True if `draw` reports partial results, see `report_progress`."""
 
     players: ClassVar[tuple[str, ...]] = ("model",)
     """The parts with an optimizer each, in the order they are trained; see `player`."""
+
+    optimizer: ClassVar[str | None] = None
+    """Name of the config of gradient descent that the family must have, of plain `torch.optim.SGD`
+    without clipping; None of a family whose loss any optimizer can lower."""
 
     images_seen: int = 0
     """How many training images the model has seen before this step, see `begin_step`."""

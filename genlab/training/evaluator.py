@@ -12,7 +12,9 @@ from genlab.data.feed.eval_loader import resampled
 from genlab.data.gaussians import Gaussians
 from genlab.data.images import ImageData
 from genlab.data.module import ImageDataModule
+from genlab.errors import ConfigError
 from genlab.metrics.builtin import LIKELIHOOD, ODE
+from genlab.metrics.estimate import EFFECTIVE, HasPartition
 from genlab.metrics.extractors.base import Extractor
 from genlab.metrics.extractors.picture_network import PicturesExtractor
 from genlab.metrics.extractors.plane import PlaneExtractor
@@ -100,6 +102,8 @@ class Evaluator:
                 values = self.ode(model, progress)
                 report.values += values
                 report.seconds += sum(value.seconds for value in values[:1])
+        if any(value.number == EFFECTIVE for value in report.values):
+            warn_of_few_chains(model)
         nfe = None if report.samples_per_second is None else model.evaluations(options)
         sampling = changed(options, model.usual_sampling) if options else {}
         return replace(report, nfe=nfe, sampling=sampling)
@@ -121,6 +125,7 @@ class Evaluator:
             y=images.y if model.conditional else None,
             dims=model.spec.dims,
             split=self.split,
+            partition=estimated_partition(model),
         )
 
     def ode(self, model: GenerativeModel, progress: Progress = quiet) -> list[Value]:
@@ -156,6 +161,28 @@ class Evaluator:
             likelihood_images=images,
         )
         return Evaluator(suite, self.data)
+
+
+def estimated_partition(model: GenerativeModel) -> HasPartition | None:
+    """The model, where its likelihood is an estimate by its partition function."""
+    if model.likelihood != "estimate":
+        return None
+    if not isinstance(model, HasPartition):
+        name = type(model).__name__
+        raise ConfigError(f"{name}.likelihood is an estimate, and {name} has no partitions()")
+    return model
+
+
+def warn_of_few_chains(model: GenerativeModel) -> None:
+    """Says so where an estimate of log Z rests on so few chains that its error is unknown."""
+    assert isinstance(model, HasPartition)
+    worst = min(model.partitions(), key=lambda p: p.effective / p.chains)
+    if not worst.trusted:
+        warn(
+            f"nll_ais: {worst.effective:.1f} of {worst.chains} chains of {worst.temperatures:,} "
+            "temperatures are effective, and below a tenth nothing is known of the error: no "
+            "interval; train with a larger model.ais_temperatures"
+        )
 
 
 def changed(options: SamplingOptions, usual: SamplingOptions) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The one Lightning module that trains every family."""
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -143,7 +142,7 @@ class GenerativeModule(pl.LightningModule):
         """
         # Randomness and learning rate: functions of the images seen
         seed_global(self.seed, "noise", self.images_seen, self.global_rank)
-        factor = self.schedule.factor(self.images_seen / (self.max_images or math.inf))
+        factor = self.schedule.factor_at(self.images_seen, self.max_images, self.steps)
         self.model.begin_step(self.images_seen, self.steps)
         optimizers = self.optimizers()
         several = isinstance(optimizers, list)

@@ -1,7 +1,10 @@
 """Pictures along the way: samples and reconstructions, of the same latents and images each time."""
 
+from typing import Protocol, runtime_checkable
+
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 
 from genlab.data.module import ImageDataModule
 from genlab.modalities.base import Modality
@@ -17,14 +20,26 @@ from genlab.training.periodic import PeriodicCallback
 from genlab.training.run_context import context_of
 from genlab.types import Batch
 
-__all__ = ["Pictures"]
+__all__ = ["HasReceptiveFields", "Pictures"]
+
+FIELDS = 100
+"""Hidden units whose receptive fields are shown."""
 
 RECONSTRUCTIONS = 32
 """Images beside their reconstructions; of the validation split, where there is one."""
 
 
+@runtime_checkable
+class HasReceptiveFields(Protocol):
+    """A model whose hidden units each look at the image with weights of their own."""
+
+    def receptive_fields(self) -> Tensor:
+        """Weights of each hidden unit ``(units, C, H, W)``."""
+
+
 class Pictures(PeriodicCallback):
-    """Logs samples, and examples beside their reconstructions where there are any.
+    """Logs samples, examples beside their reconstructions, and the receptive fields of hidden
+    units, where there are any.
 
     Args:
         every: Images seen, or ``"N epochs"``, between two grids.
@@ -56,4 +71,18 @@ class Pictures(PeriodicCallback):
                 order = torch.randperm(len(real.x), generator=stream(seed, "reconstructions"))
                 chosen = order[:RECONSTRUCTIONS].sort().values
                 shown["reconstructions"] = pairs(model, modality, Batch(*real.take(chosen)))
+        if isinstance(model, HasReceptiveFields):
+            shown["filters"] = modality.render(as_pixels(model.receptive_fields()[:FIELDS].cpu()))
         return shown
+
+
+def as_pixels(fields: Tensor) -> Tensor:
+    """Weights as uint8 pictures, each on a scale of its own; weights of 0 are grey.
+
+    Example:
+        >>> as_pixels(torch.tensor([[-2.0, 0.0, 1.0]]))
+        tensor([[  0, 128, 191]], dtype=torch.uint8)
+    """
+    most = fields.flatten(1).abs().amax(1).clamp_min(1e-12)
+    scaled = fields / most.view(-1, *[1] * (fields.dim() - 1))
+    return ((scaled + 1) * 127.5).round().to(torch.uint8)

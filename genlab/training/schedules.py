@@ -11,7 +11,17 @@ from typing import Any
 from genlab.errors import ConfigError
 from genlab.ranges import NonNegativeInt, PositiveFloat, Probability
 
-__all__ = ["Constant", "Cosine", "OneCycle", "Plateau", "Schedule", "Step", "WarmupCosine"]
+__all__ = [
+    "Constant",
+    "Cosine",
+    "Linear",
+    "OneCycle",
+    "Plateau",
+    "RobbinsMonro",
+    "Schedule",
+    "Step",
+    "WarmupCosine",
+]
 
 
 class Schedule(ABC):
@@ -23,6 +33,16 @@ class Schedule(ABC):
     @abstractmethod
     def factor(self, share: float) -> float:
         """The factor when this share of the run, from 0 to 1, is done."""
+
+    def factor_at(self, images_seen: int, end: int | None, steps: int) -> float:
+        """The factor at a point of a run; most schedules go by the share of the images alone.
+
+        Args:
+            images_seen: So far.
+            end: Images at which the run ends, None if only time ends it.
+            steps: Optimizer steps so far.
+        """
+        return self.factor(images_seen / (end or math.inf))
 
     def observe(self, metrics: dict[str, float]) -> None:
         """Takes note of the validation's metrics; only a plateau needs them."""
@@ -44,6 +64,49 @@ class Constant(Schedule):
 
     def factor(self, share: float) -> float:
         return 1.0
+
+
+class Linear(Schedule):
+    """A straight line from 1 to ``end``.
+
+    Example:
+        >>> Linear(end=0.0).factor(0.25)
+        0.75
+    """
+
+    def __init__(self, end: Probability = 0.01):
+        self.end = end
+
+    def factor(self, share: float) -> float:
+        return 1 + (self.end - 1) * min(max(share, 0.0), 1.0)
+
+
+class RobbinsMonro(Schedule):
+    """(t + offset)^-power after t optimizer steps (Robbins and Monro 1951).
+
+    For a power above 1/2 and up to 1 its sum diverges and that of its squares does not, which is
+    what stochastic approximation needs; stepwise EM is one (Cappé and Moulines 2009).
+
+    Args:
+        power: How quickly it falls.
+        offset: Steps that count as done before the first.
+
+    Example:
+        >>> RobbinsMonro(power=1.0, offset=2).factor_at(images_seen=800, end=None, steps=8)
+        0.1
+    """
+
+    needs_end = False
+
+    def __init__(self, power: Probability = 0.6, offset: PositiveFloat = 100.0):
+        self.power = power
+        self.offset = offset
+
+    def factor(self, share: float) -> float:
+        return self.factor_at(0, None, 0)
+
+    def factor_at(self, images_seen: int, end: int | None, steps: int) -> float:
+        return float(max(1.0, steps + self.offset) ** -self.power)
 
 
 class Cosine(Schedule):

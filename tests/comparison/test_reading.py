@@ -102,3 +102,17 @@ def test_an_empty_place_is_refused(tmp_path, capsys):
     err = capsys.readouterr().err
     assert "there are no runs; start with genlab train" in err
     assert err.count("\n") == 1
+
+
+def test_an_estimate_has_its_own_sign_and_ranks_among_estimates_alone(tmp_path, capsys):
+    numbers = {"exact": "bpd_exact", "bound": "bpd_elbo", "rbm": "bpd_ais", "dbn": "bpd_ais_iw100"}
+    for i, (name, key) in enumerate(numbers.items()):
+        make_run(tmp_path, name, value(key, 2.0 + i, extractor="", floor=None))
+    assert cli.main(["compare", str(tmp_path), "--sort", "bits/dim", "--runs"]) == 0
+    out = capsys.readouterr().out
+    for shown in ("2 exact", "≤ 3 elbo", "≈ 4 ais", "≈ 5 ais_iw100", "≈ an estimate"):
+        assert shown in out
+    said = (
+        "block 2 is not comparable with block 1 by bits/dim: other likelihood (estimate, not exact"
+    )
+    assert said in " ".join(out.split())

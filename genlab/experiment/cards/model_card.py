@@ -173,6 +173,9 @@ def limits(facts: Mapping[str, Any]) -> Iterator[str]:
         key for key in keys if key.startswith(("nll_elbo", "bpd_elbo", "nll_iw", "bpd_iw"))
     ]:
         yield f"{', '.join(f'`{code(key)}`' for key in bounds)}: bounds, not the likelihood itself."
+    if estimates := [key for key in keys if key.startswith(("nll_ais", "bpd_ais"))]:
+        named = ", ".join(f"`{code(key)}`" for key in estimates)
+        yield f"{named}: estimates of the likelihood, which err towards too good a number."
     if bare := [one["metric"] for one in numbers if one["floor"] is None and one["better"]]:
         yield f"Without a floor: {', '.join(f'`{code(key)}`' for key in bare)}."
     yield "Nothing was measured class by class or by groups of persons."

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
 from genlab.errors import ConfigError
 from genlab.models.base import GenerativeModel
 
-__all__ = ["OptimizerFactory", "build_optimizers"]
+__all__ = ["OptimizerFactory", "build_optimizers", "check_optimizer"]
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -37,3 +38,34 @@ def build_optimizers(
         for group in optimizers[-1].param_groups:
             group.setdefault("initial_lr", group["lr"])
     return optimizers
+
+
+def check_optimizer(
+    model: GenerativeModel,
+    make: OptimizerFactory | Mapping[str, OptimizerFactory],
+    clip: float | None,
+) -> None:
+    """Refuses what would not train a family whose update is a step of gradient descent by design.
+
+    Args:
+        model: The model.
+        make: See `build_optimizers`; what Hydra made of a config.
+        clip: The largest norm of a gradient, or None.
+
+    Raises:
+        ConfigError: Another optimizer than plain SGD, or a clipped gradient.
+    """
+    if model.optimizer is None:
+        return
+    name, right = type(model).__name__, f"optimizer={model.optimizer}"
+    made = getattr(make, "func", None)
+    if made is not torch.optim.SGD:
+        given = "one for each player" if made is None else made.__name__
+        raise ConfigError(
+            f"optimizer: {name} is trained by steps of plain SGD, not by {given}: take {right}"
+        )
+    if clip is not None:
+        raise ConfigError(
+            f"trainer.clip={clip}: the updates of {name} are no gradients to clip: take "
+            "trainer.clip=null"
+        )

@@ -1,0 +1,1 @@
+"""Energy models: units, chains, and partition functions."""

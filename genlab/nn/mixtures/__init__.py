@@ -1,0 +1,1 @@
+"""Components of mixtures by their mean sufficient statistics."""
