@@ -1,0 +1,2 @@
+def make_race_page(place):
+    return "todo"
