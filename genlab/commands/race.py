@@ -205,7 +205,9 @@ def go(place: RaceDirectory) -> int:
         raise
     except GenlabError as error:
         raise GenlabError(f"{error}\nresume: genlab race resume {place.shown()}") from error
-    write_atomically(place.page, make_race_page(place).encode())
+    folder = place.record().config_dir
+    page = make_race_page(place, [Path(folder)] if folder else [])
+    write_atomically(place.page, page.encode())
     print(f"page   {place.shown()}/race.html", flush=True)
     return 0
 

@@ -5,6 +5,8 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +90,6 @@ class JobRunner:
                 f"trainer.max_time={job.amount}",
             ]
         end.append(f"trainer.chunk={job.chunk}")
-        os.environ.pop(JOB_DIRECTORY, None)
         if begun:
             trust = [word for word in job.overrides if key_of(word) == "trust"]
             words = [f"run={quoted(str(run.path))}", *trust, *end]
@@ -99,12 +100,11 @@ class JobRunner:
             words = [*job.overrides, *end]
             cfg, invocation = compose("train", words, self.folder)
             resumed = None
-            os.environ[JOB_DIRECTORY] = str(run.path)
-        sys.argv = ["genlab", "train", *words]
         config = check(cfg, "train")
         before = run.read("summary.json").get("train_seconds", 0.0) if begun else 0.0
         if not (begun and arrived(run, job)):
-            train_run(config, invocation, resumed, close=False)
+            with as_job(run, words):
+                train_run(config, invocation, resumed, close=False)
         return run, config, before
 
     def measured(self, job: Job, run: Run, config: "Train") -> dict[str, Any]:
@@ -119,6 +119,18 @@ class JobRunner:
             by.load(run)  # what is fitted or read once is no cost of each measurement
             return {"measuring": by.seconds(run, job.samples)}
         return by.measure(run, job.samples, job.split, keep_items=job.split == "test")
+
+
+@contextmanager
+def as_job(run: Run, words: Sequence[str]) -> Iterator[None]:
+    """Inside, this process looks like one that was started to train a run in its directory."""
+    argv, sys.argv = sys.argv, ["genlab", "train", *words]
+    os.environ[JOB_DIRECTORY] = str(run.path)
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        del os.environ[JOB_DIRECTORY]
 
 
 def arrived(run: Run, job: Job) -> bool:

@@ -95,7 +95,7 @@ class Race:
                 why = refused.get(name) or why_out(candidate, facts)
                 reason = why or why_in(candidate, facts)
                 self.journal.add("fit", reason, candidate=name, fits=why is None)
-        if len(self.alive()) < 2:
+        if len(self.journal.all("fit", fits=True)) < 2:
             reasons = [f"{x['candidate']}: {x['reason']}" for x in self.journal.all("fit")]
             raise ConfigError(f"fewer than two candidates fit the data; {'; '.join(reasons)}")
 

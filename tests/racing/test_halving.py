@@ -212,3 +212,13 @@ def test_the_standing_of_a_race(tmp_path):
     assert (found["state"], found["budget"]) == ("finished", "200000images")
     states = {name: row["state"] for name, row in found["candidates"].items()}
     assert [states[name] for name in "abc"] == ["winner", "finalist", "out"]
+
+
+def test_a_race_with_one_finalist_left_can_be_read_again(tmp_path):
+    failures = {(name, 0, 0): "broken" for name in NAMES[1:]}
+    asked = record(NAMES, "200000images")
+    verdict, _ = race(tmp_path, asked, FakeRunner(quality, failures=failures))
+    assert (verdict.winner, verdict.pairs) == ("a", ())
+    again, journal = race(tmp_path, asked, FakeRunner(quality, kill=1))  # nothing is run anew
+    assert again == verdict
+    assert "Nobody else came to the end" in journal.last("verdict")["reason"]
