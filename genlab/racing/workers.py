@@ -13,6 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,7 +89,7 @@ class WorkerPool:
                 assert worker.job is not None
                 job, worker.job = worker.job, None
                 if failed is not None:
-                    del self.workers[slot]
+                    self.bury(self.workers.pop(slot))
                     yield Outcome(job, failed=failed)
                 else:
                     line, _, worker.heard = worker.heard.partition(b"\n")
@@ -168,14 +169,19 @@ class WorkerPool:
             return f"killed by {names.get(number, number)}{hint}"
         return f"its process ended with exit code {code}; output.log may say why"
 
+    def bury(self, worker: Worker) -> None:
+        """Closes what is left of a worker whose process has ended."""
+        for pipe in (worker.process.stdin, worker.process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):  # what was written to it was not read
+                pipe.close()
+
     def close(self) -> None:
         """Ends all workers; one that trains keeps its run's state first."""
         for worker in self.workers.values():
             assert worker.process.stdin is not None
-            try:
+            with suppress(BrokenPipeError):  # it is gone
                 worker.process.stdin.close()
-            except BrokenPipeError:
-                continue  # it is gone
         ends = time.monotonic() + PATIENCE
         for worker in self.workers.values():
             try:
@@ -183,8 +189,7 @@ class WorkerPool:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
-            assert worker.process.stdout is not None
-            worker.process.stdout.close()
+            self.bury(worker)
         self.workers.clear()
 
 

@@ -74,18 +74,15 @@ def test_a_race_is_the_same_again_and_its_runs_are_those_that_never_stopped(tmp_
     place = RaceDirectory.create(tmp_path / "runs" / "race", record(tmp_path), ["genlab", "race"])
     verdict, journal = raced(place)
     assert verdict.winner in CANDIDATES
-    # The same seed and budget in images: the same bracket, bit for bit; through an interruption, too
+    # The same seed and budget in images: the same bracket, bit for bit; interrupted, too
     again = RaceDirectory.create(tmp_path / "runs" / "again", record(tmp_path), ["genlab", "race"])
     with pytest.raises(KeyboardInterrupt):
         raced(again, most=6)
     assert raced(again)[0] == verdict
     timed = ("overhead", "seconds", "images_per_second", "memory", "reason")
+    journals = [decisions(Journal(p.journal)) for p in (place, again)]
     first, second = (
-        [
-            {k: v for k, v in line.items() if k not in timed}
-            for line in decisions(Journal(p.journal))
-        ]
-        for p in (place, again)
+        [{k: v for k, v in line.items() if k not in timed} for line in lines] for lines in journals
     )
     assert first == second
     # A run that went on from rung to rung is one that never stopped
@@ -131,10 +128,10 @@ def test_a_likelihood_decides_among_those_that_have_one(tmp_path):
 def test_an_objective_that_the_data_cannot_have_names_those_that_it_can(tmp_path):
     asked = record(tmp_path, objective="fd_digits")
     place = RaceDirectory.create(tmp_path / "runs" / "race", asked, ["genlab", "race"])
-    with pytest.raises(Exception, match="digits.*trained on images of shape"):
+    with pytest.raises(Exception, match=r"digits.*trained on images of shape"):
         raced(place)
     asked = record(tmp_path, objective="beauty")
     place = RaceDirectory.create(tmp_path / "runs" / "other", asked, ["genlab", "race"])
-    with pytest.raises(Exception, match="objective=beauty: this data has fd_pixels.*bpd, nll"):
+    with pytest.raises(Exception, match=r"objective=beauty: this data has fd_pixels.*bpd, nll"):
         raced(place)
     assert json.loads((place.path / "race.json").read_text())["seed"] == 0

@@ -117,7 +117,7 @@ def next_section(place: RaceDirectory, journal: Journal, record: RaceRecord) -> 
         words += ["trainer.max_images=null", f"trainer.max_time={longer}s"]
     go_on = f"genlab train run={run} {' '.join(map(shlex.quote, words))}"
     lines = [
-        f"{go_on}  # the winner goes on from its checkpoint, ten times as long in all",
+        f"{go_on}  # from its checkpoint on, ten times as long",
         f"genlab evaluate run={run} checkpoint=last  # every metric of it, as it is now",
         f"genlab compare {shlex.quote(shown(place.path))}  # all its runs",
     ]
