@@ -26,6 +26,9 @@ KEYS = ("budget", "race", "only", "seed", "workers", "threads", "name", "root", 
 
 IMAGES = re.compile(r"(\d[\d_]*) ?images?")
 
+ENDLESS = ("constant", "plateau")
+"""Schedulers that need not know when a run ends."""
+
 HELP = """\
 usage: genlab race data=NAME budget=30m [race=quick|families|thorough] [key=value ...]
        genlab race resume DIR        go on with a race that was stopped or killed
@@ -105,8 +108,9 @@ def start(argv: Sequence[str]) -> RaceDirectory:
     misfits_of(record)
     data = next((word.partition("=")[2] for word in words if key_of(word) == "data"), "data")
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
-    path = Path(own.get("root", "runs")) / own.get("name", f"{stamp}_race-{data}")
-    return RaceDirectory.create(path, record, ["genlab", "race", *redact(list(argv))])
+    name = own.get("name", f"{stamp}_race-{data}")
+    root = Path(own.get("root", "runs"))
+    return RaceDirectory.create(root, name, record, ["genlab", "race", *redact(list(argv))])
 
 
 def split(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -137,6 +141,9 @@ def split(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
                 words.append(word)
     if fixed := fixed_words(words):
         raise ConfigError(f"{fixed[0]}: the race sets it; budget= says how long it takes")
+    for word in words:
+        if key_of(word) == "scheduler" and word.partition("=")[2] not in ENDLESS:
+            raise ConfigError(f"{word}: no run of a race knows its end; {' or '.join(ENDLESS)}")
     if not any(key_of(word) == "data" for word in words):
         names = ", ".join(options([config_dir()], "data"))
         raise ConfigError(f"data: no value; what is to be modelled? data={names}")
@@ -157,7 +164,9 @@ def budget_of(text: str | None) -> Budget:
     if text is None:
         raise ConfigError("budget: no value; budget=30m, or budget=200000images")
     if match := IMAGES.fullmatch(text.strip()):
-        return Budget(int(match[1].replace("_", "")), "images")
+        if images := int(match[1].replace("_", "")):
+            return Budget(images, "images")
+        raise ConfigError(f"budget={text}: at least one image is needed")
     try:
         return Budget(seconds_of(text, "budget"), "seconds")
     except ConfigError:

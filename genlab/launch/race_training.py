@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.config.check import check
+from genlab.config.check import check, resolved
 from genlab.config.overrides import key_of
+from genlab.config.saved import load_config, save_config
 from genlab.launch.compose import compose
 from genlab.launch.resumed import config_and_run
 from genlab.racing.jobs_of_race import Job
@@ -105,6 +106,7 @@ class JobRunner:
         if not (begun and arrived(run, job)):
             with as_job(run, words):
                 train_run(config, invocation, resumed, close=False)
+            note_end(run, config)
         return run, config, before
 
     def measured(self, job: Job, run: Run, config: "Train") -> dict[str, Any]:
@@ -131,6 +133,15 @@ def as_job(run: Run, words: Sequence[str]) -> Iterator[None]:
     finally:
         sys.argv = argv
         del os.environ[JOB_DIRECTORY]
+
+
+def note_end(run: Run, config: "Train") -> None:
+    """Lets a run's own config say to what it was trained: seeds of a candidate are one setting."""
+    content = load_config(run.config_file)
+    for key in ("max_images", "max_time", "epochs", "chunk"):
+        content.trainer[key] = getattr(config.trainer, key)
+    plain = resolved(content)[0]
+    save_config(plain, run.config_file)
 
 
 def arrived(run: Run, job: Job) -> bool:

@@ -36,14 +36,17 @@ class RaceDirectory:
     path: Path
 
     @classmethod
-    def create(cls, path: Path, record: RaceRecord, command: list[str]) -> "RaceDirectory":
+    def create(
+        cls, root: Path, name: str, record: RaceRecord, command: list[str]
+    ) -> "RaceDirectory":
         """Makes a new one, readable by its owner alone.
 
         Raises:
             ConfigError: It exists, cannot be made, or its name is no plain file name.
         """
-        if not NAME.fullmatch(path.name):
-            raise ConfigError(f"name={path.name!r}: 1 to 64 of A-Z, a-z, 0-9, . _ = -, no path")
+        path = root / name
+        if not NAME.fullmatch(name):
+            raise ConfigError(f"name={name!r}: 1 to 64 of A-Z, a-z, 0-9, . _ = -, no path")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=0o700)

@@ -4,6 +4,9 @@ What a worker's process adds (a lifeline, death and its reason) is tested in tes
 """
 
 import json
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
@@ -61,6 +64,13 @@ def raced(place, most=1000):
     return race.run(misfits_of(asked)), journal
 
 
+def said(place):
+    """What was decided and measured, whichever worker came first."""
+    keys = ("event", "candidate", "seed", "rung", "value", "kept")
+    lines = decisions(Journal(place.journal))
+    return sorted(json.dumps([line.get(key) for key in keys]) for line in lines)
+
+
 @pytest.fixture
 def _folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -69,13 +79,13 @@ def _folder(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.usefixtures("_folder")
 def test_a_race_is_the_same_again_and_its_runs_are_those_that_never_stopped(tmp_path):
-    from genlab.api import train
+    from genlab.api import compare, train
 
-    place = RaceDirectory.create(tmp_path / "runs" / "race", record(tmp_path), ["genlab", "race"])
+    place = RaceDirectory.create(tmp_path / "runs", "race", record(tmp_path), ["genlab", "race"])
     verdict, journal = raced(place)
     assert verdict.winner in CANDIDATES
     # The same seed and budget in images: the same bracket, bit for bit; interrupted, too
-    again = RaceDirectory.create(tmp_path / "runs" / "again", record(tmp_path), ["genlab", "race"])
+    again = RaceDirectory.create(tmp_path / "runs", "again", record(tmp_path), ["genlab", "race"])
     with pytest.raises(KeyboardInterrupt):
         raced(again, most=6)
     assert raced(again)[0] == verdict
@@ -99,6 +109,9 @@ def test_a_race_is_the_same_again_and_its_runs_are_those_that_never_stopped(tmp_
         assert part(a).keys() == part(b).keys()
         for name, tensor in part(a).items():
             torch.testing.assert_close(part(b)[name], tensor, rtol=0, atol=0)
+    # Its seeds are one setting on the leaderboard
+    board = compare(place.path).board
+    assert sorted(len(row.runs) for row in board.rows) == [1, 2, 2]
     # The page: verdict, every candidate, the command, nothing from elsewhere
     page = make_race_page(find_race("race", tmp_path / "runs"))
     assert all(name in page for name in CANDIDATES)
@@ -113,7 +126,7 @@ def test_a_race_is_the_same_again_and_its_runs_are_those_that_never_stopped(tmp_
 @pytest.mark.usefixtures("_folder")
 def test_a_likelihood_decides_among_those_that_have_one(tmp_path):
     asked = record(tmp_path, objective="bpd", samples=32)
-    place = RaceDirectory.create(tmp_path / "runs" / "race", asked, ["genlab", "race"])
+    place = RaceDirectory.create(tmp_path / "runs", "race", asked, ["genlab", "race"])
     verdict, journal = raced(place)
     out = journal.all("out", candidate="gan")
     assert "has no likelihood, so no bpd" in out[0]["reason"]
@@ -127,11 +140,34 @@ def test_a_likelihood_decides_among_those_that_have_one(tmp_path):
 @pytest.mark.usefixtures("_folder")
 def test_an_objective_that_the_data_cannot_have_names_those_that_it_can(tmp_path):
     asked = record(tmp_path, objective="fd_digits")
-    place = RaceDirectory.create(tmp_path / "runs" / "race", asked, ["genlab", "race"])
+    place = RaceDirectory.create(tmp_path / "runs", "race", asked, ["genlab", "race"])
     with pytest.raises(Exception, match=r"digits.*trained on images of shape"):
         raced(place)
     asked = record(tmp_path, objective="beauty")
-    place = RaceDirectory.create(tmp_path / "runs" / "other", asked, ["genlab", "race"])
+    place = RaceDirectory.create(tmp_path / "runs", "other", asked, ["genlab", "race"])
     with pytest.raises(Exception, match=r"objective=beauty: this data has fd_pixels.*bpd, nll"):
         raced(place)
     assert json.loads((place.path / "race.json").read_text())["seed"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_folder")
+def test_a_race_that_was_killed_comes_to_the_same_end(tmp_path):
+    asked = record(tmp_path, "30000images")
+    for name in ("whole", "killed"):
+        RaceDirectory.create(tmp_path / "runs", name, asked, ["genlab", "race"])
+    raced(find_race("whole", tmp_path / "runs"))
+    resume = [sys.executable, "-m", "genlab", "race", "resume", "runs/killed"]
+    with subprocess.Popen(resume, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:  # in the middle of a run that goes on
+            if "measured" in line:
+                time.sleep(0.5)
+                process.kill()
+                break
+    place = find_race("killed", tmp_path / "runs")
+    assert not Journal(place.journal).all("verdict")
+    done = subprocess.run(resume, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = (said(find_race(name, tmp_path / "runs")) for name in ("whole", "killed"))
+    assert first == second
+    assert (place.path / "race.html").stat().st_size > 10_000

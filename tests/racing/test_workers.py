@@ -28,13 +28,12 @@ SCRIPT = textwrap.dedent(
             time.sleep(600)
         if name == "slow":
             time.sleep(0.3)
+        answer = {"values": {"pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]}}
         if name == "fails":
-            print(json.dumps({"failed": "a loss is not finite", "of_the_machine": False}), flush=True)
+            answer = {"failed": "a loss is not finite", "of_the_machine": False}
         elif name == "full":
-            print(json.dumps({"failed": "no space left", "of_the_machine": True}), flush=True)
-        else:
-            found = {"pid": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"], "at": time.time()}
-            print(json.dumps({"values": found}), flush=True)
+            answer = {"failed": "no space left", "of_the_machine": True}
+        print(json.dumps(answer), flush=True)
     open(sys.argv[1] + "/ended-%d" % os.getpid(), "w").close()
     """
 )
