@@ -14,6 +14,7 @@ from genlab.config.folders import config_dir, config_folder
 from genlab.config.home import expand_words
 from genlab.config.overrides import key_of, options
 from genlab.errors import ConfigError, GenlabError, nearest
+from genlab.racing.decided import Decided
 from genlab.racing.directory_of_race import RaceDirectory, find_race
 from genlab.racing.journal import Journal
 from genlab.racing.race_settings import OWN, Budget, RaceRecord, read_race_config
@@ -31,7 +32,8 @@ ENDLESS = ("constant", "plateau")
 
 HELP = """\
 usage: genlab race data=NAME budget=30m [race=quick|families|thorough] [key=value ...]
-       genlab race resume DIR        go on with a race that was stopped or killed
+       genlab race resume DIR        go on with a race that was stopped or killed;
+                                     seeds=6: more runs of the finalists, until they are told apart
        genlab race status DIR        how it stands; --json for all of it
 
 Which of several models is best for this data within this budget, and can the number be trusted?
@@ -68,14 +70,17 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--root", default="runs", help="where to look for the last one")
     if argv[0] == "status":
         parser.add_argument("--json", action="store_true", help="as JSON")
+    else:
+        parser.add_argument("more", nargs="*", metavar="seeds=N", help="more runs of the finalists")
     args = parser.parse_args(list(argv[1:]))
     place = find_race(args.race, Path(args.root))
     if argv[0] == "resume":
         folder = place.record().folder
         if not Path(folder).is_dir():
             raise ConfigError(f"{place.shown()}: was started in {folder}, which is not there")
+        seeds = more_seeds(place, args.more)
         os.chdir(folder)
-        return go(place)
+        return go(place, seeds)
     show(place, args.json)
     return 0
 
@@ -198,7 +203,25 @@ def whole(key: str, text: str | None, least: int = 1) -> int | None:
     return int(text)
 
 
-def go(place: RaceDirectory) -> int:
+def more_seeds(place: RaceDirectory, words: Sequence[str]) -> int | None:
+    """How many seeds of each finalist were asked for; None where none were.
+
+    Raises:
+        ConfigError: Something else was typed, or no more than there are.
+    """
+    if not words:
+        return None
+    key, sign, value = words[0].partition("=")
+    if key != "seeds" or not sign or len(words) > 1:
+        raise ConfigError(f"{words[-1]}: a resumed race keeps its settings; seeds=N may grow")
+    seeds = whole("seeds", value)
+    there = len(Decided(place.record(), Journal(place.journal)).seeds)
+    if seeds is None or seeds < there:
+        raise ConfigError(f"seeds={value}: the finalists have {there} each; more can be added")
+    return seeds
+
+
+def go(place: RaceDirectory, seeds: int | None = None) -> int:
     """Runs a race to its end, and writes its page."""
     from genlab.comparison.report.race_page import make_race_page
     from genlab.launch.race_run import run_race
@@ -206,7 +229,7 @@ def go(place: RaceDirectory) -> int:
 
     print(f"race   {place.shown()}: every decision in decisions.jsonl", flush=True)
     try:
-        run_race(place, tell)
+        run_race(place, tell, seeds)
     except (KeyboardInterrupt, SystemExit):
         print(f"stopped, all of it kept; resume: genlab race resume {place.shown()}", flush=True)
         raise

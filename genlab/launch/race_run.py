@@ -93,12 +93,15 @@ def environments(record: RaceRecord) -> list[Mapping[str, str]]:
     return found
 
 
-def run_race(place: RaceDirectory, tell: Callable[[dict[str, Any]], None]) -> Verdict:
+def run_race(
+    place: RaceDirectory, tell: Callable[[dict[str, Any]], None], seeds: int | None = None
+) -> Verdict:
     """Runs a race to its end, from wherever it is.
 
     Args:
         place: Its directory.
         tell: Called with each decision.
+        seeds: Runs of each finalist, more than before; None leaves their number.
 
     Raises:
         ConfigError: Another process runs it.
@@ -122,7 +125,7 @@ def run_race(place: RaceDirectory, tell: Callable[[dict[str, Any]], None]) -> Ve
                 None if memory is None else memory / record.workers,
                 lambda directory: items_of(place.path / directory),
             )
-            return race.run(refused)
+            return race.run(refused, seeds)
 
 
 def fixed_words(words: Sequence[str]) -> list[str]:

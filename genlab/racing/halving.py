@@ -6,17 +6,19 @@ stands there. A candidate that fails is out with its reason; the race goes on wi
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
-from genlab.errors import ConfigError, GenlabError
-from genlab.racing.allocation import Profile, regrown
+from genlab.errors import ConfigError
+from genlab.racing.allocation import regrown
 from genlab.racing.bracket import Rung, promoted
+from genlab.racing.decided import Decided, directory
 from genlab.racing.fitting_data import Facts, why_in, why_out
 from genlab.racing.jobs_of_race import Job, Runner
 from genlab.racing.journal import Journal
 from genlab.racing.planning import plan_images, plan_seconds
 from genlab.racing.race_settings import RaceRecord
-from genlab.racing.verdict import Finalist, Verdict, judge
+from genlab.racing.verdict import Verdict, judge
 from genlab.racing.wording import cost_of_more, number, sentences
 
 __all__ = ["Race"]
@@ -49,11 +51,17 @@ class Race:
     memory: float | None = None
     items: Callable[[str], Sequence[float]] = lambda directory: ()
 
-    def run(self, refused: Mapping[str, str]) -> Verdict:
+    @cached_property
+    def decided(self) -> Decided:
+        """What the journal says."""
+        return Decided(self.record, self.journal, self.items)
+
+    def run(self, refused: Mapping[str, str], seeds: int | None = None) -> Verdict:
         """Races to the end, from wherever the journal is.
 
         Args:
             refused: Candidates whose configs cannot be composed with this data, and why.
+            seeds: Runs of each finalist, more than before; None leaves their number.
 
         Raises:
             ConfigError: No candidate fits, the budget is too small, there is no such objective.
@@ -64,6 +72,8 @@ class Race:
             reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
             raise ConfigError(f"fewer than two candidates fit the data: {reasons}")
         facts = self.facts(names)
+        if seeds is not None and seeds != len(self.decided.seeds):
+            self.journal.add("more", f"{seeds} seeds of each finalist", seeds=seeds)
         self.fit(facts, refused)
         self.profile(facts)
         rungs = self.plan()
@@ -107,7 +117,7 @@ class Race:
         )
         jobs = [
             self.job("profile", name, self.record.seed, amount=amount, chunk=1, facts=facts)
-            for name in self.alive()
+            for name in self.decided.alive
             if not self.journal.all("profile", candidate=name)
         ]
         for outcome in self.runner(jobs):
@@ -119,19 +129,19 @@ class Race:
             reason = f"{rate:,.0f} images/s, {parameters:,} parameters"
             reason += f", {found['overhead']:.2g} s to start, validate and measure"
             self.journal.add("profile", reason, candidate=name, **found)
-        self.check_alive()
+        self.decided.check_alive()
 
     def plan(self) -> list[Rung]:
         """The bracket."""
         if (line := self.journal.last("plan")) is not None:
             return [Rung(**rung) for rung in line["rungs"]]
         dropped: dict[str, str] = {}
-        names = self.alive()
+        names = self.decided.alive
         if self.record.budget.unit == "images":
             rungs = plan_images(self.record, names)
         else:
             left = self.record.budget.amount - self.journal.elapsed - RESERVE
-            profiles = {name: self.seen(name) for name in names}
+            profiles = {name: self.decided.profile(name) for name in names}
             rungs, dropped = plan_seconds(self.record, profiles, left, self.memory)
         self.keep_plan(rungs, f"fills budget={self.record.budget.text}", dropped)
         return rungs
@@ -159,20 +169,23 @@ class Race:
         began = self.journal.all("started", rung=k)
         if k and self.record.budget.unit == "seconds" and not began:
             left = self.record.budget.amount - self.journal.elapsed - RESERVE
-            overheads = [self.seen(name).overhead for name in self.alive()]
+            overheads = [self.decided.profile(name).overhead for name in self.decided.alive]
             rungs = regrown(rungs, k, left, overheads, self.record.shape)
             self.keep_plan(rungs, f"fills the {left:,.0f} s that are left")
         # Train and measure
         rung, last = rungs[k], k == len(rungs) - 1
         jobs = [
             self.measuring(name, self.record.seed, rung, last, facts)
-            for name in self.alive()
+            for name in self.decided.alive
             if not self.journal.all("measured", candidate=name, rung=k, seed=self.record.seed)
         ]
         self.train(jobs)
         # Decide
-        self.check_alive()
-        scores = {name: self.score(name, self.record.seed, k, facts) for name in self.alive()}
+        self.decided.check_alive()
+        scores = {
+            name: self.decided.score(name, self.record.seed, k, facts)
+            for name in self.decided.alive
+        }
         kept, out = promoted(scores, rung.keep)
         reasons = {
             name: f"{facts.name} {number(abs(scores[name]))} in rung {k}, place {place} of "
@@ -205,83 +218,27 @@ class Race:
                 self.journal.add("lost", outcome.failed, **where)
 
     def verdict(self, rungs: list[Rung], facts: Facts) -> Verdict:
-        """Repeats the finalists under other seeds, and judges."""
-        if not self.journal.all("verdict"):
+        """Repeats the finalists under other seeds, and judges; each look at them is one more."""
+        k, seeds = len(rungs) - 1, self.decided.seeds
+        looks = self.journal.all("verdict")
+        if not (looks and looks[-1]["seeds"] >= len(seeds)):
             # The repetitions
-            k, shape = len(rungs) - 1, self.record.shape
-            seeds = range(self.record.seed, self.record.seed + shape.seeds)
-            self.train(
-                [
-                    self.measuring(name, seed, rungs[k], True, facts)
-                    for seed in seeds[1:]
-                    for name in self.alive()
-                    if not self.said(name, seed, k)
-                ]
-            )
+            jobs = [
+                self.measuring(name, seed, rungs[k], True, facts)
+                for seed in seeds[1:]
+                for name in self.decided.alive
+                if not self.decided.repeated(name, seed, k)
+            ]
+            self.train(jobs)
             # The judgement
-            verdict = judge([self.finalist(name, k, seeds, facts) for name in self.alive()])
-            overheads = [self.seen(name).overhead for name in self.alive()]
+            look = len(looks) + 1
+            verdict = judge(self.decided.finalists(k, facts), look=look)
+            overheads = [self.decided.profile(name).overhead for name in self.decided.alive]
             more = cost_of_more(verdict, rungs[k].amount, overheads, self.record)
             said = sentences(verdict, facts, self.record, rungs[k].amount, more)
-            self.journal.add("verdict", " ".join(said), sentences=said, **verdict.plain())
-        found = [
-            self.finalist(name, len(rungs) - 1, self.all_seeds, facts) for name in self.alive()
-        ]
-        return judge(found)
-
-    # What stands in the journal
-
-    @property
-    def all_seeds(self) -> range:
-        """The seeds of a finalist."""
-        return range(self.record.seed, self.record.seed + self.record.config.seeds)
-
-    def alive(self) -> list[str]:
-        """The candidates that are not out, in their order."""
-        out = {line["candidate"] for line in self.journal.all("out")}
-        for event in ("plan", "rung"):
-            out |= {name for line in self.journal.all(event) for name in line["out"]}
-        fits = [line["candidate"] for line in self.journal.all("fit", fits=True)]
-        return [name for name in fits if name not in out]
-
-    def check_alive(self) -> None:
-        """Refuses to go on without candidates."""
-        if not self.alive():
-            lines = [f"{x['candidate']}: {x['reason']}" for x in self.journal.all("out")]
-            raise GenlabError("no candidate is left\n" + "\n".join(lines))
-
-    def said(self, name: str, seed: int, rung: int) -> bool:
-        """True if a repetition was measured, or was lost."""
-        where = {"candidate": name, "seed": seed, "rung": rung}
-        return bool(self.journal.all("measured", **where) or self.journal.all("lost", **where))
-
-    def score(self, name: str, seed: int, rung: int, facts: Facts) -> float:
-        """The objective of a run in a rung, lower is better."""
-        line = self.journal.last("measured", candidate=name, seed=seed, rung=rung)
-        assert line is not None, f"{name} was not measured"
-        return float(line["value"]) * (-1 if facts.better == "higher" else 1)
-
-    def finalist(self, name: str, rung: int, seeds: Sequence[int], facts: Facts) -> Finalist:
-        """What is known of a finalist."""
-        found = [
-            (seed, line)
-            for seed in seeds
-            if (line := self.journal.last("measured", candidate=name, seed=seed, rung=rung))
-        ]
-        values = tuple(self.score(name, seed, rung, facts) for seed, _ in found)
-        rows = [tuple(self.items(directory(name, seed))) for seed, _ in found]
-        whole = rows and all(rows)
-        means = (sum(x) / len(x) for x in zip(*rows, strict=True)) if whole else ()
-        return Finalist(name, values, tuple(line["noise"] for _, line in found), tuple(means))
-
-    def seen(self, name: str) -> Profile:
-        """What a candidate's jobs cost; the newest counts."""
-        line = self.journal.last("profile", candidate=name)
-        assert line is not None, f"{name} was not profiled"
-        newest = self.journal.last("measured", candidate=name) or line
-        overhead = newest["overhead"]
-        rate, memory = line["images_per_second"], line.get("memory")
-        return Profile(rate, overhead, memory, line["parameters"])
+            values = {"sentences": said, "seeds": len(seeds), **verdict.plain()}
+            self.journal.add("verdict", " ".join(said), **values)
+        return judge(self.decided.finalists(k, facts), look=len(self.journal.all("verdict")))
 
     # Jobs
 
@@ -305,9 +262,8 @@ class Race:
 
         Selection looks at validation images, the verdict at test images.
         """
-        profile = self.seen(name)
-        batch = self.journal.last("profile", candidate=name)["batch"]  # type: ignore[index]
-        step = batch / max(profile.images_per_second, 1e-9)
+        profile = self.decided.profile(name)
+        step = self.decided.batch(name) / max(profile.images_per_second, 1e-9)
         in_time = self.record.budget.unit == "seconds"
         timed = 60 + 5 * (rung.amount + profile.overhead)
         return self.job(
@@ -319,8 +275,3 @@ class Race:
             timeout=timed if in_time else None,
             facts=facts,
         )  # fmt: skip
-
-
-def directory(name: str, seed: int) -> str:
-    """The run's directory below that of the race."""
-    return f"{name}-s{seed}"

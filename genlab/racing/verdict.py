@@ -3,8 +3,9 @@
 Each finalist has a value for each of its seeds. Two of them are compared by Welch's t-test of the
 means, whose variance is at least what the metric's own noise (bootstrap over samples) explains: few
 seeds may lie close together by chance. Since the best was chosen by looking, all pairs of finalists
-are corrected for (Holm 1979), and the rate of false alarms is at most alpha over the whole race;
-tests/racing/test_verdict.py simulates it.
+are corrected for (Holm 1979). A race may be looked at again, with more seeds: the first look spends
+0.03 of the 0.05, the second 0.01, each later one half of the one before. So the rate of false
+alarms is at most 0.05 however often one looks; tests/racing/test_verdict.py simulates it.
 """
 
 import math
@@ -18,8 +19,18 @@ from genlab.racing.student import quantile, two_sided
 
 __all__ = ["Finalist", "Pair", "Verdict", "detectable", "judge", "welch"]
 
-ALPHA = 0.05
+FIRST, SECOND = 0.03, 0.01
 POWER = 0.8
+
+
+def alpha_of(look: int) -> float:
+    """False alarms that a look at the finalists may raise.
+
+    Example:
+        >>> [alpha_of(look) for look in (1, 2, 3)], round(sum(map(alpha_of, range(1, 60))), 12)
+        ([0.03, 0.01, 0.005], 0.05)
+    """
+    return FIRST if look == 1 else SECOND / 2 ** (look - 2)
 
 
 @dataclass(frozen=True)
@@ -60,18 +71,14 @@ class Pair:
         worse: The other one.
         difference: Of the means, at least 0.
         p: Two-sided, corrected for all pairs; None where a finalist has one value alone.
-        detectable: The difference that would be told with a probability of 80 %.
+        told: Whether p is small enough for this look.
     """
 
     better: str
     worse: str
     difference: float
     p: float | None
-    detectable: float | None
-
-    @property
-    def told(self) -> bool:
-        return self.p is not None and self.p <= ALPHA
+    told: bool
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,7 @@ def p_value(a: Finalist, b: Finalist) -> float | None:
     return two_sided(gap / error, df)
 
 
-def detectable(a: Finalist, b: Finalist, seeds: int, pairs: int = 1) -> float | None:
+def detectable(a: Finalist, b: Finalist, seeds: int, pairs: int = 1, look: int = 1) -> float | None:
     """The difference that so many seeds of each would tell with a probability of 80 %.
 
     Args:
@@ -134,12 +141,13 @@ def detectable(a: Finalist, b: Finalist, seeds: int, pairs: int = 1) -> float | 
         b: The other one.
         seeds: Seeds of each.
         pairs: Pairs that are compared, for which alpha is divided.
+        look: Number of the look.
     """
     if min(len(a.values), len(b.values)) < 2 or seeds < 2:
         return None
     df = 2 * (seeds - 1)
     error = math.sqrt((a.variance + b.variance) / seeds)
-    return (quantile(1 - ALPHA / (2 * pairs), df) + quantile(POWER, df)) * error
+    return (quantile(1 - alpha_of(look) / (2 * pairs), df) + quantile(POWER, df)) * error
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -157,12 +165,13 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def judge(finalists: Sequence[Finalist], more_seeds: int = 0) -> Verdict:
+def judge(finalists: Sequence[Finalist], more_seeds: int = 0, look: int = 1) -> Verdict:
     """The verdict on the finalists.
 
     Args:
         finalists: At least one, each with at least one value.
         more_seeds: Further seeds of each to ask about; 0 asks for as many again.
+        look: Number of the look: how often they were judged before, and one.
 
     Example:
         >>> a, b = Finalist("a", (1.0, 1.1, 0.9)), Finalist("b", (2.0, 2.1, 1.9))
@@ -181,15 +190,17 @@ def judge(finalists: Sequence[Finalist], more_seeds: int = 0) -> Verdict:
             winner.name,
             other.name,
             other.mean - winner.mean,
-            adjusted.get((winner.name, other.name)),
-            detectable(winner, other, min(len(winner.values), len(other.values)), count),
+            p := adjusted.get((winner.name, other.name)),
+            p is not None and p <= alpha_of(look),
         )
         for other in ranked[1:]
     )
     # What more would tell
     seeds = min(len(f.values) for f in ranked)
     more = more_seeds or seeds
-    told_by_more = [detectable(winner, other, seeds + more, count) for other in ranked[1:]]
+    told_by_more = [
+        detectable(winner, other, seeds + more, count, look + 1) for other in ranked[1:]
+    ]
     would = [value for value in told_by_more if value is not None]
     share = max(would) / abs(winner.mean) if would and winner.mean else None
     spreads = {f.name: math.sqrt(f.variance) for f in ranked if len(f.values) > 1}

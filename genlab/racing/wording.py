@@ -40,7 +40,6 @@ def sentences(
 ) -> list[str]:
     """The verdict in two sentences: who is best, and whether that can be trusted."""
     unit = record.budget.unit
-    seeds = record.config.seeds
 
     def value(name: str) -> str:
         spread = verdict.spreads.get(name)
@@ -59,7 +58,7 @@ def sentences(
     open_ = [pair for pair in verdict.pairs if not pair.told]
     parts = [beats(pair, value) for pair in told]
     if open_:
-        parts.append(not_told(verdict, open_, value, seeds, unit, more))
+        parts.append(not_told(verdict, open_, value, unit, more))
     return [first, "; ".join(parts) + "."]
 
 
@@ -70,9 +69,7 @@ def beats(pair: Pair, value: object) -> str:
     return f"{pair.better} beats {pair.worse} ({value(pair.worse)}), {p}"
 
 
-def not_told(
-    verdict: Verdict, pairs: Sequence[Pair], value: object, seeds: int, unit: str, more: float
-) -> str:
+def not_told(verdict: Verdict, pairs: Sequence[Pair], value: object, unit: str, more: float) -> str:
     """That some cannot be told apart, and what would tell them."""
     assert callable(value)
     names = ", ".join(f"{pair.worse} ({value(pair.worse)})" for pair in pairs)
@@ -83,8 +80,9 @@ def not_told(
             f"another; seeds=3 would"
         )
     cost = f"{more:,.0f} images" if unit == "images" else f"{max(1, math.ceil(more / 60))} minutes"
+    more_seeds = verdict.more_seeds
     return (
         f"{verdict.winner} and {names} cannot be told apart within this budget (p = {min(ps):.2g}, "
-        f"{seeds} seeds each); another {cost} ({verdict.more_seeds} more seeds of each) would tell "
-        f"differences of {100 * verdict.would_tell:.2g} %"
+        f"{more_seeds} seeds each); another {cost} ({more_seeds} more seeds of each) "
+        f"would tell differences of {100 * verdict.would_tell:.2g} %"
     )

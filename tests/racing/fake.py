@@ -86,11 +86,11 @@ def record(names, budget="3600s", words=("data=fake",), workers=1, **settings):
     return RaceRecord(config, Budget(amount, unit), tuple(words), workers=workers)
 
 
-def race(tmp_path, record, runner, refused=None, memory=None):
+def race(tmp_path, record, runner, refused=None, memory=None, seeds=None):
     """Runs a race on a runner's clock; returns its verdict and its journal."""
     journal = Journal(tmp_path / "decisions.jsonl", clock=runner.clock)
     journal.repair()
-    verdict = Race(record, journal, runner, memory).run(refused or {})
+    verdict = Race(record, journal, runner, memory).run(refused or {}, seeds)
     return verdict, journal
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import pytest
 
@@ -222,3 +223,29 @@ def test_a_race_with_one_finalist_left_can_be_read_again(tmp_path):
     again, journal = race(tmp_path, asked, FakeRunner(quality, kill=1))  # nothing is run anew
     assert again == verdict
     assert "Nobody else came to the end" in journal.last("verdict")["reason"]
+
+
+def test_more_seeds_can_be_asked_for_until_they_tell(tmp_path):
+    def near(name, amount, seed):
+        return (10 + 0.3 * NAMES.index(name)) * random.Random(f"{name} {seed}").gauss(1, 0.02)
+
+    asked, runner = record(NAMES[:2], "600s"), FakeRunner(near)
+    verdict, journal = race(tmp_path, asked, runner)
+    assert not verdict.told
+    said = journal.last("verdict")["reason"]
+    assert "cannot be told apart within this budget" in said
+    assert re.search(
+        r"another \d+ minutes \(3 more seeds of each\) would tell differences of", said
+    )
+    jobs = len(runner.jobs)
+    assert race(tmp_path, asked, runner)[0] == verdict  # nothing is run anew
+    assert len(runner.jobs) == jobs
+    # A kill in the repetitions does not forget what was asked for
+    runner.kill = runner.outcomes + 5
+    with pytest.raises(Killed):
+        race(tmp_path, asked, runner, seeds=24)
+    runner.kill = None
+    verdict, journal = race(tmp_path, asked, runner)
+    assert {job.seed for job in runner.jobs} == set(range(24))
+    assert (verdict.winner, verdict.told) == ("a", True)
+    assert [line["seeds"] for line in journal.all("verdict")] == [3, 24]

@@ -9,6 +9,7 @@ from genlab.commands import race as command
 from genlab.config.folders import config_dir
 from genlab.errors import ConfigError
 from genlab.launch.race_run import machine_share, misfits_of
+from genlab.racing.directory_of_race import RaceDirectory
 from genlab.racing.fitting_data import Facts, why_out
 from genlab.racing.race_settings import Budget, RaceRecord, read_race_config
 from racing.fake import FACTS
@@ -140,3 +141,28 @@ def test_the_machine_is_divided(monkeypatch):
     assert machine_share(9, None, None) == (2, 4)
     monkeypatch.setattr("genlab.launch.race_run.available_mib", lambda: 3000.0)
     assert machine_share(9, None, None) == (1, 8)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["eta=2"], "eta=2: a resumed race keeps its settings; seeds=N may grow"),
+        (["seeds=2"], "seeds=2: the finalists have 3 each; more can be added"),
+        (["seeds=6", "seeds=7"], "seeds=7: a resumed race keeps"),
+    ],
+)
+def test_only_seeds_can_be_added_to_a_race(genlab, tmp_path, words, said):
+    asked = RaceRecord(read("quick"), Budget(600, "seconds"), ("data=mnist",), folder=str(tmp_path))
+    RaceDirectory.create(tmp_path / "runs", "r", asked, ["genlab", "race"])
+    code, _, err = genlab("resume", "r", *words)
+    assert code == 2
+    assert said in err
+
+
+def test_a_race_that_exists_is_resumed_and_not_made_anew(genlab, tmp_path):
+    asked = RaceRecord(read("quick"), Budget(600, "seconds"), ("data=mnist",))
+    RaceDirectory.create(tmp_path / "runs", "r", asked, ["genlab", "race"])
+    code, _, err = genlab("data=mnist", "budget=3m", "race=quick", "name=r")
+    assert code == 2
+    assert "runs/r exists; resume it: genlab race resume runs/r" in err
+    assert genlab("status", "r")[1].startswith("runs/r: stopped, 0 s of budget=10m\n  vae ")

@@ -58,7 +58,7 @@ def test_a_finalist_alone_has_nobody_to_beat():
     assert (verdict.winner, verdict.pairs, verdict.told) == ("a", (), False)
 
 
-def alarm(draw, candidates, eta, finalists, seeds, scale, growth=0.5):
+def alarm(draw, candidates, eta, finalists, seeds, scale, looks=1, growth=0.5):
     """A race of candidates of equal quality: whether it claims that one beats another."""
     names = [str(i) for i in range(candidates)]
     offset = {name: draw.gauss(0, scale(name)) for name in names}  # of the seed of the rungs
@@ -66,14 +66,15 @@ def alarm(draw, candidates, eta, finalists, seeds, scale, growth=0.5):
     for keep in (*sizes(candidates, eta, finalists)[1:], finalists):
         noise = {name: growth * draw.gauss(0, scale(name)) for name in left}
         left = promoted({name: offset[name] + noise[name] for name in left}, keep)[0]
-    found = [
-        Finalist(
-            name,
-            (10 + offset[name], *(10 + draw.gauss(0, scale(name)) for _ in range(seeds - 1))),
-        )
-        for name in left
-    ]
-    return any(pair.told for pair in judge(found).pairs)
+    values = {name: [10 + offset[name]] for name in left}
+    for look in range(1, looks + 1):
+        for name in left:
+            more = look * seeds - len(values[name])
+            values[name] += [10 + draw.gauss(0, scale(name)) for _ in range(more)]
+        found = [Finalist(name, tuple(values[name])) for name in left]
+        if any(pair.told for pair in judge(found, look=look).pairs):
+            return True
+    return False
 
 
 @pytest.mark.parametrize(
@@ -98,5 +99,22 @@ def test_the_detectable_difference_is_told_four_times_in_five():
     for _ in range(races):
         a, b = (tuple(draw.gauss(0, 1) for _ in range(6)) for _ in range(2))
         gap = detectable(Finalist("a", (0, math.sqrt(2))), Finalist("b", (0, math.sqrt(2))), 6)
-        told += p_value(Finalist("a", a), Finalist("b", tuple(x + gap for x in b))) <= 0.05
+        told += p_value(Finalist("a", a), Finalist("b", tuple(x + gap for x in b))) <= 0.03
     assert told / races == pytest.approx(0.8, abs=0.05)
+
+
+@pytest.mark.parametrize("scale", [lambda _: 1.0, lambda name: 0.2 + int(name) % 3])
+def test_looking_again_with_more_seeds_raises_no_more_alarms(scale):
+    draw, races = random.Random(4), 600
+    alarms = sum(alarm(draw, 6, 3, 2, 3, scale, looks=4) for _ in range(races))
+    assert alarms / races <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / races)
+
+
+def test_a_third_finalist_raises_the_bar_for_the_other_two():
+    a, b = Finalist("a", (1.0, 1.1, 0.9)), Finalist("b", (1.5, 1.3, 1.4))
+    alone = judge([a, b]).pairs[0]
+    assert 0.01 < alone.p <= 0.03
+    assert alone.told
+    c = Finalist("c", (1.35, 1.45, 1.55))
+    assert [pair.told for pair in judge([a, b, c]).pairs] == [False, False]
+    assert judge([a, b, c]).pairs[0].p == pytest.approx(3 * min(p_value(a, b), p_value(a, c)))
