@@ -8,7 +8,7 @@ from genlab.racing.fitting_data import Facts
 from genlab.racing.race_settings import RaceRecord
 from genlab.racing.verdict import Pair, Verdict
 
-__all__ = ["cost_of_more", "number", "sentences"]
+__all__ = ["cost_of_more", "number", "sentences", "with_spread"]
 
 
 def number(value: float) -> str:
@@ -23,6 +23,19 @@ def number(value: float) -> str:
     if value == int(value) or abs(value) >= 10_000:
         return f"{value:,.0f}"
     return f"{value:.4g}"
+
+
+def with_spread(value: float, spread: float) -> str:
+    """A value and its standard deviation, of which two digits count.
+
+    Example:
+        >>> with_spread(14.5678, 1.786), with_spread(0.7143, 0.0814), with_spread(1234.5, 210)
+        ('14.6 ± 1.8', '0.714 ± 0.081', '1,234 ± 210')
+    """
+    if not (math.isfinite(value) and math.isfinite(spread)) or spread <= 0:
+        return f"{number(value)} ± {number(spread)}"
+    decimals = max(0, 1 - math.floor(math.log10(spread)))
+    return f"{value:,.{decimals}f} ± {spread:,.{decimals}f}"
 
 
 def cost_of_more(
@@ -43,8 +56,8 @@ def sentences(
 
     def value(name: str) -> str:
         spread = verdict.spreads.get(name)
-        mean = number(abs(verdict.means[name]))
-        return mean if spread is None else f"{mean} ± {number(spread)}"
+        mean = abs(verdict.means[name])
+        return number(mean) if spread is None else with_spread(mean, spread)
 
     each = f"{number(amount)} {unit if unit == 'images' else 's of training'} each"
     first = (
@@ -79,7 +92,8 @@ def not_told(verdict: Verdict, pairs: Sequence[Pair], value: object, unit: str, 
             f"{verdict.winner} and {names} cannot be told apart: one seed of each says nothing of "
             f"another; seeds=3 would"
         )
-    cost = f"{more:,.0f} images" if unit == "images" else f"{max(1, math.ceil(more / 60))} minutes"
+    time = max(1, math.ceil(more / 60))
+    cost = f"{more:,.0f} images" if unit == "images" else f"{time} minute{'s' * (time > 1)}"
     more_seeds = verdict.more_seeds
     return (
         f"{verdict.winner} and {names} cannot be told apart within this budget (p = {min(ps):.2g}, "

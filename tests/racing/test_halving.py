@@ -235,7 +235,7 @@ def test_more_seeds_can_be_asked_for_until_they_tell(tmp_path):
     said = journal.last("verdict")["reason"]
     assert "cannot be told apart within this budget" in said
     assert re.search(
-        r"another \d+ minutes \(3 more seeds of each\) would tell differences of", said
+        r"another \d+ minutes? \(3 more seeds of each\) would tell differences of", said
     )
     jobs = len(runner.jobs)
     assert race(tmp_path, asked, runner)[0] == verdict  # nothing is run anew

@@ -59,17 +59,20 @@ def chart(points: Sequence[Point], key: str, better: str, colours: Mapping[str, 
         return "<p>Nothing was measured.</p>"
     # Scales
     logarithmic = all(p.value > 0 for p in shown)
-    place_x = Scale([p.seconds for p in shown], LEFT, WIDTH - RIGHT, True)
-    place_y = Scale([p.value for p in shown], HEIGHT - BOTTOM, TOP, logarithmic)
+    times = widened([p.seconds for p in shown])
+    values = [p.value for p in shown]
+    values = widened(values) if logarithmic else values
+    place_x = Scale(times, LEFT, WIDTH - RIGHT, True)
+    place_y = Scale(values, HEIGHT - BOTTOM, TOP, logarithmic)
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(key)}">']
-    for value in axis([p.seconds for p in shown], True):
+    for value in axis(times, True):
         x = place_x(value)
         parts.append(
             f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
             f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">'
             f"{value:.3g} s</text>"
         )
-    for value in axis([p.value for p in shown], logarithmic):
+    for value in axis(values, logarithmic):
         y = place_y(value)
         parts.append(
             f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
@@ -103,6 +106,19 @@ def chart(points: Sequence[Point], key: str, better: str, colours: Mapping[str, 
 def seconds(point: Point) -> float:
     """Seconds of a point, to sort by."""
     return point.seconds
+
+
+def widened(values: Sequence[float]) -> list[float]:
+    """The ends of a logarithmic axis, which spans a factor of 4 at least: so what is nearly equal
+    looks so.
+
+    Example:
+        >>> widened([25.0, 25.0]), widened([1.0, 8.0])
+        ([12.5, 50.0], [1.0, 8.0])
+    """
+    low, high = min(values), max(values)
+    more = max(1.0, 2 / math.sqrt(high / low))
+    return [low / more, high * more]
 
 
 def apart(ends: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:

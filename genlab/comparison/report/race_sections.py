@@ -14,7 +14,7 @@ from genlab.racing.fitting_data import Facts
 from genlab.racing.journal import Journal
 from genlab.racing.race_settings import RaceRecord
 from genlab.racing.standing import out_reasons
-from genlab.racing.wording import number
+from genlab.racing.wording import number, with_spread
 from genlab.system.machine import versions
 from genlab.system.paths import shown
 
@@ -58,13 +58,15 @@ def bracket_section(
         for rung in plan["rungs"]:
             where = {"candidate": name, "seed": record.seed, "rung": rung["number"]}
             line = journal.last("measured", **where)
-            noise = f" <small>± {number(line['noise'])}</small>" if line and line["noise"] else ""
-            cells.append(
-                f'<td class="n">{number(line["value"])}{noise}</td>' if line else "<td></td>"
-            )
+            shown_value = number(line["value"]) if line else ""
+            if line and line["noise"]:
+                value, noise = with_spread(line["value"], line["noise"]).split(" ", 1)
+                shown_value = f"{value} <small>{noise}</small>"
+            cells.append(f'<td class="n">{shown_value}</td>')
         mean, spread = verdict["means"].get(name), verdict["spreads"].get(name)
         seeds = "" if mean is None else number(abs(mean))
-        seeds += f" ± {number(spread)}" if spread is not None else ""
+        if spread is not None:
+            seeds = with_spread(abs(mean), spread)
         why = out.get(name) or ("winner" if name == verdict["winner"] else "finalist")
         kind = ' class="gone"' if name in out else ""
         chip = f'<span class="chip" style="background:{colours[name]}"></span>'
