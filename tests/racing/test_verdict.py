@@ -19,7 +19,7 @@ def test_p_values_are_those_of_scipys_welch():
         assert p_value(Finalist("a", a), Finalist("b", b)) == pytest.approx(theirs, rel=1e-9)
 
 
-def test_holm_is_that_of_scipy_by_hand():
+def test_holm_is_that_of_the_paper():
     # Holm 1979: sorted p times 4, 3, 2, 1, made monotone
     assert holm([0.01, 0.02, 0.03, 0.04]) == pytest.approx([0.04, 0.06, 0.06, 0.06])
     assert holm([0.5]) == [0.5]
