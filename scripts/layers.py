@@ -16,7 +16,7 @@ LAYERS = (
     ("", "types", "errors", "ranges", "rng", "row_streams"),
     ("system",),
     ("runs", "config", "modalities", "nn"),
-    ("models", "data", "metrics", "sweeps"),
+    ("models", "data", "metrics", "sweeps", "racing"),
     ("tasks", "comparison", "applications"),
     ("training", "dashboard"),
     ("experiment",),

@@ -28,6 +28,7 @@ LIGHT = (
     "config",
     "comparison",
     "sweeps",
+    "racing",
     "dashboard",
     "launch",
     "cli",

@@ -429,6 +429,8 @@ def test_doctor_reports_a_problem(genlab, monkeypatch):
     [
         ("genlab tr", {"train"}),
         ("genlab ", set(COMMANDS)),
+        ("genlab race bu", {"budget="}),
+        ("genlab race race=qu", {"race=quick"}),
         (
             "genlab train optimizer=ad",
             {

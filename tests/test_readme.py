@@ -46,8 +46,8 @@ FEWER = {
 INSTEAD = {"model=vae,gan": "model=vae_mlp,gan_mlp", "model=diffusion": "model=diffusion_mlp"}
 """Smaller models."""
 
-SERVERS = {"dashboard"}
-"""Commands that run until they are stopped; tested where they live."""
+SERVERS = {"dashboard", "race"}
+"""Commands that run until they are stopped, or for minutes; tested where they live."""
 
 
 def commands(page):

@@ -21,6 +21,7 @@ HYDRA_COMMANDS = {
 }
 COMMANDS = {
     **HYDRA_COMMANDS,
+    "race": "the best model for data within a budget: genlab race data=mnist budget=30m",
     "sweep": "resume a sweep, or see how it goes: genlab sweep status DIR",
     "compare": "rank runs that can be compared: genlab compare runs",
     "wandb": "upload offline runs, or a leaderboard: genlab wandb sync runs",

@@ -95,7 +95,12 @@ def candidates(words: Sequence[str]) -> list[str]:
         return [name for name in known if name.startswith(word)]
     if command == "completion":
         return [shell for shell in SCRIPTS if shell.startswith(word)]
-    if command not in HYDRA_COMMANDS:
+    if command == "race" and "=" not in word:
+        from genlab.commands.race import KEYS
+
+        known = [*(f"{key}=" for key in ("data", *KEYS)), "resume", "status"]
+        return [name for name in known if name.startswith(word)]
+    if command not in (*HYDRA_COMMANDS, "race"):
         return []
     group, sign, name = word.lstrip("+").partition("=")
     if sign and group in groups(folders):  # answered from the file names, without Hydra

@@ -23,7 +23,7 @@ from genlab.training.pictures import Pictures
 from genlab.training.saving.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from genlab.types import Batch
 
-__all__ = ["close_run"]
+__all__ = ["close_run", "finish_model"]
 
 
 def close_run(config: Train, run: Run, evaluator: Evaluator, loggers: list[Logger]) -> float | None:
@@ -104,14 +104,8 @@ def best_line(summary: dict[str, Any]) -> str:
 def fit_to_result(loaded: Loaded, data: ImageDataModule) -> None:
     """Fits what a family fits to its finished weights, a prior to the codes for one, and keeps
     it in the best checkpoint."""
-    if type(loaded.model).finish is GenerativeModel.finish:
+    if not finish_model(loaded.model, data):
         return
-    device = loaded.model.device
-    batches = (
-        Batch(batch.x.to(device), None if batch.y is None else batch.y.to(device))
-        for batch in EvalLoader(data.train, data.eval_batch_size)
-    )
-    loaded.model.finish(batches)
     checkpoint = read_checkpoint(loaded.checkpoint)
     state = loaded.model.state_dict()
     if loaded.weights == "ema":
@@ -119,3 +113,15 @@ def fit_to_result(loaded: Loaded, data: ImageDataModule) -> None:
     else:
         checkpoint["state_dict"] |= {f"model.{name}": tensor for name, tensor in state.items()}
     AtomicCheckpointIO().save_checkpoint(checkpoint, loaded.checkpoint)
+
+
+def finish_model(model: GenerativeModel, data: ImageDataModule) -> bool:
+    """Fits what a family fits to its finished weights; False where it fits nothing."""
+    if type(model).finish is GenerativeModel.finish:
+        return False
+    device = model.device
+    model.finish(
+        Batch(batch.x.to(device), None if batch.y is None else batch.y.to(device))
+        for batch in EvalLoader(data.train, data.eval_batch_size)
+    )
+    return True

@@ -47,13 +47,16 @@ class TrainedRun:
     best: float | None
 
 
-def train_run(config: Train, invocation: Invocation, resumed: Run | None) -> TrainedRun:
+def train_run(
+    config: Train, invocation: Invocation, resumed: Run | None, close: bool = True
+) -> TrainedRun:
     """Trains a model, measures it, and says what to do next.
 
     Args:
         config: The run's config.
         invocation: Which configs were chosen, after which a new run is named.
         resumed: The run to resume; None begins a new one.
+        close: Measure the best checkpoint in the end, and draw from it; a race's rung does not.
 
     Raises:
         GenlabError: Something the user can mend.
@@ -89,7 +92,7 @@ def train_run(config: Train, invocation: Invocation, resumed: Run | None) -> Tra
             )
             session = TrainingSession(config, run, parts, loggers, point, typed)
             session.train()
-            if first:
+            if first and close:
                 best = close_run(config, run, parts.evaluator, loggers)
             status = "success"
         except (KeyboardInterrupt, SystemExit):
