@@ -23,7 +23,7 @@ TRACES = ("config.yaml", "metrics.jsonl", "summary.json", "checkpoints")
 """Files of a run directory; without its mark it is half written."""
 
 COPIED = ("model", "data", "seed", "status", "fingerprint", "created", "classes")
-LIKELIHOOD = re.compile(r"bpd_(exact|iw(\d+)|elbo|vlb)")
+LIKELIHOOD = re.compile(r"bp[dc]_(exact|iw(\d+)|elbo|vlb)")
 
 
 def read_leaderboard(roots: Sequence[Path]) -> Leaderboard:

@@ -10,7 +10,8 @@ The key says which:
                               beside it as ode_halving, the change from half as many steps
     nll_exact_1k              of 1,000 images drawn at random, rather than of the whole split
 
-Nats are of a whole image, bits of a sub-pixel. All are negative log-likelihoods: lower is better.
+Nats are of a whole image, bits of a sub-pixel; of text nats are of a window, and bits of a
+character, ``bpc_exact``. All are negative log-likelihoods: lower is better.
 """
 
 import math
@@ -26,9 +27,11 @@ from genlab.errors import DataError
 from genlab.metrics.base import Number
 from genlab.metrics.keys import count_suffix
 from genlab.rng import key
+from genlab.types import Unit
 
 __all__ = [
     "BITS",
+    "BITS_PER_CHARACTER",
     "HALVING",
     "NATS",
     "Likelihood",
@@ -42,6 +45,9 @@ __all__ = [
 
 NATS = Number("nll", "lower", "negative log-likelihood", "nats", rank=4, shown=False)
 BITS = Number("bpd", "lower", "negative log-likelihood", "bits/dim", rank=3, shown=False)
+BITS_PER_CHARACTER = Number(
+    "bpc", "lower", "negative log-likelihood", "bits/character", rank=3, shown=False
+)
 HALVING = Number("ode_halving", None, "nll_ode less that of half the steps", "nats", shown=False)
 
 LOG2 = math.log(2)
@@ -62,6 +68,7 @@ class Likelihood:
         dims: Number of real sub-pixels of an image: those of padding do not count.
         split: Name of the split that x is.
         bound: Name of a bound whose samples are averaged, see `likelihood_keys`.
+        unit: What one of the `dims` is: bits of a character have a key of their own, ``bpc``.
     """
 
     log_prob: Callable[[Tensor, Tensor | None, int, torch.Generator], Tensor]
@@ -71,6 +78,7 @@ class Likelihood:
     dims: int
     split: str = "test"
     bound: str | None = None
+    unit: Unit = "pixel"
 
 
 def bits_per_dim(nats: float, dims: int) -> float:
@@ -89,7 +97,12 @@ def nats(bits: float, dims: int) -> float:
 
 
 def likelihood_keys(
-    kind: Literal["exact", "bound"], k: int, n: int, total: int, bound: str | None = None
+    kind: Literal["exact", "bound"],
+    k: int,
+    n: int,
+    total: int,
+    bound: str | None = None,
+    unit: Unit = "pixel",
 ) -> tuple[str, str]:
     """The keys of the nats and of the bits/dim.
 
@@ -99,6 +112,7 @@ def likelihood_keys(
         n: Images evaluated.
         total: Images of the whole split.
         bound: Name of a bound whose samples are averaged; None where k of them tighten it.
+        unit: What an entry of an example is.
 
     Example:
         >>> likelihood_keys("bound", 16, 10_000, 10_000, bound="vlb")
@@ -107,10 +121,13 @@ def likelihood_keys(
         ('nll_iw1000', 'bpd_iw1000')
         >>> likelihood_keys("exact", 1, 1000, 10_000)
         ('nll_exact_1k', 'bpd_exact_1k')
+        >>> likelihood_keys("exact", 1, 1000, 1000, unit="character")
+        ('nll_exact', 'bpc_exact')
     """
     which = "exact" if kind == "exact" else bound or ("elbo" if k == 1 else f"iw{k}")
     suffix = count_suffix(n, total)
-    return f"nll_{which}{suffix}", f"bpd_{which}{suffix}"
+    bits = "bpc" if unit == "character" else "bpd"
+    return f"nll_{which}{suffix}", f"{bits}_{which}{suffix}"
 
 
 def random_subset(total: int, n: int, seed: int = 0) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from genlab.errors import ConfigError
-from genlab.models.base import GenerativeModel
 from genlab.modalities.sequences.characters import encode
+from genlab.models.base import GenerativeModel
 from genlab.nn.sequences.kneser_ney import KneserNey
 from genlab.ranges import PositiveFloat, PositiveInt
 from genlab.row_streams import uniform

@@ -1,6 +1,6 @@
 """The evaluator: a trained model, its data and the metrics brought together."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from genlab.data.feed.eval_loader import resampled
 from genlab.data.gaussians import Gaussians
 from genlab.data.images import ImageData
 from genlab.data.module import ImageDataModule
-from genlab.metrics.builtin import LIKELIHOOD, ODE
+from genlab.metrics.builtin import BUILT_IN, LIKELIHOOD, ODE
 from genlab.metrics.extractors.base import Extractor
 from genlab.metrics.extractors.picture_network import PicturesExtractor
 from genlab.metrics.extractors.plane import PlaneExtractor
@@ -21,12 +21,14 @@ from genlab.metrics.ode import HasOde
 from genlab.metrics.real import Reference
 from genlab.metrics.report import Report, Value
 from genlab.metrics.suite import Suite
+from genlab.modalities.base import Modality
+from genlab.modalities.by_spec import modality_of
 from genlab.modalities.images.levels import to_bytes
 from genlab.models.base import GenerativeModel
 from genlab.system.progress import Progress, quiet
 from genlab.system.terminal import warn
 from genlab.tasks.drawing import conditions_for
-from genlab.types import Batch, SamplingOptions
+from genlab.types import Batch, ImageSpec, SamplingOptions
 
 __all__ = ["Evaluator", "reference_of"]
 
@@ -41,6 +43,9 @@ class Evaluator:
     """
 
     def __init__(self, suite: Suite, data: ImageDataModule, split: str = "test"):
+        if not isinstance(data.spec, ImageSpec):  # genlab's own metrics of samples are of images
+            others = [metric for metric in suite.asked if metric not in BUILT_IN]
+            suite = replace(suite, metrics=others)
         self.suite = suite
         self.data = data
         self.split = split
@@ -64,7 +69,10 @@ class Evaluator:
         if str(device) not in self._extractors:
             spec = self.data.spec
             source = self.data.source
-            found = self.suite.load_extractors(source.name, spec.shape, device, given_by(source))
+            found = []  # of images alone: other data is measured as it is
+            if isinstance(spec, ImageSpec):
+                given = given_by(source)
+                found = self.suite.load_extractors(source.name, spec.shape, device, given)
             self._extractors[str(device)] = found
         return self._extractors[str(device)]
 
@@ -121,6 +129,7 @@ class Evaluator:
             y=images.y if model.conditional else None,
             dims=model.spec.dims,
             split=self.split,
+            unit=model.spec.unit,
         )
 
     def ode(self, model: GenerativeModel, progress: Progress = quiet) -> list[Value]:
@@ -181,7 +190,9 @@ def sampler_of(
         y = conditions_for(model, n, given, drawn)
         drawn += n
         drawn_now = model.sample(n, y, generator=generator, options=options)
-        return Batch(to_bytes(drawn_now, model.spec.levels), y if model.num_classes else None)
+        if isinstance(model.spec, ImageSpec):
+            drawn_now = to_bytes(drawn_now, model.spec.levels)
+        return Batch(drawn_now, y if model.num_classes else None)
 
     return sampler
 
@@ -197,7 +208,11 @@ def reference_of(data: ImageDataModule) -> Reference:
         source = data.source
         train = resampled(source, source.load("train"), data.split_seed, "train")
         test = resampled(source, source.load("test"), data.split_seed, "test")
-    levels = data.spec.levels
+    levels, spec = data.spec.levels, data.spec
+    if not isinstance(spec, ImageSpec):
+        return OtherReference(
+            train.x, test.x, data.fingerprint, data.source.name, modality=modality_of(spec)
+        )
     return Reference(
         to_bytes(train.x, levels),
         to_bytes(test.x, levels),
@@ -207,6 +222,21 @@ def reference_of(data: ImageDataModule) -> Reference:
         train_y=train.y,
         test_y=test.y,
     )
+
+
+@dataclass(frozen=True)
+class OtherReference(Reference):
+    """Real examples of a kind that is no image.
+
+    Args:
+        modality: The kind.
+    """
+
+    modality: Modality | None = None
+
+    def check(self, samples: Tensor, name: str, n: int | None = None) -> None:
+        assert self.modality is not None
+        self.modality.check(samples, name)
 
 
 def given_by(source: ImageData) -> Extractor | None:

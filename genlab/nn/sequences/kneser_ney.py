@@ -144,7 +144,7 @@ class KneserNey(nn.Module):
         for name, mine in self.named_buffers():
             if isinstance(saved := state.get(prefix + name), Tensor):
                 mine.resize_(saved.shape)
-        super()._load_from_state_dict(state, prefix, *rest)  # type: ignore[arg-type]
+        super()._load_from_state_dict(state, prefix, *rest)
 
 
 def longest(levels: int) -> int:
