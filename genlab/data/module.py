@@ -14,6 +14,7 @@ from genlab.data.feed.residence import fits, materialize, nbytes
 from genlab.data.feed.split import VAL_SIZE, divide, limited
 from genlab.data.feed.train_loader import TrainLoader
 from genlab.data.images import Attributes, ImageData, Split, SplitName
+from genlab.data.transforms import Transform
 from genlab.errors import ConfigError
 from genlab.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from genlab.types import ImageSpec, Spec
@@ -70,9 +71,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.val_size = val_size
         self.split_seed = split_seed
         self.limit = limit
-        self.augment = parse_augment(augment, refuse)
-        if self.augment and not issubclass(source.provides, ImageSpec):
-            raise ConfigError(f"data.augment: changes images, and {source.name} has none")
+        self.augment = transforms_of(source, augment)
         self.resident = resident
         self.workers = workers
         self.seed = seed
@@ -297,6 +296,16 @@ def shortest(number: float) -> str:
         ('5000', '0.1', '1234567.0')
     """
     return f"{number:g}" if float(f"{number:g}") == number else str(number)
+
+
+def transforms_of(
+    source: ImageData, augment: Sequence[Any] | Mapping[str, Any]
+) -> tuple[Transform, ...]:
+    """The changes of training images that `augment` names; refused where there are no images."""
+    found = parse_augment(augment, refuse)
+    if found and not issubclass(source.provides, ImageSpec):
+        raise ConfigError(f"data.augment: changes images, and {source.name} has none")
+    return found
 
 
 def refuse(config: Any) -> Any:

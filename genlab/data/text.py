@@ -16,7 +16,7 @@ from genlab.data.storage.damage import repairable
 from genlab.data.storage.terms import Terms
 from genlab.errors import ConfigError, DataError
 from genlab.modalities.sequences.characters import encode, vocabulary_of
-from genlab.modalities.sequences.modality import SequenceModality
+from genlab.modalities.sequences.sequence_modality import SequenceModality
 from genlab.ranges import PositiveInt, Probability
 from genlab.types import SequenceSpec, Spec
 

@@ -3,7 +3,7 @@
 from genlab.errors import ConfigError
 from genlab.modalities.base import Modality
 from genlab.modalities.images.modality import ImageModality
-from genlab.modalities.sequences.modality import SequenceModality
+from genlab.modalities.sequences.sequence_modality import SequenceModality
 from genlab.types import ImageSpec, SequenceSpec, Spec
 
 __all__ = ["modality_of"]
