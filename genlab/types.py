@@ -157,17 +157,29 @@ class SequenceSpec(Spec):
         levels: Size of the vocabulary, 256 for bytes.
         unit: What an id stands for.
         dtype: Of the ids; an embedding takes int32 and int64 only.
+        vocabulary: The characters in the order of their ids; None where ids are no characters.
+
+    Raises:
+        ValueError: The vocabulary has another size, or a character twice.
 
     Example:
         >>> spec = SequenceSpec(128, levels=1000)
         >>> spec.shape, spec.dims, spec.dtype, spec.unit
         ((128,), 128, torch.int64, 'token')
+        >>> SequenceSpec(8, levels=3, unit="character", vocabulary="abc").levels
+        3
     """
 
     length: int
     levels: int = 256
     unit: Unit = "token"
     dtype: torch.dtype = torch.int64
+    vocabulary: str | None = None
+
+    def __post_init__(self) -> None:
+        known = self.vocabulary
+        if known is not None and not len(known) == len(set(known)) == self.levels:
+            raise ValueError(f"{len(known)} characters are no vocabulary of {self.levels}")
 
     @property
     def shape(self) -> tuple[int]:

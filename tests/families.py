@@ -176,9 +176,13 @@ def header(name: str) -> list[str]:
     return [line[2:] for line in lines[: next(i for i, s in enumerate(lines) if s[:2] != "# ")]]
 
 
-def promised_parameters(name: str) -> tuple[int, ImageSpec]:
-    """The header's ``parameters: N on CxHxWxL``, with ten classes."""
+def promised_parameters(name: str) -> tuple[int, Spec]:
+    """The header's ``parameters: N on CxHxWxL``, with ten classes; of sequences ``TxL``."""
     line = next((s for s in header(name) if s.startswith("parameters:")), "")
+    sequences = re.fullmatch(r"parameters: ([\d,]+) on (\d+)x(\d+)", line)
+    if sequences:
+        count, length, levels = (int(group.replace(",", "")) for group in sequences.groups())
+        return count, SequenceSpec(length, levels)
     match = re.fullmatch(r"parameters: ([\d,]+) on (\d+)x(\d+)x(\d+)x(\d+)(?:, with .+)?", line)
     assert match, f"{name}.yaml: no line like '# parameters: 12,345 on 1x28x28x256', but {line!r}"
     count, *shape = (int(group.replace(",", "")) for group in match.groups())

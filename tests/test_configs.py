@@ -27,6 +27,9 @@ PRIMARY = {path.stem for path in FILES if str(path.parent) == "."}
 MODELS = sorted(path.stem for path in FILES if str(path.parent) == "model")
 DATA = sorted(path.stem for path in FILES if str(path.parent) == "data")
 MISSING = {
+    "ngram": ["data=shakespeare"],
+    "shakespeare": ["model=ngram"],
+    "text": ["model=ngram", "data.path=x.txt"],
     "folder": ["data.path=x"],
     "hf": ["data.path=x"],
     "latent_diffusion": ["model.autoencoder=run:ae"],
@@ -87,6 +90,8 @@ def test_every_file_begins_with_its_promise(file):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_models_header_tells_its_size(name):
     text = (CONFIGS / "model" / f"{name}.yaml").read_text()
+    if re.search(r"# parameters: [\d,]+ on \d+x\d+$", text, re.M):
+        return  # of sequences: tests/test_contract.py counts them
     match = re.search(r"# parameters: ([\d,]+) on (\d+)x(\d+)x(\d+)x(\d+)", text)
     assert match, f"model/{name}.yaml has no '# parameters: N on CxHxWxLEVELS'"
     from genlab.types import ImageSpec
@@ -132,7 +137,7 @@ def test_every_model_trains_on_every_kind_of_data_or_says_why_not(
     else:
         reason = None
     if reason is not None:
-        assert "model." in reason or "data." in reason
+        assert re.search(r"model[.s ]|data\.", reason), reason
         return
     module = build_module(config, built, source.n_train)
     batch = next(iter(source.train_loader()))

@@ -23,7 +23,7 @@ TRACES = ("config.yaml", "metrics.jsonl", "summary.json", "checkpoints")
 """Files of a run directory; without its mark it is half written."""
 
 COPIED = ("model", "data", "seed", "status", "fingerprint", "created", "classes")
-LIKELIHOOD = re.compile(r"bpd_(exact|(?:ais_)?iw(\d+)|(?:ais_)?elbo|vlb|ais)")
+LIKELIHOOD = re.compile(r"bp[dc]_(exact|(?:ais_)?iw(\d+)|(?:ais_)?elbo|vlb|ais)")
 
 
 def read_leaderboard(roots: Sequence[Path]) -> Leaderboard:

@@ -125,6 +125,14 @@ class ImageData(ABC):
             DataError: A file is missing or damaged.
         """
 
+    def check(self, split: Split, where: str) -> None:
+        """Refuses what was loaded where it is not as the spec says.
+
+        Raises:
+            DataError: It is not.
+        """
+        check_split(split, self.spec, where)
+
     def splits_there(self) -> tuple[SplitName, ...]:
         """The splits that there are."""
         return ("train", "test", "val") if self.own_val else ("train", "test")

@@ -13,10 +13,11 @@ from genlab.data.feed.eval_loader import EvalLoader, resampled, resamples
 from genlab.data.feed.residence import fits, materialize, nbytes
 from genlab.data.feed.split import VAL_SIZE, divide, limited
 from genlab.data.feed.train_loader import TrainLoader
-from genlab.data.images import Attributes, ImageData, Split, SplitName, check_split
+from genlab.data.images import Attributes, ImageData, Split, SplitName
+from genlab.data.transforms import Transform
 from genlab.errors import ConfigError
 from genlab.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
-from genlab.types import ImageSpec
+from genlab.types import ImageSpec, Spec
 
 __all__ = ["ImageDataModule"]
 
@@ -70,7 +71,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.val_size = val_size
         self.split_seed = split_seed
         self.limit = limit
-        self.augment = parse_augment(augment, refuse)
+        self.augment = transforms_of(source, augment)
         self.resident = resident
         self.workers = workers
         self.seed = seed
@@ -112,7 +113,7 @@ class ImageDataModule(pl.LightningDataModule):
         whole, test = self.source.load("train"), self.source.load("test")
         val = self.source.load("val") if self.source.own_val else whole
         for name, split in (("train", whole), ("val", val), ("test", test)):
-            check_split(split, self.spec, f"{self.source.name}/{name}")
+            self.source.check(split, f"{self.source.name}/{name}")
         counts = (len(whole.x), len(val.x) if self.source.own_val else None, len(test.x))
         groups = None if self.source.own_val else self.source.groups()
         index = divide(*counts, self.val_size, self.split_seed, self.limit, groups)
@@ -176,12 +177,12 @@ class ImageDataModule(pl.LightningDataModule):
         """How many images of what kind, how they were divided, and where they lie; below that
         line the source's notes, if it has any."""
         spec, train = self.spec, self._split("train")
+        noun = "images" if isinstance(spec, ImageSpec) else f"{spec.kind()}s"
         divided = "its own" if self.source.own_val else f"split_seed {self.split_seed}"
         summary = (
             f"{self.source.name}: {len(train.x):,} train, {len(self._split('val').x):,} validation "
-            f"({divided}), {len(self._split('test').x):,} test images, "
-            f"{spec.channels}x{spec.height}x{spec.width}, {spec.levels} levels, "
-            f"{spec.num_classes or 'no'} classes, {nbytes(train) / 1e6:.0f} MB "
+            f"({divided}), {len(self._split('test').x):,} test {noun}, "
+            f"{geometry(spec)}, {nbytes(train) / 1e6:.0f} MB "
             f"{'in memory' if self._held else 'mapped from disk'}"
         )
         return "\n       ".join([summary, *self.source.notes()])
@@ -273,6 +274,20 @@ class ImageDataModule(pl.LightningDataModule):
         return self._on_device[device]
 
 
+def geometry(spec: Spec) -> str:
+    """Shape, levels and classes of an example, for a person.
+
+    Example:
+        >>> from genlab.types import SequenceSpec
+        >>> geometry(ImageSpec(1, 28, 28)), geometry(SequenceSpec(8, 65, unit="character"))
+        ('1x28x28, 256 levels, no classes', '8 characters of 65')
+    """
+    if not isinstance(spec, ImageSpec):
+        return f"{'x'.join(map(str, spec.shape))} {spec.unit}s of {spec.levels}"
+    shape = "x".join(map(str, spec.shape))
+    return f"{shape}, {spec.levels} levels, {spec.num_classes or 'no'} classes"
+
+
 def shortest(number: float) -> str:
     """A number in as few digits as it has.
 
@@ -281,6 +296,16 @@ def shortest(number: float) -> str:
         ('5000', '0.1', '1234567.0')
     """
     return f"{number:g}" if float(f"{number:g}") == number else str(number)
+
+
+def transforms_of(
+    source: ImageData, augment: Sequence[Any] | Mapping[str, Any]
+) -> tuple[Transform, ...]:
+    """The changes of training images that `augment` names; refused where there are no images."""
+    found = parse_augment(augment, refuse)
+    if found and not issubclass(source.provides, ImageSpec):
+        raise ConfigError(f"data.augment: changes images, and {source.name} has none")
+    return found
 
 
 def refuse(config: Any) -> Any:

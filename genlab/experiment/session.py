@@ -183,12 +183,13 @@ class TrainingSession:
 
 
 def begin(parts: Parts) -> None:
-    """Shows the model training images, drawn at random, before its first step."""
+    """Shows the model training images before its first step: all, or some drawn at random."""
     model, train = parts.module.model, parts.data.train
     if type(model).begin is GenerativeModel.begin:
         return
     order = torch.randperm(len(train.x), generator=stream(parts.module.seed, "begin"))
-    chosen = train.take(order[:BEGIN].sort().values)
+    most = len(order) if model.begins_with_all else BEGIN
+    chosen = train.take(order[:most].sort().values)
     model.begin(EvalLoader(chosen, parts.data.eval_batch_size))
 
 

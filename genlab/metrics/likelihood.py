@@ -13,7 +13,8 @@ The key says which:
     nll_raise_100             of 100 of the images by chains led back from them: too bad on average
     nll_exact_1k              of 1,000 images drawn at random, rather than of the whole split
 
-Nats are of a whole image, bits of a sub-pixel. All are negative log-likelihoods: lower is better.
+Nats are of a whole image, bits of a sub-pixel; of text nats are of a window, and bits of a
+character, ``bpc_exact``. All are negative log-likelihoods: lower is better.
 """
 
 import math
@@ -29,12 +30,14 @@ from genlab.errors import DataError
 from genlab.metrics.base import Number
 from genlab.metrics.keys import count_suffix
 from genlab.rng import key
+from genlab.types import Unit
 
 if TYPE_CHECKING:  # which imports this module
     from genlab.metrics.estimate import HasPartition
 
 __all__ = [
     "BITS",
+    "BITS_PER_CHARACTER",
     "HALVING",
     "NATS",
     "Kind",
@@ -49,6 +52,9 @@ __all__ = [
 
 NATS = Number("nll", "lower", "negative log-likelihood", "nats", rank=4, shown=False)
 BITS = Number("bpd", "lower", "negative log-likelihood", "bits/dim", rank=3, shown=False)
+BITS_PER_CHARACTER = Number(
+    "bpc", "lower", "negative log-likelihood", "bits/character", rank=3, shown=False
+)
 HALVING = Number("ode_halving", None, "nll_ode less that of half the steps", "nats", shown=False)
 
 Kind = Literal["exact", "bound", "estimate"]
@@ -73,6 +79,7 @@ class Likelihood:
         split: Name of the split that x is.
         bound: Name of a bound whose samples are averaged, or of an estimate: `likelihood_keys`.
         partition: The model, where its likelihood is an estimate.
+        unit: What one of the `dims` is: bits of a character have a key of their own, ``bpc``.
     """
 
     log_prob: Callable[[Tensor, Tensor | None, int, torch.Generator], Tensor]
@@ -83,6 +90,7 @@ class Likelihood:
     split: str = "test"
     bound: str | None = None
     partition: "HasPartition | None" = None
+    unit: Unit = "pixel"
 
 
 def bits_per_dim(nats: float, dims: int) -> float:
@@ -101,7 +109,12 @@ def nats(bits: float, dims: int) -> float:
 
 
 def likelihood_keys(
-    kind: Kind, k: int, n: int, total: int, bound: str | None = None
+    kind: Kind,
+    k: int,
+    n: int,
+    total: int,
+    bound: str | None = None,
+    unit: Unit = "pixel",
 ) -> tuple[str, str]:
     """The keys of the nats and of the bits/dim.
 
@@ -112,6 +125,7 @@ def likelihood_keys(
         total: Images of the whole split.
         bound: Name of a bound whose samples are averaged, or of an estimate; None where k of them
             tighten it.
+        unit: What an entry of an example is.
 
     Example:
         >>> likelihood_keys("bound", 16, 10_000, 10_000, bound="vlb")
@@ -124,11 +138,14 @@ def likelihood_keys(
         ('nll_ais', 'bpd_ais')
         >>> likelihood_keys("estimate", 1000, 10_000, 10_000)
         ('nll_ais_iw1000', 'bpd_ais_iw1000')
+        >>> likelihood_keys("exact", 1, 1000, 1000, unit="character")
+        ('nll_exact', 'bpc_exact')
     """
     tightened = ("ais_" if kind == "estimate" else "") + ("elbo" if k == 1 else f"iw{k}")
     which = "exact" if kind == "exact" else bound or tightened
     suffix = count_suffix(n, total)
-    return f"nll_{which}{suffix}", f"bpd_{which}{suffix}"
+    bits = "bpc" if unit == "character" else "bpd"
+    return f"nll_{which}{suffix}", f"{bits}_{which}{suffix}"
 
 
 def random_subset(total: int, n: int, seed: int = 0) -> Tensor:

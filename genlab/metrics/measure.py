@@ -16,6 +16,7 @@ from genlab.metrics.extractors.base import Extractor, Features, full_precision
 from genlab.metrics.keys import metric_key
 from genlab.metrics.likelihood import (
     BITS,
+    BITS_PER_CHARACTER,
     NATS,
     Likelihood,
     bits_per_dim,
@@ -157,7 +158,7 @@ def measure_likelihood(
     n = min(n or total, total)
     advance = progress("likelihood", n)
     found = -log_probs(likelihood, k=k, n=n, batch=batch, seed=seed, device=device, advance=advance)
-    keys = likelihood_keys(likelihood.kind, k, n, total, likelihood.bound)
+    keys = likelihood_keys(likelihood.kind, k, n, total, likelihood.bound, likelihood.unit)
     values = nats_and_bits(likelihood, keys, found, seed, started)
     if likelihood.partition is None:
         return values
@@ -173,6 +174,7 @@ def nats_and_bits(
     low, high = bootstrap(found, seed=seed)
     seconds = time.perf_counter() - started
     nats = (float(found.mean()), low, high)
+    per_entry = BITS_PER_CHARACTER if likelihood.unit == "character" else BITS
     bits = tuple(bits_per_dim(number, likelihood.dims) for number in nats)
     return [
         Value(
@@ -186,7 +188,7 @@ def nats_and_bits(
             seconds=seconds,
             number=number,
         )
-        for number, name, (value, a, b) in zip((NATS, BITS), keys, (nats, bits), strict=True)
+        for number, name, (value, a, b) in zip((NATS, per_entry), keys, (nats, bits), strict=True)
     ]
 
 

@@ -3,11 +3,15 @@
 from genlab.errors import ConfigError
 from genlab.modalities.base import Modality
 from genlab.modalities.images.modality import ImageModality
-from genlab.types import ImageSpec, Spec
+from genlab.modalities.sequences.sequence_modality import SequenceModality
+from genlab.types import ImageSpec, SequenceSpec, Spec
 
 __all__ = ["modality_of"]
 
-MODALITIES: dict[type[Spec], type[Modality]] = {ImageSpec: ImageModality}
+MODALITIES: dict[type[Spec], type[Modality]] = {
+    ImageSpec: ImageModality,
+    SequenceSpec: SequenceModality,
+}
 """By the class of the spec; a subclass of a spec takes its parent's."""
 
 

@@ -64,6 +64,9 @@ class GenerativeModel(nn.Module, ABC):
     draws_in_steps: ClassVar[bool] = False
     """True if `draw` reports partial results, see `report_progress`."""
 
+    begins_with_all: ClassVar[bool] = False
+    """True if `begin` needs all training examples, rather than a part of them."""
+
     players: ClassVar[tuple[str, ...]] = ("model",)
     """The parts with an optimizer each, in the order they are trained; see `player`."""
 

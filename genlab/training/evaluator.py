@@ -1,6 +1,6 @@
 """The evaluator: a trained model, its data and the metrics brought together."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from genlab.data.gaussians import Gaussians
 from genlab.data.images import ImageData
 from genlab.data.module import ImageDataModule
 from genlab.errors import ConfigError
-from genlab.metrics.builtin import LIKELIHOOD, ODE
+from genlab.metrics.builtin import BUILT_IN, LIKELIHOOD, ODE
 from genlab.metrics.estimate import EFFECTIVE, HasPartition
 from genlab.metrics.extractors.base import Extractor
 from genlab.metrics.extractors.picture_network import PicturesExtractor
@@ -23,12 +23,14 @@ from genlab.metrics.ode import HasOde
 from genlab.metrics.real import Reference
 from genlab.metrics.report import Report, Value
 from genlab.metrics.suite import Suite
+from genlab.modalities.base import Modality
+from genlab.modalities.by_spec import modality_of
 from genlab.modalities.images.levels import to_bytes
 from genlab.models.base import GenerativeModel
 from genlab.system.progress import Progress, quiet
 from genlab.system.terminal import warn
 from genlab.tasks.drawing import conditions_for
-from genlab.types import Batch, SamplingOptions
+from genlab.types import Batch, ImageSpec, SamplingOptions
 
 __all__ = ["Evaluator", "reference_of"]
 
@@ -43,6 +45,9 @@ class Evaluator:
     """
 
     def __init__(self, suite: Suite, data: ImageDataModule, split: str = "test"):
+        if not isinstance(data.spec, ImageSpec):  # genlab's own metrics of samples are of images
+            others = [metric for metric in suite.asked if metric not in BUILT_IN]
+            suite = replace(suite, metrics=others)
         self.suite = suite
         self.data = data
         self.split = split
@@ -66,7 +71,10 @@ class Evaluator:
         if str(device) not in self._extractors:
             spec = self.data.spec
             source = self.data.source
-            found = self.suite.load_extractors(source.name, spec.shape, device, given_by(source))
+            found = []  # of images alone: other data is measured as it is
+            if isinstance(spec, ImageSpec):
+                given = given_by(source)
+                found = self.suite.load_extractors(source.name, spec.shape, device, given)
             self._extractors[str(device)] = found
         return self._extractors[str(device)]
 
@@ -126,6 +134,7 @@ class Evaluator:
             dims=model.spec.dims,
             split=self.split,
             partition=estimated_partition(model),
+            unit=model.spec.unit,
         )
 
     def ode(self, model: GenerativeModel, progress: Progress = quiet) -> list[Value]:
@@ -208,7 +217,9 @@ def sampler_of(
         y = conditions_for(model, n, given, drawn)
         drawn += n
         drawn_now = model.sample(n, y, generator=generator, options=options)
-        return Batch(to_bytes(drawn_now, model.spec.levels), y if model.num_classes else None)
+        if isinstance(model.spec, ImageSpec):
+            drawn_now = to_bytes(drawn_now, model.spec.levels)
+        return Batch(drawn_now, y if model.num_classes else None)
 
     return sampler
 
@@ -224,7 +235,11 @@ def reference_of(data: ImageDataModule) -> Reference:
         source = data.source
         train = resampled(source, source.load("train"), data.split_seed, "train")
         test = resampled(source, source.load("test"), data.split_seed, "test")
-    levels = data.spec.levels
+    levels, spec = data.spec.levels, data.spec
+    if not isinstance(spec, ImageSpec):
+        return OtherReference(
+            train.x, test.x, data.fingerprint, data.source.name, modality=modality_of(spec)
+        )
     return Reference(
         to_bytes(train.x, levels),
         to_bytes(test.x, levels),
@@ -234,6 +249,21 @@ def reference_of(data: ImageDataModule) -> Reference:
         train_y=train.y,
         test_y=test.y,
     )
+
+
+@dataclass(frozen=True)
+class OtherReference(Reference):
+    """Real examples of a kind that is no image.
+
+    Args:
+        modality: The kind.
+    """
+
+    modality: Modality | None = None
+
+    def check(self, samples: Tensor, name: str, n: int | None = None) -> None:
+        assert self.modality is not None
+        self.modality.check(samples, name)
 
 
 def given_by(source: ImageData) -> Extractor | None:

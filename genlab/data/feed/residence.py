@@ -72,7 +72,7 @@ def materialize(split: Split, index: Tensor, resident: bool, key: str) -> Split:
         return Split(split.x.clone() if whole else split.x.index_select(0, index), y)
 
     def build(writer: Writer) -> None:
-        out = writer.array("x", (len(index), *split.x.shape[1:]), "uint8")
+        out = writer.array("x", (len(index), *split.x.shape[1:]), str(split.x.numpy().dtype))
         for start in range(0, len(index), ROWS):
             out[start : start + ROWS] = split.x[index[start : start + ROWS]].numpy()
 

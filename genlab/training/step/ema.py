@@ -83,6 +83,8 @@ class EMA:
         """Follows the model by n images."""
         torch._foreach_lerp_(self.average, self.source, 1 - self.decay(batch, images_seen))
         for mine, theirs in self.copies:
+            if mine.shape != theirs.shape:  # a table as long as what was counted
+                mine.resize_(theirs.shape)
             mine.copy_(theirs)
         self.model.begin_step(images_seen, self.model.step)
 

@@ -1,0 +1,1 @@
+"""Sequences of characters as a kind of data."""

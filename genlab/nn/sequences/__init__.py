@@ -1,0 +1,1 @@
+"""Networks and tables over sequences of ids."""
