@@ -33,10 +33,9 @@ class GenerativeModel(nn.Module, ABC):
     Images are uint8 outside a model and float inside it. Whatever turns integers into reals
     (scaling, dequantization) belongs to the model, so that likelihoods compare across families.
 
-    A family implements `loss` and `draw`, and as many of `log_prob`, `encode`, `decode` and
-    `reconstruct` as it can: what it can do is derived from what it overrides. Declared is what no
-    program can find out (`likelihood`, `draws_in_steps`; a test proves them) and what must be
-    known before anything is imported (`accepts`, `conditions`, `sampling_options`).
+    A family implements `loss` and `draw`, and of `log_prob`, `encode`, `decode`, `reconstruct` what
+    it can: what it can do is derived from what it overrides. Declared is what no program can find
+    out, which a test proves, and what must be known before anything is imported.
 
     Args:
         spec: Kind and geometry of the data.
@@ -65,14 +64,13 @@ class GenerativeModel(nn.Module, ABC):
     """True if `draw` reports partial results, see `report_progress`."""
 
     begins_with_all: ClassVar[bool] = False
-    """True if `begin` needs all training examples, rather than a part of them."""
+    """True if `begin` needs all training examples."""
 
     players: ClassVar[tuple[str, ...]] = ("model",)
     """The parts with an optimizer each, in the order they are trained; see `player`."""
 
     optimizer: ClassVar[str | None] = None
-    """Name of the config of gradient descent that the family must have, of plain `torch.optim.SGD`
-    without clipping; None of a family whose loss any optimizer can lower."""
+    """Name of the config of plain `torch.optim.SGD` that the family must have; None of most."""
 
     images_seen: int = 0
     """How many training images the model has seen before this step, see `begin_step`."""
