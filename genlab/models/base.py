@@ -30,12 +30,11 @@ OPTIONAL = ("log_prob", "encode", "decode", "reconstruct", "latent", "complete")
 class GenerativeModel(nn.Module, ABC):
     """A generative model of one or more kinds of data.
 
-    Images are uint8 outside a model and float inside it. Whatever turns integers into reals
-    (scaling, dequantization) belongs to the model, so that likelihoods compare across families.
+    Images are uint8 outside a model and float inside it: what turns integers into reals belongs to
+    the model, so that likelihoods compare across families.
 
-    A family implements `loss` and `draw`, and of `log_prob`, `encode`, `decode`, `reconstruct` what
-    it can: what it can do is derived from what it overrides. Declared is what no program can find
-    out, which a test proves, and what must be known before anything is imported.
+    A family implements `loss` and `draw`, and what else it can: that is derived from what it
+    overrides. Declared is what no program finds out, and what must be known before an import.
 
     Args:
         spec: Kind and geometry of the data.
