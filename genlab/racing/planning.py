@@ -1,5 +1,6 @@
 """Plan of a race: which candidates can finish a rung, and how long the rungs are."""
 
+import math
 from collections.abc import Mapping
 
 from genlab.errors import ConfigError
@@ -7,7 +8,22 @@ from genlab.racing.allocation import Profile, by_images, by_seconds, images_need
 from genlab.racing.bracket import Rung
 from genlab.racing.race_settings import Budget, RaceRecord
 
-__all__ = ["plan_images", "plan_seconds"]
+__all__ = ["check_profile_fits", "plan_images", "plan_seconds"]
+
+
+def check_profile_fits(record: RaceRecord, n: int) -> None:
+    """Refuses a budget that ends before the first steps of n candidates are over.
+
+    Raises:
+        ConfigError: It does; what their rungs take is known only after these steps.
+    """
+    steps = record.config.profile * math.ceil(n / record.workers)
+    if record.budget.unit == "seconds" and record.budget.amount < steps:
+        raise ConfigError(
+            f"budget={record.budget.text}: too small: the first steps of {n} candidates alone take "
+            f"{Budget(steps, 'seconds').text}; a budget of minutes is meant, or fewer candidates "
+            "(only=A,B)"
+        )
 
 
 def plan_images(record: RaceRecord, names: list[str]) -> list[Rung]:

@@ -138,7 +138,7 @@ def test_candidates_that_do_not_suit_the_data_are_out(tmp_path):
 @pytest.mark.parametrize(
     ("budget", "said"),
     [
-        ("4s", r"budget=4s: too small for one rung of two candidates .* budget=\d+s would do"),
+        ("12s", r"budget=12s: too small for one rung of two candidates .* budget=\d+s would do"),
         ("5000images", r"each of 8 candidates would see 80 images.* budget=\d+images would do"),
     ],
 )
@@ -149,6 +149,13 @@ def test_a_budget_that_is_too_small_says_what_would_do(tmp_path, budget, said):
     (tmp_path / "again").mkdir()
     few = NAMES if budget.endswith("images") else NAMES[:2]
     race(tmp_path / "again", record(few, enough), FakeRunner(quality))
+
+
+def test_a_budget_that_ends_before_the_first_steps_costs_nothing(tmp_path):
+    runner = FakeRunner(quality)
+    with pytest.raises(ConfigError, match=r"budget=1s: too small: the first steps of 8 cand.*alone"):
+        race(tmp_path, record(NAMES, "1s"), runner)
+    assert not runner.jobs
 
 
 def test_no_candidate_fits(tmp_path):
