@@ -76,7 +76,7 @@ def machine_share(candidates: int, workers: int | None, threads: int | None) -> 
 def available_mib() -> float | None:
     """MiB of memory that are free, None where that is not known."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     return next((int(x.split()[1]) / 1024 for x in lines if x.startswith("MemAvailable")), None)

@@ -163,7 +163,7 @@ def wait_for(run: Run) -> None:
 def reset_peak() -> None:
     """Lets the peak of the process's memory begin anew, where the kernel can."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
         return  # the peak is then that of all jobs so far, an upper bound
 
@@ -171,7 +171,7 @@ def reset_peak() -> None:
 def peak_mib() -> float:
     """Peak of this process's memory in MiB."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
         return next(int(x.split()[1]) / 1024 for x in lines if x.startswith("VmHWM"))
     except (OSError, StopIteration):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

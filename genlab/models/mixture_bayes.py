@@ -85,7 +85,7 @@ class MixtureBayes(Mixture):
     def penalty(self) -> Tensor:
         """Divergence of the posterior from the prior, an image's share."""
         q = self.posterior()
-        prior = Dirichlet(torch.full_like(q.concentration, self.concentration))
+        prior = Dirichlet(torch.full_like(q.concentration, self.concentration), validate_args=False)
         total = kl_divergence(q, prior).sum()
         total = total + self.family.divergence(self.weights, self.statistics, self.observations)
         return total / self.observations

@@ -169,7 +169,9 @@ class RBM(GibbsDrawing):
         y, weights = self.chain_labels(positive)
         family = TemperedRBM(core, self.start_biases(), core.biases(y))
         replicas = Replicas(family, self.chains)
-        state = replicas.advance(self.k, int(self.exchanges))
+        # Which pairs exchange alternates; a lone replica has none, and a GPU is not waited for.
+        exchanges = int(self.exchanges) if len(self.chains) > 1 else 0
+        state = replicas.advance(self.k, exchanges)
         if self.training:
             self.chains.copy_(state)
             self.exchanges += 1
@@ -180,9 +182,10 @@ class RBM(GibbsDrawing):
         n = self.chains.shape[1]
         if positive.y is None:
             return None, positive.weights.new_full((n,), 1 / n)
+        classes = torch.arange(self.num_classes, device=positive.v.device)
         y = torch.arange(n, device=positive.v.device) % self.num_classes
-        shares = torch.bincount(positive.y, minlength=self.num_classes) / len(positive.y)
-        of_class = torch.bincount(y, minlength=self.num_classes)
+        shares = (positive.y[:, None] == classes).double().mean(0)
+        of_class = (y[:, None] == classes).double().sum(0)
         weights = shares[y] / of_class[y]
         return y, (weights / weights.sum()).to(positive.weights.dtype)
 

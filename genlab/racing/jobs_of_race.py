@@ -76,4 +76,4 @@ class Runner(Protocol):
 def items_of(run: Path) -> list[float]:
     """What each test image gave a run; empty without."""
     file = run / ITEMS
-    return list(json.loads(file.read_text())["items"]) if file.is_file() else []
+    return list(json.loads(file.read_text(encoding="utf-8"))["items"]) if file.is_file() else []

@@ -153,7 +153,7 @@ def test_a_budget_that_is_too_small_says_what_would_do(tmp_path, budget, said):
 
 def test_a_budget_that_ends_before_the_first_steps_costs_nothing(tmp_path):
     runner = FakeRunner(quality)
-    with pytest.raises(ConfigError, match=r"budget=1s: too small: the first steps of 8 cand.*alone"):
+    with pytest.raises(ConfigError, match=r"budget=1s: too small: the first steps of 8 "):
         race(tmp_path, record(NAMES, "1s"), runner)
     assert not runner.jobs
 

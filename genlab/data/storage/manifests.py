@@ -220,7 +220,26 @@ MANIFESTS: dict[str, Manifest] = {
         FACES,
         EMOJI,
         EARTH,
+        Manifest(
+            "shakespeare",
+            None,
+            None,
+            None,
+            files=(
+                DataFile(
+                    "plays-and-poems.tar.xz",
+                    "074d2ab1bede329576db6c4e66429a9f6368191e5e4b96d64188d98c17a24613",
+                    size=1_577_332,
+                ),
+            ),
+            origin="bundled",
+            licence="public domain",
+            attribution="William Shakespeare; texts of Project Gutenberg by the Python package "
+            "shakespeare 0.6 (MIT), blanks and line ends tidied",
+            notice="shakespeare/LICENCE.md",
+        ),
         Manifest("folder", None, None, None, origin="yours"),
+        Manifest("text", None, None, None, origin="yours"),
         Manifest("hf", None, None, None, origin="yours"),
         Manifest("gaussians", None, None, None),
         Manifest("synthetic", None, None, None),

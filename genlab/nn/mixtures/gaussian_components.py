@@ -81,10 +81,13 @@ class GaussianComponents(Components):
     ) -> Tensor:
         mean, std = self.on_levels(weights, statistics)
         x = x.flatten(1)
-        if known is not None:
-            mean, std, x = mean[:, known], std[:, known], x[:, known]
         size = max(1, CELLS // max(mean.numel(), 1))
-        return torch.cat([self.masses(part[:, None], mean, std).sum(2) for part in x.split(size)])
+        found = []
+        for part in x.split(size):
+            masses = self.masses(part[:, None], mean, std)
+            # Of a mask, not of an index: its number of pixels would have to be waited for.
+            found.append((masses if known is None else torch.where(known, masses, 0)).sum(2))
+        return torch.cat(found)
 
     def on_levels(self, weights: Tensor, statistics: Tensor) -> tuple[Tensor, Tensor]:
         """Means and standard deviations ``(K, D)`` of x + u."""
