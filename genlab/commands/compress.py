@@ -17,11 +17,10 @@ from genlab.errors import ConfigError, DataError
 from genlab.experiment.compression import coding, compress, decompress
 from genlab.experiment.odd_images import check_shape
 from genlab.experiment.relocation import check_unchanged
-from genlab.experiment.trained import Loaded, load_run, use_device
+from genlab.experiment.trained import Loaded, load_asked
 from genlab.modalities.images.image_reading import read_images
 from genlab.modalities.images.levels import from_bytes, to_bytes
 from genlab.rng import stream
-from genlab.runs.directory import find_run
 from genlab.system.paths import check_writable, write_atomically
 from genlab.system.terminal import bars, console, say
 from genlab.types import Batch, ImageSpec
@@ -43,13 +42,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     if config.device not in ("cpu", "auto"):
         raise ConfigError(f"device={config.device}: files are coded on the CPU alone")
     check_writable(target.absolute().parent, f"out={config.out}")
-    loaded = load_run(
-        find_run(str(config.run), Path(config.root)),
-        config.checkpoint,
-        config.weights,
-        use_device("cpu"),
-        places=config.places,
-    )
+    loaded = load_asked(config, "cpu")
     coding(loaded.model)
     x = images_of(config, loaded)
     # The file

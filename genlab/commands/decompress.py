@@ -9,10 +9,9 @@ from genlab.config.check import check
 from genlab.config.invocation import Invocation
 from genlab.errors import ConfigError, DataError
 from genlab.experiment.compression import decompress
-from genlab.experiment.trained import load_run, use_device
+from genlab.experiment.trained import load_asked
 from genlab.modalities.images.levels import to_bytes
 from genlab.modalities.rendering import save_png
-from genlab.runs.directory import find_run
 from genlab.system.paths import check_writable
 from genlab.system.terminal import bars, say
 
@@ -34,13 +33,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     if not source.is_file():
         raise DataError(f"file={config.file}: no such file")
     check_writable(target if target.suffix == "" else target.absolute().parent, f"out={target}")
-    loaded = load_run(
-        find_run(str(config.run), Path(config.root)),
-        config.checkpoint,
-        config.weights,
-        use_device("cpu"),
-        places=config.places,
-    )
+    loaded = load_asked(config, "cpu")
     with bars() as progress:
         x = decompress(loaded, source.read_bytes(), config.file, progress)
     # Real images, so without a note that they are synthetic

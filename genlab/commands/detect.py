@@ -17,13 +17,12 @@ from genlab.experiment.detection import Detection, judge, odd_picture
 from genlab.experiment.detector import Detector
 from genlab.experiment.odd_images import check_shape, odd_images
 from genlab.experiment.relocation import check_unchanged
-from genlab.experiment.trained import Loaded, load_run, use_device
+from genlab.experiment.trained import Loaded, load_asked
 from genlab.metrics.report import Report
 from genlab.modalities.images.image_reading import image_names, read_images
 from genlab.modalities.images.levels import to_bytes
 from genlab.modalities.rendering import Pixels, save_png
 from genlab.rng import stream
-from genlab.runs.directory import find_run
 from genlab.system.clock import now
 from genlab.system.paths import check_writable, write_atomically, write_json
 from genlab.system.terminal import bars, console, say
@@ -44,13 +43,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
             "give images=FOLDER to have them judged, or vs=[mirrored,noise] to measure the detector"
         )
     started = time.monotonic()
-    loaded = load_run(
-        find_run(str(config.run), Path(config.root)),
-        config.checkpoint,
-        config.weights,
-        use_device(config.device),
-        places=config.places,
-    )
+    loaded = load_asked(config)
     folder = Path(config.out or loaded.run.path / "applications" / "detect")
     check_writable(folder, f"out={config.out or 'null'}", "; out=FOLDER chooses a place")
     # All images, before any is scored

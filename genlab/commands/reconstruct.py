@@ -10,11 +10,10 @@ from genlab.config.invocation import Invocation
 from genlab.errors import ConfigError, Unsupported
 from genlab.experiment.perform import origin
 from genlab.experiment.relocation import check_unchanged
-from genlab.experiment.trained import load_run, use_device
+from genlab.experiment.trained import load_asked
 from genlab.modalities.images.grid import show
 from genlab.modalities.rendering import save_rendering
 from genlab.rng import stream
-from genlab.runs.directory import find_run
 from genlab.system.paths import check_writable
 from genlab.system.terminal import say
 from genlab.tasks.drawing import pairs
@@ -35,13 +34,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     if config.split not in SPLITS:
         raise ConfigError(f"split={config.split}: {', '.join(SPLITS)} are allowed")
     # The model, and whether it can
-    loaded = load_run(
-        find_run(str(config.run), Path(config.root)),
-        config.checkpoint,
-        config.weights,
-        use_device(config.device),
-        places=config.places,
-    )
+    loaded = load_asked(config)
     if config.out is None:
         folder = loaded.run.path / "reconstructions"
         check_writable(folder, "out=null", "; out=FILE chooses a place")

@@ -160,7 +160,7 @@ class Train(Record):
 
 @dataclass(kw_only=True)
 class OfRun(Record):
-    """Keys of every command that takes a trained run."""
+    """Keys of every command that takes a trained run, ``run``."""
 
     root: str
     places: dict[str, str] = field(default_factory=dict)  # of the run's data, if they have moved

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import torch
 
@@ -19,11 +19,11 @@ from genlab.experiment.relocation import relocated
 from genlab.experiment.spec_record import recorded_spec
 from genlab.modalities.base import Modality
 from genlab.models.base import GenerativeModel
-from genlab.runs.directory import Run
+from genlab.runs.directory import Run, find_run
 from genlab.system.terminal import warn
 from genlab.training.saving.checkpoint_io import newest, read_checkpoint
 
-__all__ = ["Loaded", "load_run", "use_device"]
+__all__ = ["Loaded", "load_asked", "load_run", "use_device"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,36 @@ def load_run(
         images_seen=state["images_seen"],
         weights=weights,
         checkpoint=path,
+    )
+
+
+class AsksForRun(Protocol):
+    """A command's config that names one run and how it is to be loaded."""
+
+    run: str
+    root: str
+    checkpoint: Literal["best", "last"]
+    weights: str
+    device: Literal["auto", "cpu", "gpu", "mps"]
+    places: dict[str, str]
+
+
+def load_asked(config: AsksForRun, device: str | None = None) -> Loaded:
+    """The run that a command's config names.
+
+    Args:
+        config: The config.
+        device: Where to, if not where the config says.
+
+    Raises:
+        ConfigError, DataError: As `load_run`, or there is no such run.
+    """
+    return load_run(
+        find_run(str(config.run), Path(config.root)),
+        config.checkpoint,
+        config.weights,
+        use_device(device or config.device),
+        places=config.places,
     )
 
 
