@@ -77,6 +77,35 @@ def accuracy(net: Classifier, x: Tensor, y: Tensor) -> float:
     return float(torch.stack(right).sum() / len(x))
 
 
+def keep(
+    out: Path, name: str, tensors: dict[str, Tensor], accuracy: object, command: str, seconds: float
+) -> None:
+    """Writes the weights, and beside them how they were made and how well they do.
+
+    Args:
+        out: The folder.
+        name: Of the extractor.
+        tensors: The weights.
+        accuracy: What it can tell.
+        command: What made them.
+        seconds: CPU-seconds that took.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{name}.safetensors"
+    save_file({key: value.contiguous() for key, value in tensors.items()}, path)
+    card = {
+        "sha256": file_sha256(path),
+        "accuracy": accuracy,
+        "command": command,
+        "cpu_seconds": round(seconds),
+        "date": datetime.now(UTC).date().isoformat(),
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+    }
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    print(path, card["sha256"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=["digits", "fashion"])
@@ -101,20 +130,8 @@ def main() -> None:
     if reached < LEAST[args.name]:
         sys.exit(f"below {LEAST[args.name]}: nothing was written")
 
-    args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / f"{args.name}.safetensors"
-    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, path)
-    card = {
-        "sha256": file_sha256(path),
-        "accuracy": round(reached, 4),
-        "command": f"python scripts/train_extractor.py {args.name}",
-        "cpu_seconds": round(seconds),
-        "date": datetime.now(UTC).date().isoformat(),
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-    }
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
-    print(path, card["sha256"])
+    command = f"python scripts/train_extractor.py {args.name}"
+    keep(args.out, args.name, net.state_dict(), round(reached, 4), command, seconds)
 
 
 if __name__ == "__main__":

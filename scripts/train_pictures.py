@@ -13,21 +13,17 @@ which of them it is. No generated image, and no image of a `test` split.
 """
 
 import argparse
-import json
-import platform
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, cross_entropy, pad
+from train_extractor import keep
 
 from genlab.data.emoji import Emoji
 from genlab.data.faces import Faces
-from genlab.metrics.extractors.base import file_sha256
 from genlab.metrics.extractors.picture_network import PicturesNet, to_64
 from genlab.metrics.moments import StreamingMoments
 
@@ -185,20 +181,8 @@ def main() -> None:
         sys.exit(f"mean accuracy {mean:.3f} is below {LEAST}: nothing was written")
 
     # Write
-    args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / "pictures.safetensors"
-    save_file({k: v.half().contiguous() for k, v in net.state_dict().items()}, path)
-    card = {
-        "sha256": file_sha256(path),
-        "accuracy": told,
-        "command": "python scripts/train_pictures.py",
-        "cpu_seconds": round(seconds),
-        "date": datetime.now(UTC).date().isoformat(),
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-    }
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
-    print(path, card["sha256"])
+    halves = {name: value.half() for name, value in net.state_dict().items()}
+    keep(args.out, "pictures", halves, told, "python scripts/train_pictures.py", seconds)
 
 
 if __name__ == "__main__":
