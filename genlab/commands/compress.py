@@ -16,7 +16,7 @@ from genlab.config.schema import Compress
 from genlab.errors import ConfigError, DataError
 from genlab.experiment.compression import coding, compress, decompress
 from genlab.experiment.odd_images import check_shape
-from genlab.experiment.relocation import check_unchanged
+from genlab.experiment.relocation import set_up
 from genlab.experiment.trained import Loaded, load_asked
 from genlab.modalities.images.image_reading import read_images
 from genlab.modalities.images.levels import from_bytes, to_bytes
@@ -81,9 +81,7 @@ def images_of(config: Compress, loaded: Loaded) -> torch.Tensor:
                 "run models, and would not come back as they are"
             )
         return x
-    loaded.data.prepare_data()
-    loaded.data.setup()
-    check_unchanged(loaded.run, loaded.data, moved=bool(config.places))
+    set_up(loaded.run, loaded.data, moved=bool(config.places))
     test = loaded.data.test.x
     order = torch.randperm(len(test), generator=stream(config.seed, "compressed images"))
     return test[order[: config.n].sort().values]

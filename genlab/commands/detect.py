@@ -16,7 +16,7 @@ from genlab.errors import ConfigError
 from genlab.experiment.detection import Detection, judge, odd_picture
 from genlab.experiment.detector import Detector
 from genlab.experiment.odd_images import check_shape, odd_images
-from genlab.experiment.relocation import check_unchanged
+from genlab.experiment.relocation import set_up
 from genlab.experiment.trained import Loaded, load_asked
 from genlab.metrics.report import Report
 from genlab.modalities.images.image_reading import image_names, read_images
@@ -47,9 +47,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
     folder = Path(config.out or loaded.run.path / "applications" / "detect")
     check_writable(folder, f"out={config.out or 'null'}", "; out=FOLDER chooses a place")
     # All images, before any is scored
-    loaded.data.prepare_data()
-    loaded.data.setup()
-    check_unchanged(loaded.run, loaded.data, moved=bool(config.places))
+    set_up(loaded.run, loaded.data, moved=bool(config.places))
     detection, picture = detected(config, loaded)
     # The report
     if detection.odd:

@@ -10,7 +10,7 @@ from genlab.config.sampling import build_options, check_options, ways
 from genlab.config.schema import Evaluate, Train
 from genlab.errors import ConfigError
 from genlab.experiment.build import build_data, build_evaluator
-from genlab.experiment.relocation import check_unchanged
+from genlab.experiment.relocation import set_up
 from genlab.experiment.reports import keep_report, log_report
 from genlab.experiment.trained import Loaded, load_run, use_device
 from genlab.metrics.curve import curve_table
@@ -73,9 +73,7 @@ def of_run(config: Evaluate, place: Run, name: str) -> Report:
         places=config.places,
     )
     options = [build_options(loaded.model.usual_sampling, way) for way in asked]
-    loaded.data.prepare_data()
-    loaded.data.setup()
-    check_unchanged(loaded.run, loaded.data, moved=bool(config.places))
+    set_up(loaded.run, loaded.data, moved=bool(config.places))
     evaluator = build_evaluator(config.metrics, loaded.data, config.split)
     # A report a way of sampling
     reports: list[Report] = []

@@ -9,7 +9,7 @@ from genlab.config.check import check
 from genlab.config.invocation import Invocation
 from genlab.errors import ConfigError, Unsupported
 from genlab.experiment.perform import origin
-from genlab.experiment.relocation import check_unchanged
+from genlab.experiment.relocation import set_up
 from genlab.experiment.trained import load_asked
 from genlab.modalities.images.grid import show
 from genlab.modalities.rendering import save_rendering
@@ -48,9 +48,7 @@ def run(cfg: DictConfig, invocation: Invocation) -> None:
         )
     # Images, and what it makes of them
     data = loaded.data
-    data.prepare_data()
-    loaded.data.setup()
-    check_unchanged(loaded.run, loaded.data, moved=bool(config.places))
+    set_up(loaded.run, loaded.data, moved=bool(config.places))
     images = getattr(data, config.split)
     if not len(images.x):
         raise ConfigError(f"split={config.split}: it has no images (data.val_size=0)")

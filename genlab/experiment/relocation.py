@@ -10,7 +10,7 @@ from genlab.errors import ConfigError, DataError
 from genlab.runs.directory import Run
 from genlab.system.terminal import warn
 
-__all__ = ["check_unchanged", "relocated"]
+__all__ = ["check_unchanged", "relocated", "set_up"]
 
 PLACES = ("path", "root")
 """Keys of a section ``data`` that say where the data lie."""
@@ -47,6 +47,22 @@ def relocated(
             )
         found[key] = value
     return found
+
+
+def set_up(run: Run, data: ImageDataModule, *, moved: bool) -> None:
+    """Reads the data of a run, for something that is to be done with it now.
+
+    Args:
+        run: The run.
+        data: Its data.
+        moved: Whether another place was named for them.
+
+    Raises:
+        ConfigError, DataError: They are missing or damaged, or other data lie at the other place.
+    """
+    data.prepare_data()
+    data.setup()
+    check_unchanged(run, data, moved=moved)
 
 
 def check_unchanged(run: Run, data: ImageDataModule, *, moved: bool = True) -> None:
