@@ -17,6 +17,7 @@ from genlab.errors import ConfigError, GenlabError, nearest
 from genlab.racing.decided import Decided
 from genlab.racing.directory_of_race import RaceDirectory, find_race
 from genlab.racing.journal import Journal
+from genlab.racing.planning import check_profile_fits
 from genlab.racing.race_settings import OWN, Budget, RaceRecord, read_race_config
 from genlab.system.secrets import redact
 
@@ -115,6 +116,7 @@ def start(argv: Sequence[str]) -> RaceDirectory:
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
     name = own.get("name", f"{stamp}_race-{data}")
     root = Path(own.get("root", "runs"))
+    check_profile_fits(record, len(record.candidates))
     return RaceDirectory.create(root, name, record, ["genlab", "race", *redact(list(argv))])
 
 

@@ -16,7 +16,7 @@ from genlab.racing.decided import Decided, directory
 from genlab.racing.fitting_data import Facts, why_in, why_out
 from genlab.racing.jobs_of_race import Job, Runner
 from genlab.racing.journal import Journal
-from genlab.racing.planning import check_profile_fits, plan_images, plan_seconds
+from genlab.racing.planning import plan_images, plan_seconds
 from genlab.racing.race_settings import RaceRecord
 from genlab.racing.verdict import Verdict, judge
 from genlab.racing.wording import cost_of_more, number, sentences
@@ -71,7 +71,6 @@ class Race:
         if len(names) < 2:
             reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
             raise ConfigError(f"fewer than two candidates fit the data: {reasons}")
-        check_profile_fits(self.record, len(names))
         facts = self.facts(names)
         if seeds is not None and seeds != len(self.decided.seeds):
             self.journal.add("more", f"{seeds} seeds of each finalist", seeds=seeds)

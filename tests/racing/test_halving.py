@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+from genlab.cli.entry import main
 from genlab.errors import ConfigError, GenlabError
 from genlab.racing.journal import Journal
+from genlab.racing.planning import check_profile_fits
 from genlab.racing.standing import out_reasons, standing
 from racing.fake import FACTS, FakeRunner, Killed, decisions, race, record
 
@@ -151,11 +153,14 @@ def test_a_budget_that_is_too_small_says_what_would_do(tmp_path, budget, said):
     race(tmp_path / "again", record(few, enough), FakeRunner(quality))
 
 
-def test_a_budget_that_ends_before_the_first_steps_costs_nothing(tmp_path):
-    runner = FakeRunner(quality)
+def test_a_budget_that_ends_before_the_first_steps_costs_nothing(tmp_path, monkeypatch, capsys):
     with pytest.raises(ConfigError, match=r"budget=1s: too small: the first steps of 8 "):
-        race(tmp_path, record(NAMES, "1s"), runner)
-    assert not runner.jobs
+        check_profile_fits(record(NAMES, "1s"), len(NAMES))
+    check_profile_fits(record(NAMES, "1000images"), len(NAMES))
+    monkeypatch.chdir(tmp_path)
+    assert main(["race", "data=synthetic", "budget=5s"]) == 2
+    assert "budget=5s: too small: the first steps of" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_candidate_fits(tmp_path):
